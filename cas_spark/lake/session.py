@@ -1,0 +1,60 @@
+"""The Spark session: built once, here, and passed to whoever needs it.
+
+Extensions, jars and memory stand in one `spark-defaults.conf`, which the set-up generates and Spark
+finds through `SPARK_CONF_DIR`; so the CLI, the tests and `spark-submit` run with the same ones.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from cas_spark.errors import CasError
+
+RUNTIME = Path(__file__).resolve().parents[2] / ".runtime"
+
+
+def _prepare_environment() -> None:
+    """Point a JVM that is yet to start at this project's runtime, whatever else is installed."""
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM already
+        return
+    # A foreign Spark or Python path would bring other versions than the lock's.
+    for foreign in ("SPARK_HOME", "PYTHONPATH"):
+        os.environ.pop(foreign, None)
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    if "SPARK_CONF_DIR" not in os.environ:
+        defaults = RUNTIME / "conf" / "spark-defaults.conf"
+        if not defaults.is_file():
+            raise CasError(
+                what="Spark's settings",
+                found=f"no {defaults} and no SPARK_CONF_DIR",
+                expected="the runtime that the set-up makes",
+                do="Run `make setup` in the project's folder, or point SPARK_CONF_DIR at a folder "
+                "made by deploy/runtime",
+            )
+        os.environ["SPARK_CONF_DIR"] = str(defaults.parent)
+    java = RUNTIME / "java"  # link to the Java that the set-up found or installed
+    if java.is_dir():
+        os.environ["JAVA_HOME"] = str(java.resolve())
+
+
+def start_session(name: str) -> SparkSession:
+    """The session of this process, started if need be.
+
+    Raises:
+        CasError: the runtime is missing, or the session lacks Sedona or Delta.
+    """
+    _prepare_environment()
+    session = SparkSession.builder.appName(name).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    extensions = session.conf.get("spark.sql.extensions", "") or ""
+    for library, extension in {"Sedona": "SedonaSqlExtensions", "Delta": "DeltaSparkSession"}.items():
+        if extension not in extensions:
+            raise CasError(
+                what="the Spark session",
+                found=f"spark.sql.extensions = {extensions!r}",
+                expected=f"{library}'s extension among them",
+                do="Set SPARK_CONF_DIR to the folder of the generated spark-defaults.conf",
+            )
+    return session

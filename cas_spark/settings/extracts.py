@@ -1,0 +1,145 @@
+"""What is delivered: how the rows of an extract become incidents of a priority."""
+
+from datetime import date
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from cas_spark.settings.paths import SettingsPath
+from cas_spark.settings.places import AnyCrs, FileFormat, Name
+from cas_spark.settings.section import Section
+
+
+class Provenance(Section):
+    """Where an extract comes from and why it may be used; kept with every extract."""
+
+    source: str
+    purpose: str
+    legal_basis: str
+
+
+class Occurred(Section):
+    """When an incident happened: one moment, or an interval in which it must have happened."""
+
+    start: str = Field(description="column with the moment, or the start of the interval")
+    end: str | None = Field(default=None, description="column with the end of the interval")
+    formats: list[str] = Field(
+        default_factory=list,
+        description="patterns such as 'M/d/yyyy H:mm', tried in order; none for typed columns",
+    )
+    earliest: date = Field(description="incidents before this date are rejected")
+
+
+class Known(Section):
+    """When a row became known to the police, from which moment alone it may be used.
+
+    `as_given`: the column is the moment itself. `next_month`: the column names the month in which
+    the row was coded, so all that is certain is that it was known when the next month began.
+    `assumed_delay`: assumed, not known: `delay_days` after it occurred, moved into the coded month
+    where that falls outside it; every figure made with it is labelled.
+    """
+
+    column: str
+    formats: list[str] = Field(default_factory=list)
+    rule: Literal["as_given", "next_month", "assumed_delay"] = "as_given"
+    delay_days: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _delay_belongs_to_its_rule(self) -> Self:
+        if (self.rule == "assumed_delay") != (self.delay_days is not None):
+            message = "delay_days is needed for, and only for, the rule assumed_delay"
+            raise ValueError(message)
+        return self
+
+
+class Location(Section):
+    """Where an incident happened: two columns, or the geometry of a GeoPackage."""
+
+    x: str | None = None
+    y: str | None = None
+    geometry: str | None = None
+    crs: AnyCrs
+    missing: list[float] = Field(
+        default_factory=lambda: [0.0], description="coordinates that mean: unknown"
+    )
+
+    @model_validator(mode="after")
+    def _columns_or_geometry(self) -> Self:
+        if (self.x is None) != (self.y is None) or (self.x is None) == (self.geometry is None):
+            message = "give either both x and y, or geometry"
+            raise ValueError(message)
+        return self
+
+
+class PriorityCodes(Section):
+    """Which codes make a row an incident of which priority.
+
+    Codes are shell patterns (`5*`). A code that matches neither a priority nor `other` is unknown
+    and its row is rejected as such.
+    """
+
+    column: str
+    codes: dict[Name, list[str]] = Field(min_length=1, description="priority -> codes")
+    other: list[str] = Field(
+        default_factory=list, description="known codes of no priority, counted apart"
+    )
+
+
+class Choice(Section):
+    """A column and the values that choose a row."""
+
+    column: str
+    equals: list[str] = Field(min_length=1)
+
+
+class Exclusion(Choice):
+    """Rows that are not used, and the reason that is kept with them."""
+
+    reason: Name
+
+
+class ReportedBy(Section):
+    """Who brought an incident to light."""
+
+    column: str
+    citizen: list[str]
+    police: list[str]
+
+
+class IncidentExtracts(Section):
+    """Extracts of one form, and what their columns mean."""
+
+    name: Name
+    files: SettingsPath = Field(description="path or shell pattern of one or more files")
+    format: FileFormat
+    delimiter: str = ","
+    layer: str | None = Field(default=None, description="layer of a GeoPackage")
+    provenance: Provenance
+    complete_from: date = Field(description="first day of which all incidents are delivered")
+    key: list[str] = Field(
+        default_factory=list,
+        description="columns that identify an incident; without a key, equal rows of one extract "
+        "are different incidents and an equal row of a later extract is a duplicate",
+    )
+    timezone: str | None = Field(default=None, description="default: the settings' own")
+    occurred: Occurred
+    known: Known
+    location: Location
+    priority: PriorityCodes
+    reported_by: ReportedBy | None = None
+    correction: Choice | None = Field(
+        default=None, description="marks rows that correct or take back an earlier row"
+    )
+    exclude: list[Exclusion] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _layer_belongs_to_geopackage(self) -> Self:
+        if (self.format == "geopackage") != (self.layer is not None):
+            message = "layer is needed for, and only for, a geopackage"
+            raise ValueError(message)
+        return self
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether the moments at which rows became known are assumed."""
+        return self.known.rule == "assumed_delay"

@@ -1,0 +1,64 @@
+"""How models are trained, places chosen and forecasts measured."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from cas_spark.settings.section import Section
+
+
+class Training(Section):
+    """One logistic regression per team, priority and horizon.
+
+    The objective is MLlib's: mean log loss + `reg_param` x half the squared norm of the
+    coefficients on standardised columns; the intercept is free.
+    """
+
+    engine: Literal["mllib"] = "mllib"
+    reg_param: float = Field(default=1e-4, ge=0)
+    tolerance: float = Field(default=1e-6, gt=0)
+    max_iterations: int = Field(default=100, ge=1)
+    minimum_positives: int = Field(
+        default=50,
+        ge=1,
+        description="settled cell-weeks with an incident below which the model of the whole "
+        "country stands in",
+    )
+    maximum_failed_share: float = Field(default=0.05, ge=0, le=1)
+
+
+class Band(Section):
+    """A name for the likeliest cells up to a share of all land cells."""
+
+    name: str
+    up_to: float = Field(gt=0, le=1)
+
+
+def _default_bands() -> list[Band]:
+    return [
+        Band(name="highest", up_to=0.01),
+        Band(name="high", up_to=0.02),
+        Band(name="raised", up_to=0.03),
+    ]
+
+
+class Forecast(Section):
+    """Which cells are chosen: per team, priority and horizon the likeliest share of land cells."""
+
+    share: float = Field(default=0.03, gt=0, lt=1)
+    bands: list[Band] = Field(default_factory=_default_bands, min_length=1)
+
+    @model_validator(mode="after")
+    def _bands_end_at_the_share(self) -> Self:
+        bounds = [band.up_to for band in self.bands]
+        if bounds != sorted(set(bounds)) or bounds[-1] != self.share:
+            message = f"bands must grow and end at the chosen share {self.share}, found {bounds}"
+            raise ValueError(message)
+        return self
+
+
+class Evaluation(Section):
+    """What is measured beside which baselines."""
+
+    shares: list[float] = Field(default_factory=lambda: [0.01, 0.03, 0.05], min_length=1)
+    decayed_count_half_life_weeks: float = Field(default=26, gt=0)

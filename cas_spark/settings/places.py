@@ -1,0 +1,121 @@
+"""Where: the teams' polygons, the grid's versions, the removal rules and the surroundings."""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from cas_spark.settings.paths import SettingsPath
+from cas_spark.settings.section import Section
+
+
+def _any_crs(value: str) -> str:
+    """Accept an authority code or WKT that PROJ knows."""
+    try:
+        CRS.from_user_input(value)
+    except CRSError as error:
+        message = f"{value!r} is not a CRS: give an authority code such as EPSG:28992, or WKT"
+        raise ValueError(message) from error
+    return value
+
+
+def _metric_crs(value: str) -> str:
+    """Accept only a projected CRS in metres: cells are squares of 125 m on its plane."""
+    crs = CRS.from_user_input(_any_crs(value))
+    units = {axis.unit_name for axis in crs.axis_info}
+    if not crs.is_projected or units != {"metre"}:
+        kind = "projected" if crs.is_projected else "geographic"
+        message = (
+            f"{value} is {kind} in {', '.join(sorted(units))}: cells are squares of 125 m, "
+            "so give a projected CRS in metres such as EPSG:28992"
+        )
+        raise ValueError(message)
+    return value
+
+
+AnyCrs = Annotated[str, AfterValidator(_any_crs)]
+MetricCrs = Annotated[str, AfterValidator(_metric_crs)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Layer(Section):
+    """A layer of polygons, lines or points in a GeoPackage; its CRS is the file's own."""
+
+    path: SettingsPath
+    layer: str
+
+
+class TeamLayer(Layer):
+    """The polygons of the teams, one or more rows per team."""
+
+    id: str = Field(description="column with the team's id")
+    name: str | None = Field(default=None, description="column with the team's name")
+    region: str | None = Field(default=None, description="column with the team's region")
+    is_proxy: bool = Field(default=False, description="stand-ins, not the real boundaries")
+
+
+class Surrounding(Layer):
+    """Points or lines whose distance and number near a cell are recorded, such as stations."""
+
+    name: Name
+    published_on: date = Field(description="the day from which the layer could be known")
+
+
+class RemovalCondition(Section):
+    """A number of a cell, and the bound below or above which the condition holds."""
+
+    measure: str = Field(
+        description="land_share, incidents, or SURROUNDING_distance_m of a declared surrounding"
+    )
+    within_m: float = Field(
+        default=0, ge=0, description="for incidents: count cells within this distance as well"
+    )
+    below: float | None = None
+    above: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.below is None) == (self.above is None):
+            message = f"condition on {self.measure}: give either below or above"
+            raise ValueError(message)
+        return self
+
+
+class RemovalRule(Section):
+    """A cell is removed for this reason when all conditions hold."""
+
+    reason: Name
+    all: list[RemovalCondition] = Field(min_length=1)
+
+
+class Grid(Section):
+    """The cells of one version of the grid.
+
+    A version serves the polls from `valid_from` on; its removal rules look only at what was known
+    before that moment. Changed rules or polygons need a new version.
+    """
+
+    version: Name
+    valid_from: date
+    crs: MetricCrs
+    teams: TeamLayer
+    removal: list[RemovalRule] = Field(default_factory=list)
+    surroundings: list[Surrounding] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _known_measures(self) -> Self:
+        known = {"land_share", "incidents"} | {f"{s.name}_distance_m" for s in self.surroundings}
+        asked = {c.measure for rule in self.removal for c in rule.all}
+        if asked - known:
+            message = f"removal rules ask for {sorted(asked - known)}; known: {sorted(known)}"
+            raise ValueError(message)
+        names = [s.name for s in self.surroundings]
+        if len(names) != len(set(names)):
+            message = f"surroundings have the same name twice: {names}"
+            raise ValueError(message)
+        return self
+
+
+FileFormat = Literal["csv", "parquet", "geopackage"]

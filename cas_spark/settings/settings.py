@@ -1,0 +1,124 @@
+"""All that a user may set, as one frozen object that is complete and checked before Spark starts."""
+
+from datetime import date
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, model_validator
+
+from cas_spark.settings.extracts import IncidentExtracts
+from cas_spark.settings.generator import Generator
+from cas_spark.settings.learning import Evaluation, Forecast, Training
+from cas_spark.settings.paths import SettingsPath
+from cas_spark.settings.places import Grid, Name
+from cas_spark.settings.schedule import WEEKDAYS, Polls
+from cas_spark.settings.section import Section
+
+
+def _known_zone(value: str) -> str:
+    if value not in available_timezones():
+        message = f"{value!r} is not a time zone: give an IANA name such as Europe/Amsterdam"
+        raise ValueError(message)
+    return value
+
+
+def _default_horizons() -> dict[Name, int]:
+    return {"current": 0, "early_1w": 1, "early_6w": 6}
+
+
+class Priority(Section):
+    """A kind of incident that is forecast."""
+
+    title: str
+
+
+class Tracking(Section):
+    """Where MLflow keeps runs and models; by default SQLite and a folder inside the lake."""
+
+    uri: str | None = None
+    artifacts: str | None = None
+
+
+class Settings(Section):
+    """The settings of one lake."""
+
+    name: Name
+    title: str
+    is_generated: bool = Field(default=False, description="made-up data; said wherever it shows")
+    remarks: list[str] = Field(
+        default_factory=list, description="said wherever figures of this lake are shown"
+    )
+    timezone: Annotated[str, AfterValidator(_known_zone)]
+    lake: SettingsPath
+    tracking: Tracking = Tracking()
+    grid: Grid
+    incidents: list[IncidentExtracts] = Field(min_length=1)
+    priorities: dict[Name, Priority] = Field(min_length=1)
+    polls: Polls = Polls()
+    horizons: dict[Name, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=_default_horizons,
+        min_length=1,
+        description="weeks between the poll and the start of the target week",
+    )
+    training: Training = Training()
+    forecast: Forecast = Forecast()
+    evaluation: Evaluation = Evaluation()
+    generator: Generator | None = None
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        problems = []
+        names = [source.name for source in self.incidents]
+        if len(names) != len(set(names)):
+            problems.append(f"incidents: the same name twice in {names}")
+        for source in self.incidents:
+            unknown = sorted(set(source.priority.codes) - set(self.priorities))
+            if unknown:
+                problems.append(
+                    f"incidents.{source.name}.priority.codes: {unknown} not among the priorities "
+                    f"{sorted(self.priorities)}"
+                )
+        coded = {p for source in self.incidents for p in source.priority.codes}
+        if set(self.priorities) - coded:
+            problems.append(f"priorities without codes: {sorted(set(self.priorities) - coded)}")
+        weekday = self.grid.valid_from.weekday()
+        if weekday != self.polls.weekday_number:
+            problems.append(
+                f"grid.valid_from {self.grid.valid_from} is a {WEEKDAYS[weekday]}, "
+                f"expected a poll weekday ({self.polls.weekday})"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which weeks begin at midnight."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def longest_horizon_weeks(self) -> int:
+        """Weeks from a poll to the start of its furthest target week."""
+        return max(self.horizons.values())
+
+    @property
+    def labels(self) -> list[str]:
+        """What must be said wherever figures of this lake are shown."""
+        labels = [*self.remarks]
+        if self.is_generated:
+            labels.insert(0, "Generated data: no figure says anything about a real place.")
+        for source in self.incidents:
+            if source.is_assumed:
+                labels.append(
+                    f"Assumed: incidents of {source.name} are taken as known "
+                    f"{source.known.delay_days} days after they occurred; the extracts do not say."
+                )
+        return labels
+
+    def check_poll(self, poll: date) -> None:
+        """Raise ValueError unless `poll` falls on the poll weekday."""
+        if poll.weekday() != self.polls.weekday_number:
+            message = (
+                f"poll {poll} is a {WEEKDAYS[poll.weekday()]}, expected a {self.polls.weekday}"
+            )
+            raise ValueError(message)
