@@ -11,9 +11,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cas_spark.errors import CasError
 from cas_spark.lake.table import Table
 
 BUCKETS = 16
@@ -28,13 +30,13 @@ def _update(state: "hashlib._Hash", array: pa.Array) -> None:
         for field in array.flatten():
             _update(state, field)
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        lengths = pa.compute.list_value_length(array).fill_null(0)
+        lengths = pc.list_value_length(array).fill_null(0)
         state.update(lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
         _update(state, array.flatten())
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         filled = array.fill_null("")
         encoded = filled.cast(pa.large_binary())
-        lengths = pa.compute.binary_length(encoded)
+        lengths = pc.binary_length(encoded)
         state.update(lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
         state.update(b"".join(encoded.to_pylist()))
     elif pa.types.is_boolean(kind):
@@ -73,24 +75,44 @@ def digest_of_parts(schema: str, parts: Iterable[tuple[str, str]]) -> str:
 
 
 def digest_of_table(frame: DataFrame, table: Table) -> str:
-    """The digest of a frame that holds `table`'s rows; columns outside the digest are left out."""
+    """The digest of a frame that holds `table`'s rows; columns outside the digest are left out.
+
+    Raises:
+        CasError: two rows have the same key.
+    """
     keys = list(table.keys)
     columns = table.digest_columns
     bucket = F.pmod(F.xxhash64(*keys), F.lit(BUCKETS)).cast("int").alias("bucket")
 
     def digest_bucket(rows: pa.Table) -> pa.Table:
         number = rows.column("bucket")[0].as_py()
+        counts = rows.group_by(keys).aggregate([([], "count_all")])
+        repeated = counts.filter(pc.greater(counts.column("count_all"), 1)).select(keys)
+        example = str(repeated.slice(0, 1).to_pylist()[0]) if repeated.num_rows else None
         digest = digest_of_rows(rows.select(columns), keys)
-        return pa.table({"bucket": [f"{number:02d}"], "sha256": [digest]})
+        return pa.table(
+            {
+                "bucket": [f"{number:02d}"],
+                "sha256": [digest],
+                "repeated": pa.array([example], pa.string()),
+            }
+        )
 
     buckets = (
         frame.select(bucket, *columns)
         .groupBy("bucket")
-        .applyInArrow(digest_bucket, "bucket string, sha256 string")
+        .applyInArrow(digest_bucket, "bucket string, sha256 string, repeated string")
         .collect()
     )
-    parts = [(row["bucket"], row["sha256"]) for row in buckets]
-    return digest_of_parts(schema_text(table), parts)
+    for row in buckets:
+        if row["repeated"] is not None:
+            raise CasError(
+                what=f"table {table.name}",
+                found=f"two or more rows with the key {row['repeated']}",
+                expected=f"one row per {', '.join(keys)}",
+                do="This is a fault of the program: report it with this message",
+            )
+    return digest_of_parts(schema_text(table), [(r["bucket"], r["sha256"]) for r in buckets])
 
 
 def schema_text(table: Table) -> str:

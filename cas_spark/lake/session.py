@@ -49,7 +49,8 @@ def start_session(name: str) -> SparkSession:
     session = SparkSession.builder.appName(name).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     extensions = session.conf.get("spark.sql.extensions", "") or ""
-    for library, extension in {"Sedona": "SedonaSqlExtensions", "Delta": "DeltaSparkSession"}.items():
+    needed = {"Sedona": "SedonaSqlExtensions", "Delta": "DeltaSparkSession"}
+    for library, extension in needed.items():
         if extension not in extensions:
             raise CasError(
                 what="the Spark session",

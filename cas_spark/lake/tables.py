@@ -30,9 +30,11 @@ INTEGER, LONG, DOUBLE, FLOAT = IntegerType(), LongType(), DoubleType(), FloatTyp
 
 
 def _named(name: str, value: str, value_type: DataType) -> ArrayType:
-    """An array of (name, value) pairs, which keeps its order where a map would not."""
-    pair = [StructField(name, TEXT, nullable=False), StructField(value, value_type, nullable=False)]
-    return ArrayType(StructType(pair), containsNull=False)
+    """An array of (name, value) pairs, which keeps its order where a map would not.
+
+    Delta knows no NOT NULL inside arrays, so none is declared there.
+    """
+    return ArrayType(StructType([StructField(name, TEXT), StructField(value, value_type)]))
 
 
 def _written_by(what: str = "run that wrote the row") -> Column:
@@ -181,7 +183,7 @@ MODELS = Table(
             _named("indicator", "coefficient", DOUBLE),
             "in catalogue order, on transformed (not standardised) indicators",
         ),
-        Column("dropped", ArrayType(TEXT, False), "indicators without variance, left out"),
+        Column("dropped", ArrayType(TEXT), "indicators without variance, left out"),
         Column("first_poll_on", DATE, "first poll it learned from"),
         Column("last_poll_on", DATE, "last poll it learned from"),
         Column("rows", LONG, "cell-polls of the team"),
@@ -275,12 +277,27 @@ RUNS = Table(
     ),
 )
 
+SNAPSHOT_SLICES = Table(
+    name="snapshot_slices",
+    grain="a team's snapshots at a poll: what they were computed from, and where they lie",
+    keys=("team_id", "poll_on"),
+    columns=(
+        Column("team_id", TEXT, "team"),
+        Column("poll_on", DATE, "poll"),
+        Column("basis", TEXT, "sha256 of the cells, catalogue and facts that the poll saw"),
+        Column("rows", LONG, "kept cells of the team"),
+        Column("sha256", TEXT, "digest of these rows of `snapshots`"),
+        Column("file", TEXT, "file of `snapshots` that holds them", is_in_digest=False),
+    ),
+)
+
 STATIC_TABLES = (
     DATASETS,
     REJECTED_ROWS,
     INCIDENTS,
     REVISIONS,
     CELLS,
+    SNAPSHOT_SLICES,
     OUTCOMES,
     MODELS,
     FORECASTS,
@@ -314,7 +331,11 @@ def cell_context(surroundings: Sequence[str]) -> Table:
 
 
 def snapshots(indicators: Sequence[tuple[str, str]]) -> Table:
-    """The fast indicators of every kept cell at every poll; (name, meaning) of each."""
+    """The fast indicators of every kept cell at every poll; (name, meaning) of each.
+
+    Written by tasks through the Arrow door (`lake.arrow_door`), so it stays plain Delta: no
+    deletion vectors, clustering, row tracking or column mapping.
+    """
     return Table(
         name="snapshots",
         grain="a kept cell at a poll",

@@ -1,0 +1,179 @@
+"""Forecasts: each kept cell's logit, probability and rank, and the reasons of those chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.lake.tables import FORECASTS
+from cas_spark.settings.learning import Forecast
+from cas_spark.training.design_matrix import transformed
+
+INTERCEPT = "intercept"
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model as its task needs it: the intercept and coefficients in catalogue order."""
+
+    priority: str
+    horizon: str
+    intercept: float
+    coefficients: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(cls, model: Row) -> "Scorer":
+        """The scorer of a row of `models` that is fitted or pooled."""
+        pairs = tuple((pair["indicator"], pair["coefficient"]) for pair in model["coefficients"])
+        return cls(model["priority"], model["horizon"], model["intercept"], pairs)
+
+
+def cells_to_choose(share: float, land_cells: int) -> int:
+    """How many cells a share of a team's land cells is: rounded half up, at least one."""
+    return max(1, int(np.floor(share * land_cells + 0.5)))
+
+
+def forecast(
+    snapshots: DataFrame,
+    models: Mapping[str, Sequence[Scorer]],
+    land_cells: Mapping[str, int],
+    catalogue: Catalogue,
+    settings: Forecast,
+    poll: date,
+    horizons: Mapping[str, int],
+    run_number: int,
+) -> DataFrame:
+    """The rows of `forecasts` of a poll.
+
+    Args:
+        snapshots: rows of `snapshots` of this poll.
+        models: team -> its models.
+        land_cells: team -> number of all its land cells, kept or removed.
+        catalogue: the indicators of the snapshots.
+        settings: which share is chosen, and the bands.
+        poll: at which the forecast is made.
+        horizons: name -> weeks from the poll to the start of the target week.
+        run_number: kept with the rows.
+    """
+
+    def score_team(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
+        team = key[0].as_py()
+        return scores_of_team(
+            team, rows, models.get(team, ()), land_cells[team], catalogue, settings
+        )
+
+    scored = snapshots.groupBy("team_id").applyInArrow(score_team, _SCORES)
+    target = F.create_map(
+        *[F.lit(part) for name, weeks in horizons.items() for part in (name, poll + timedelta(weeks=weeks))]
+    )
+    # Spark's exp is Java's StrictMath: the same bits on every machine, which numpy's is not.
+    probability = F.lit(1.0) / (F.lit(1.0) + F.exp(-F.col("logit")))
+    return scored.select(
+        F.lit(poll).alias("poll_on"),
+        "team_id",
+        "priority",
+        "horizon",
+        "cell_id",
+        target[F.col("horizon")].alias("target_week_on"),
+        "logit",
+        probability.alias("probability"),
+        "rank",
+        F.col("contributions").isNotNull().alias("is_chosen"),
+        "band",
+        "contributions",
+        F.lit(run_number).cast("long").alias("run_number"),
+    )
+
+
+_CONTRIBUTIONS = next(c.type for c in FORECASTS.columns if c.name == "contributions")
+_SCORES = (
+    "team_id string, priority string, horizon string, cell_id long, logit double, rank int, "
+    f"band string, contributions {_CONTRIBUTIONS.simpleString()}"
+)
+
+
+def scores_of_team(
+    team: str,
+    rows: pa.Table,
+    models: Sequence[Scorer],
+    land_cells: int,
+    catalogue: Catalogue,
+    settings: Forecast,
+) -> pa.Table:
+    """Logits, ranks and, for chosen cells, band and contributions of one team.
+
+    The logit is the intercept plus the contributions, added one by one in catalogue order, without
+    BLAS: the same bits on every machine. Ties in rank are broken by cell id.
+
+    Returns:
+        Columns of `_SCORES`, a row per model and kept cell.
+    """
+    cells = rows.column("cell_id").to_numpy()
+    values = {
+        i.name: transformed(rows.column(i.name).to_numpy(), i) for i in catalogue.indicators
+    }
+    bands = [(band.name, cells_to_choose(band.up_to, land_cells)) for band in settings.bands]
+    parts = [_scores_of_model(team, cells, values, model, bands) for model in models]
+    return pa.concat_tables(parts) if parts else _ARROW_SCORES.empty_table()
+
+
+_PAIR = pa.struct([("indicator", pa.string()), ("contribution", pa.float64())])
+_ARROW_SCORES = pa.schema(
+    [
+        ("team_id", pa.string()),
+        ("priority", pa.string()),
+        ("horizon", pa.string()),
+        ("cell_id", pa.int64()),
+        ("logit", pa.float64()),
+        ("rank", pa.int32()),
+        ("band", pa.string()),
+        ("contributions", pa.list_(_PAIR)),
+    ]
+)
+
+
+def _scores_of_model(
+    team: str,
+    cells: npt.NDArray[np.int64],
+    values: Mapping[str, npt.NDArray[np.float64]],
+    model: Scorer,
+    bands: Sequence[tuple[str, int]],
+) -> pa.Table:
+    contributions = [(name, coefficient * values[name]) for name, coefficient in model.coefficients]
+    logit = np.full(len(cells), model.intercept)
+    for _, contribution in contributions:
+        logit = logit + contribution
+    order = np.lexsort((cells, -logit))
+    rank = np.empty(len(cells), dtype=np.int32)
+    rank[order] = np.arange(1, len(cells) + 1, dtype=np.int32)
+
+    def band_of(place: int) -> str | None:
+        return next((name for name, until in bands if rank[place] <= until), None)
+
+    def reasons_of(place: int) -> list[dict[str, Any]]:
+        pairs = [(INTERCEPT, model.intercept)]
+        pairs += [(name, float(contribution[place])) for name, contribution in contributions]
+        return [{"indicator": name, "contribution": value} for name, value in pairs]
+
+    band = [band_of(place) for place in range(len(cells))]
+    reasons = [reasons_of(place) if band[place] else None for place in range(len(cells))]
+    return pa.table(
+        [
+            pa.array([team] * len(cells)),
+            pa.array([model.priority] * len(cells)),
+            pa.array([model.horizon] * len(cells)),
+            pa.array(cells),
+            pa.array(logit),
+            pa.array(rank),
+            pa.array(band, pa.string()),
+            pa.array(reasons, pa.list_(_PAIR)),
+        ],
+        schema=_ARROW_SCORES,
+    )

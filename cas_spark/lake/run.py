@@ -1,0 +1,236 @@
+"""A run: the only writer of the lake. It publishes by committing its manifest last.
+
+Until then readers keep to the last complete run, and a run that starts after a crash begins by
+putting every table back to what the last manifest names.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame
+
+from cas_spark.errors import CasError
+from cas_spark.lake import manifest as record
+from cas_spark.lake import storage, tables
+from cas_spark.lake.digest import digest_of_table
+from cas_spark.lake.lake import Lake
+from cas_spark.lake.manifest import Manifest
+from cas_spark.lake.table import Table
+
+log = logging.getLogger(__name__)
+
+TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps")
+
+
+@dataclass
+class Run:
+    """What one command does to the lake.
+
+    `facts` collects what the steps found and a reader may want to know, such as the measured
+    settling delay. `versions` and `digests` say what the lake holds by now.
+    """
+
+    lake: Lake
+    number: int
+    step: str
+    poll: date | None
+    settings_json: str
+    settings_sha256: str
+    versions_in: Mapping[str, int]
+    versions: dict[str, int]
+    digests: dict[str, str]
+    facts: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)
+    _changed: dict[str, Table] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time a stage, name it in Spark's job list, and log one line with what it yields."""
+        self.lake.spark.sparkContext.setJobDescription(f"{self.step}: {name}")
+        start = time.monotonic()
+        said: dict[str, Any] = {}
+        yield said
+        seconds = time.monotonic() - start
+        self.stages[name] = round(self.stages.get(name, 0.0) + seconds, 3)
+        figures = ", ".join(f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in said.items())
+        log.info("%-28s %6.1f s  %s", name, seconds, figures)
+
+    def holds(self, table: Table) -> bool:
+        """Whether the table is there by now."""
+        return table.name in self.versions
+
+    def read(self, table: Table) -> DataFrame:
+        """The table as this run has left it so far; an empty frame where it is not there yet."""
+        spark = self.lake.spark
+        if table.name not in self.versions:
+            return spark.createDataFrame([], table.schema)
+        return spark.read.format("delta").load(self.lake.path(table.name))
+
+    def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
+        """Put `frame` in place of the rows that `where` selects, or of the whole table."""
+        self._create(table)
+        writer = _declared(table, frame).write.format("delta").mode("overwrite")
+        if where is not None:
+            writer = writer.option("replaceWhere", where)
+        writer.save(self.lake.path(table.name))
+        self.note_change(table)
+
+    def append(self, table: Table, frame: DataFrame) -> None:
+        """Add rows whose keys the table does not hold yet; the digest pass finds any it does."""
+        self._create(table)
+        _declared(table, frame).write.format("delta").mode("append").save(self.lake.path(table.name))
+        self.note_change(table)
+
+    def prepare_files(self, table: Table) -> bool:
+        """Make sure that a table whose files tasks write is there, with the declared columns.
+
+        Returns:
+            Whether it holds what it held; with other columns than before it starts empty.
+        """
+        if table.name in self.versions:
+            if self.read(table).columns == [column.name for column in table.columns]:
+                return True
+            empty = self.lake.spark.createDataFrame([], table.schema).write.format("delta")
+            path = self.lake.path(table.name)
+            empty.mode("overwrite").option("overwriteSchema", "true").save(path)
+        else:
+            self._create(table)
+        self.note_change(table)
+        return False
+
+    def note_change(self, table: Table, digest: str | None = None) -> None:
+        """Take up that a table was written: its new version, and its digest unless given."""
+        self.versions[table.name] = _newest_version(self.lake, table.name)
+        if digest is None:
+            self._changed[table.name] = table
+        else:
+            self._changed.pop(table.name, None)
+            self.digests[table.name] = digest
+
+    def _create(self, table: Table) -> None:
+        if table.name in self.versions:
+            return
+        builder = (
+            DeltaTable.createIfNotExists(self.lake.spark)
+            .location(self.lake.path(table.name))
+            .comment(f"One row is {table.grain}.")
+            .addColumns(table.schema)
+        )
+        for name, condition in table.checks.items():
+            builder = builder.property(f"delta.constraints.{name}", condition)
+        if table.partitioned_by:
+            builder = builder.partitionedBy(*table.partitioned_by)
+        builder.execute()
+
+    def publish(self) -> Manifest:
+        """Compute the digests of what changed and commit the manifest: the run is complete.
+
+        Raises:
+            CasError: a table holds two rows of the same key.
+        """
+        with self.stage("digests") as said:
+            for name, table in self._changed.items():
+                self.digests[name] = digest_of_table(self.read(table), table)
+            said["tables"] = len(self._changed)
+        complete = Manifest(
+            number=self.number,
+            schema_version=tables.SCHEMA_VERSION,
+            step=self.step,
+            poll_on=self.poll,
+            settings=self.settings_json,
+            settings_sha256=self.settings_sha256,
+            commit=record.commit_of_the_code(),
+            lock_sha256=record.sha256_of_the_lock(),
+            fingerprint=record.fingerprint_of_the_machine(),
+            versions_in=self.versions_in,
+            versions_out=self.versions,
+            digests=self.digests,
+            facts=self.facts,
+            stages=self.stages,
+            finished_at=datetime.now(tz=UTC),  # the one clock: when it was published
+        )
+        frame = self.lake.spark.createDataFrame([complete.to_row()], tables.RUNS.schema)
+        self._create(tables.RUNS)
+        frame.write.format("delta").mode("append").save(self.lake.path(tables.RUNS.name))
+        return complete
+
+
+def open_run(
+    lake: Lake, step: str, poll: date | None, settings_json: str, settings_sha256: str
+) -> Run:
+    """Start a run on what the last complete run left; what a broken run left is put back.
+
+    Raises:
+        CasError: the lake is of a newer schema version.
+    """
+    last = lake.last_manifest
+    published = dict(last.versions_out) if last else {}
+    versions = _put_back(lake, published)
+    return Run(
+        lake=lake,
+        number=last.number + 1 if last else 1,
+        step=step,
+        poll=poll,
+        settings_json=settings_json,
+        settings_sha256=settings_sha256,
+        versions_in=published,
+        versions=versions,
+        digests=dict(last.digests) if last else {},
+    )
+
+
+def _put_back(lake: Lake, published: Mapping[str, int]) -> dict[str, int]:
+    """Undo what a broken run left behind; the versions that hold from now on."""
+    versions = {}
+    for name in storage.folders(lake.spark, lake.root):
+        path = lake.path(name)
+        if name in (tables.RUNS.name, *TABLES_ROOT_EXCEPTIONS):
+            continue
+        if name not in published:
+            log.warning("table %s: left by a run that did not finish; removed", name)
+            storage.delete(lake.spark, path)
+            continue
+        versions[name] = _newest_version(lake, name)
+        if versions[name] != published[name]:
+            log.warning("table %s: changed by a run that did not finish; put back", name)
+            DeltaTable.forPath(lake.spark, path).restoreToVersion(published[name])
+            versions[name] = _newest_version(lake, name)
+    return versions
+
+
+def _newest_version(lake: Lake, name: str) -> int:
+    history = DeltaTable.forPath(lake.spark, lake.path(name)).history(1)
+    return int(history.collect()[0]["version"])
+
+
+def _declared(table: Table, frame: DataFrame) -> DataFrame:
+    """The frame's columns in the declared order.
+
+    Raises:
+        CasError: lists every column that is missing, too many or of another type.
+    """
+    declared = {c.name: c.type.simpleString() for c in table.columns}
+    found = dict(frame.dtypes)
+    problems = [
+        *(f"{name} {kind} is missing" for name, kind in declared.items() if name not in found),
+        *(f"{name} is not declared" for name in found if name not in declared),
+        *(
+            f"{name} is {found[name]}, declared {kind}"
+            for name, kind in declared.items()
+            if name in found and found[name] != kind
+        ),
+    ]
+    if problems:
+        raise CasError(
+            what=f"rows for table {table.name}",
+            found="; ".join(problems),
+            expected="the columns declared in cas_spark/lake/tables.py",
+            do="This is a fault of the program: report it with this message",
+        )
+    return frame.select(*declared)

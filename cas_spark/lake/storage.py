@@ -1,0 +1,41 @@
+"""Folders and files under the lake's root, on whatever file system Hadoop can reach."""
+
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+
+def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """Hadoop's file system of a path, and the path as Hadoop writes it."""
+    hadoop_path = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr]  # noqa: SLF001
+    configuration = spark._jsc.hadoopConfiguration()  # type: ignore[union-attr]  # noqa: SLF001
+    return hadoop_path.getFileSystem(configuration), hadoop_path
+
+
+def exists(spark: SparkSession, path: str) -> bool:
+    """Whether there is a file or folder at `path`."""
+    system, hadoop_path = _file_system(spark, path)
+    return bool(system.exists(hadoop_path))
+
+
+def delete(spark: SparkSession, path: str) -> None:
+    """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+    system, hadoop_path = _file_system(spark, path)
+    system.delete(hadoop_path, True)
+
+
+def folders(spark: SparkSession, path: str) -> list[str]:
+    """Names of the folders in `path`, sorted; none where there is no such folder."""
+    system, hadoop_path = _file_system(spark, path)
+    if not system.exists(hadoop_path):
+        return []
+    return sorted(s.getPath().getName() for s in system.listStatus(hadoop_path) if s.isDirectory())
+
+
+def upload(spark: SparkSession, local: str, path: str) -> None:
+    """Copy a local file or folder to `path`, replacing what was there."""
+    system, hadoop_path = _file_system(spark, path)
+    system.delete(hadoop_path, True)
+    system.mkdirs(hadoop_path.getParent())
+    source = spark._jvm.org.apache.hadoop.fs.Path(f"file://{local}")  # type: ignore[union-attr]  # noqa: SLF001
+    system.copyFromLocalFile(False, True, source, hadoop_path)

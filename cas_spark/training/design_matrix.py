@@ -1,0 +1,72 @@
+"""The design matrix: what a model sees of a snapshot.
+
+`snapshots` holds plain values, which people read. The declared transform is applied here, for
+training and forecasting alike, and rounded, since `log1p` differs in its last bits between
+processors.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cas_spark.indicators.catalogue import Indicator
+
+ROUNDING = 1 << 16
+
+
+def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.NDArray[np.float64]:
+    """An indicator's plain values as a model reads them; rounded to 2^-16."""
+    wide = values.astype(np.float64)
+    if indicator.transform == "log1p":
+        wide = np.log1p(wide)
+    return np.rint(wide * ROUNDING) / ROUNDING
+
+
+def training_rows(
+    snapshots: DataFrame, labels: DataFrame, indicators: Sequence[Indicator], horizons: Iterable[str]
+) -> DataFrame:
+    """The rows that a model learns from, in one sorted partition.
+
+    One sorted partition makes every sum of the fit run in the same order, so that it repeats.
+
+    Args:
+        snapshots: rows of `snapshots`, of the teams and polls to learn from.
+        labels: `outcomes.labels_of` for one priority.
+        indicators: that the model looks at, in catalogue order.
+        horizons: names; each becomes a column `label_<horizon>` of 0.0 and 1.0.
+
+    Returns:
+        cell_id, poll_on, features (vector), label_<horizon> …
+    """
+    names = [indicator.name for indicator in indicators]
+
+    def transform(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            columns = [transformed(batch[i.name].to_numpy(), i) for i in indicators]
+            matrix = np.column_stack(columns).ravel()
+            offsets = np.arange(0, len(matrix) + 1, len(names), dtype=np.int32)
+            features = pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix))
+            yield pa.record_batch(
+                [batch["cell_id"], batch["poll_on"], features],
+                names=["cell_id", "poll_on", "features"],
+            )
+
+    schema = "cell_id long, poll_on date, features array<double>"
+    rows = snapshots.select("cell_id", "poll_on", *names).mapInArrow(transform, schema)
+    has_incident = [
+        F.coalesce(F.array_contains("horizons", F.lit(name)), F.lit(False))
+        .cast("double")
+        .alias(f"label_{name}")
+        for name in horizons
+    ]
+    return (
+        rows.join(F.broadcast(labels), ["cell_id", "poll_on"], "left")
+        .select("cell_id", "poll_on", array_to_vector("features").alias("features"), *has_incident)
+        .coalesce(1)
+        .sortWithinPartitions("poll_on", "cell_id")
+    )
