@@ -1,4 +1,4 @@
-"""One Spark session for all tests, and a fresh lake for each that wants one."""
+"""One Spark session for all tests, and a lake of the toy country on which a week has run."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cas_spark.lake.session import start_session
+from cas_spark.settings import Settings
+from tests.toy import settings_of_toy
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +16,8 @@ def spark() -> Iterator[SparkSession]:
     session.conf.set("spark.sql.shuffle.partitions", "2")
     yield session
     session.stop()
+
+
+@pytest.fixture
+def toy_settings() -> Settings:
+    return settings_of_toy()

@@ -1,13 +1,26 @@
 """What is delivered: how the rows of an extract become incidents of a priority."""
 
 from datetime import date
-from typing import Literal, Self
+from functools import cache
+from itertools import combinations
+from typing import Annotated, Literal, Self
+from zoneinfo import available_timezones
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import AnyCrs, FileFormat, Name
 from cas_spark.settings.section import Section
+
+
+def _known_zone(value: str) -> str:
+    if value not in available_timezones():
+        message = f"{value!r} is not a time zone: give an IANA name such as Europe/Amsterdam"
+        raise ValueError(message)
+    return value
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
 
 
 class Provenance(Section):
@@ -36,7 +49,8 @@ class Known(Section):
     `as_given`: the column is the moment itself. `next_month`: the column names the month in which
     the row was coded, so all that is certain is that it was known when the next month began.
     `assumed_delay`: assumed, not known: `delay_days` after it occurred, moved into the coded month
-    where that falls outside it; every figure made with it is labelled.
+    where that falls outside it; every figure made with it is labelled. Of a correction not even an
+    assumption says when in its month it was made, so that counts from the month's last instant.
     """
 
     column: str
@@ -71,18 +85,56 @@ class Location(Section):
         return self
 
 
+def _plain_pattern(value: str) -> str:
+    if not value or set(value) & set("[]"):
+        message = f"code {value!r}: write it out, with * for any characters and ? for exactly one"
+        raise ValueError(message)
+    return value
+
+
+CodePattern = Annotated[str, AfterValidator(_plain_pattern)]
+
+
+@cache
+def _have_a_code_in_common(one: str, other: str) -> bool:
+    """Whether some code matches both patterns."""
+    if not one or not other:
+        return set(one + other) <= {"*"}
+    if one[0] == "*":
+        return _have_a_code_in_common(one[1:], other) or _have_a_code_in_common(one, other[1:])
+    if other[0] == "*":
+        return _have_a_code_in_common(other, one)
+    return (one[0] == other[0] or "?" in one[0] + other[0]) and _have_a_code_in_common(
+        one[1:], other[1:]
+    )
+
+
 class PriorityCodes(Section):
     """Which codes make a row an incident of which priority.
 
-    Codes are shell patterns (`5*`). A code that matches neither a priority nor `other` is unknown
-    and its row is rejected as such.
+    Codes are patterns: `*` stands for any characters, `?` for exactly one, and case matters. No
+    code may match two priorities; one that matches a priority and `other` is the priority's. A code
+    that matches neither is unknown, and its row is rejected as such.
     """
 
     column: str
-    codes: dict[Name, list[str]] = Field(min_length=1, description="priority -> codes")
-    other: list[str] = Field(
+    codes: dict[Name, list[CodePattern]] = Field(min_length=1, description="priority -> codes")
+    other: list[CodePattern] = Field(
         default_factory=list, description="known codes of no priority, counted apart"
     )
+
+    @model_validator(mode="after")
+    def _one_priority_per_code(self) -> Self:
+        patterns = [(name, code) for name, codes in self.codes.items() for code in codes]
+        twice = [
+            f"{name} {code} and {other_name} {other}"
+            for (name, code), (other_name, other) in combinations(patterns, 2)
+            if name != other_name and _have_a_code_in_common(code, other)
+        ]
+        if twice:
+            message = f"a code may belong to one priority only, but some match {'; '.join(twice)}"
+            raise ValueError(message)
+        return self
 
 
 class Choice(Section):
@@ -93,7 +145,7 @@ class Choice(Section):
 
 
 class Exclusion(Choice):
-    """Rows that are not used, and the reason that is kept with them."""
+    """Rows that are not used, corrections among them, and the reason that is kept with them."""
 
     reason: Name
 
@@ -121,7 +173,12 @@ class IncidentExtracts(Section):
         description="columns that identify an incident; without a key, equal rows of one extract "
         "are different incidents and an equal row of a later extract is a duplicate",
     )
-    timezone: str | None = Field(default=None, description="default: the settings' own")
+    case: str | None = Field(
+        default=None,
+        description="column with the case that a row belongs to; several incidents may share one, "
+        "and a correction is linked by it. It is kept as a pseudonym only",
+    )
+    timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
     occurred: Occurred
     known: Known
     location: Location
@@ -138,6 +195,24 @@ class IncidentExtracts(Section):
             message = "layer is needed for, and only for, a geopackage"
             raise ValueError(message)
         return self
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that is mapped, once, in the order of the settings; no geometry."""
+        named = [
+            *self.key,
+            self.case,
+            self.occurred.start,
+            self.occurred.end,
+            self.known.column,
+            self.location.x,
+            self.location.y,
+            self.priority.column,
+            self.reported_by.column if self.reported_by else None,
+            self.correction.column if self.correction else None,
+            *(exclusion.column for exclusion in self.exclude),
+        ]
+        return list(dict.fromkeys(column for column in named if column is not None))
 
     @property
     def is_assumed(self) -> bool:

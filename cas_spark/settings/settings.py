@@ -1,12 +1,14 @@
-"""All that a user may set, as one frozen object that is complete and checked before Spark starts."""
+"""All that a user may set, as one frozen object, complete and checked before Spark starts."""
 
+import hashlib
+import json
 from datetime import date
-from typing import Annotated, Self
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from cas_spark.settings.extracts import IncidentExtracts
+from cas_spark.settings.extracts import IncidentExtracts, ZoneName
 from cas_spark.settings.generator import Generator
 from cas_spark.settings.learning import Evaluation, Forecast, Training
 from cas_spark.settings.paths import SettingsPath
@@ -14,12 +16,24 @@ from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.schedule import WEEKDAYS, Polls
 from cas_spark.settings.section import Section
 
+PLACES = {"lake", "path", "files", "folder", "uri", "artifacts"}
+"""Keys that say where something lies, not what it is."""
 
-def _known_zone(value: str) -> str:
-    if value not in available_timezones():
-        message = f"{value!r} is not a time zone: give an IANA name such as Europe/Amsterdam"
-        raise ValueError(message)
+
+def _without_places(value: Any) -> Any:
+    """The same settings without the keys that say where something lies."""
+    if isinstance(value, dict):
+        return {key: _without_places(v) for key, v in value.items() if key not in PLACES}
+    if isinstance(value, list):
+        return [_without_places(item) for item in value]
     return value
+
+
+def _as_list(value: Any) -> Any:
+    """The sources that a file gives by name, so that an extending file can change one of them."""
+    if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+        return value
+    return [{"name": name, **section} for name, section in value.items()]
 
 
 def _default_horizons() -> dict[Name, int]:
@@ -48,11 +62,13 @@ class Settings(Section):
     remarks: list[str] = Field(
         default_factory=list, description="said wherever figures of this lake are shown"
     )
-    timezone: Annotated[str, AfterValidator(_known_zone)]
+    timezone: ZoneName
     lake: SettingsPath
     tracking: Tracking = Tracking()
     grid: Grid
-    incidents: list[IncidentExtracts] = Field(min_length=1)
+    incidents: Annotated[list[IncidentExtracts], BeforeValidator(_as_list)] = Field(
+        min_length=1, description="name of the source -> its extracts"
+    )
     priorities: dict[Name, Priority] = Field(min_length=1)
     polls: Polls = Polls()
     horizons: dict[Name, Annotated[int, Field(ge=0)]] = Field(
@@ -114,6 +130,15 @@ class Settings(Section):
                     f"{source.known.delay_days} days after they occurred; the extracts do not say."
                 )
         return labels
+
+    def as_json(self) -> str:
+        """All settings with their defaults, keys sorted."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    def sha256(self) -> str:
+        """The sha256 of the settings without the places of files: the same on another machine."""
+        text = json.dumps(_without_places(self.model_dump(mode="json")), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def check_poll(self, poll: date) -> None:
         """Raise ValueError unless `poll` falls on the poll weekday."""

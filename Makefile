@@ -1,0 +1,52 @@
+# Everything that people and CI type. Nothing but git, make and Python 3.11 to 3.13 need be there.
+BIN := .venv/bin
+DEMO_SETTINGS := conf/demo.yaml
+CODE := cas_spark jobs deploy tests
+
+# Another project's Python or Spark must not leak into this one.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV SPARK_HOME SPARK_CONF_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test format format-check lint types imports unit test-fast lock clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Install uv, the locked Python packages, Java and the jars; quick when they are there
+	@deploy/runtime/setup
+
+demo: setup  ## Generate a small demo country and run the weekly run on it
+	$(BIN)/cas-spark generate --settings $(DEMO_SETTINGS)
+	$(BIN)/cas-spark weekly --settings $(DEMO_SETTINGS)
+
+test: format-check lint types imports unit  ## Check format, lint, types and imports; run all tests
+
+format: setup  ## Format the code and mend what lint can mend
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+format-check: setup  ## Check the format
+	$(BIN)/ruff format --check $(CODE)
+
+lint: setup  ## Check the code and the spelling
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/typos
+
+types: setup  ## Check the types
+	$(BIN)/mypy
+
+imports: setup  ## Check that a room imports only rooms above it
+	$(BIN)/lint-imports
+
+unit: setup  ## Run all tests
+	$(BIN)/pytest
+
+test-fast: setup  ## Run the tests that need no Spark
+	$(BIN)/pytest -m "not spark"
+
+lock: setup  ## Check that uv.lock fits pyproject.toml, without a mirror of one's own
+	env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL $(BIN)/uv lock --check
+
+clean:  ## Remove caches; what was installed and what is in the lake stay
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .runtime/warehouse
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,181 @@
+"""The command line: `cas-spark STEP --settings FILE [--poll YYYY-MM-DD]`.
+
+Exit codes: 0 done, 1 failed, 2 wrong settings or arguments.
+"""
+
+import json
+import logging
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table as Grid
+
+from cas_spark.errors import CasError, SettingsError
+from cas_spark.lake.lake import Lake
+from cas_spark.lake.session import start_session
+from cas_spark.pipelines.commands import STEPS, WEEKLY, run_command
+from cas_spark.pipelines.inventory import inventory_of
+from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import bars
+from cas_spark.pipelines.report import report_of
+from cas_spark.settings import Settings, check_inputs, load_settings
+from cas_spark.sources.generator import generate
+
+FAILED, WRONG_SETTINGS = 1, 2
+
+app = typer.Typer(
+    help="Place-based crime anticipation: forecasts places, never persons; people decide.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=True)
+
+SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file (YAML).")]
+Poll = Annotated[
+    datetime | None,
+    typer.Option(
+        "--poll", formats=["%Y-%m-%d"], help="Local date of the poll; default: the newest."
+    ),
+]
+
+
+def _load(path: Path, poll: date | None, *, needs_inputs: bool) -> Settings:
+    """Settings and arguments, checked before Spark starts; every problem at once."""
+    settings = load_settings(path)
+    problems = []
+    if poll is not None:
+        try:
+            settings.check_poll(poll)
+        except ValueError as error:
+            problems.append(f"--poll: {error}")
+    if needs_inputs:
+        try:
+            check_inputs(path, settings)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(path, problems)
+    return settings
+
+
+def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
+    day = poll.date() if poll else None
+    settings = _load(settings_path, day, needs_inputs=command in ("ingest", "grid", WEEKLY))
+    spark = start_session(f"cas-spark {command} {settings.name}")
+    try:
+        job = run_command(spark, command, settings, day, bars(console))
+        _print_report(job, settings_path)
+    finally:
+        spark.stop()
+
+
+def _print_report(job: Job, settings_path: Path) -> None:
+    report = report_of(job)
+    grid = Grid(title=f"{job.settings.title} ({job.run.step})", show_header=False)
+    grid.add_column()
+    grid.add_column()
+    for what, figure in report.lines:
+        grid.add_row(what, figure)
+    out = Console()
+    out.print(grid)
+    for label in report.labels:
+        out.print(f"[bold]{label}[/bold]")
+    if job.run.step == WEEKLY:
+        out.print("\nNext:")
+        for line in next_lines(job, settings_path):
+            out.print(f"  {line}", soft_wrap=True, highlight=False)
+
+
+def next_lines(job: Job, settings_path: Path) -> list[str]:
+    """What to type next: the MLflow UI, the notebook, the map, the tables."""
+    from cas_spark.tracking import default_uri
+
+    return [
+        f"mlflow ui --backend-store-uri {default_uri(job.settings)}",
+        f"CAS_SETTINGS={settings_path} jupyter lab notebooks/team_week.ipynb",
+        f"maps (DRAFT): {job.run.lake.path('maps')}/{job.poll}",
+        f"cas-spark tables --settings {settings_path}",
+    ]
+
+
+def _add_step(name: str, help_text: str) -> None:
+    def command(settings: SettingsFile, poll: Poll = None) -> None:
+        _run(name, settings, poll)
+
+    app.command(name, help=help_text)(command)
+
+
+for _name, _step in STEPS.items():
+    _add_step(_name, (_step.__doc__ or "").splitlines()[0])
+_add_step(WEEKLY, "All steps in order, published as one run.")
+
+
+@app.command()
+def tables(
+    settings: SettingsFile,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """What is in the lake: versions, rows, digests."""
+    loaded = load_settings(settings)
+    spark = start_session("cas-spark tables")
+    try:
+        inventory = inventory_of(Lake(spark, loaded.lake))
+    finally:
+        spark.stop()
+    if as_json:
+        typer.echo(json.dumps(inventory, indent=2))
+        return
+    grid = Grid(title=f"{loaded.lake}, run {inventory['run']}")
+    for column in ("table", "version", "rows", "digest"):
+        grid.add_column(column)
+    for table in inventory["tables"]:
+        grid.add_row(
+            table["name"], str(table["version"]), f"{table['rows']:,}", table["digest"][:16]
+        )
+    Console().print(grid)
+
+
+@app.command(name="generate")
+def generate_country(settings: SettingsFile) -> None:
+    """Make up the country that the settings describe, as extracts in its folder."""
+    loaded = load_settings(settings)
+    for path, rows in generate(loaded):
+        console.print(f"{path}: {rows:,} rows", highlight=False)
+
+
+def run_cli(arguments: list[str]) -> int:
+    """Run a command line and return its exit code; errors are told, without a traceback."""
+    handler = RichHandler(console=console, show_path=False, show_level=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.getLogger("cas_spark").setLevel(logging.INFO)
+    try:
+        code = app(arguments, standalone_mode=False)
+    except SettingsError as error:
+        console.print(f"[red]{error}[/red]", soft_wrap=True, highlight=False)
+        return WRONG_SETTINGS
+    except CasError as error:
+        console.print(f"[red]{error}[/red]", soft_wrap=True, highlight=False)
+        return FAILED
+    except click.ClickException as error:  # an unknown option, a date that is none, …
+        error.show()
+        return error.exit_code
+    except typer.Exit as stop:
+        return stop.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Entry point of `cas-spark`."""
+    sys.exit(run_cli(sys.argv[1:]))
+
+
+def submit(step: str) -> None:
+    """Entry point of `spark-submit jobs/STEP.py`."""
+    sys.exit(run_cli([step, *sys.argv[1:]]))

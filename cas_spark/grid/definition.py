@@ -1,0 +1,83 @@
+"""What a version of the grid was made from, as one sha256.
+
+A version stands for its cells, so under the same name another definition must be refused; this
+tells whether it is another. Moving a file changes nothing, another byte in it does.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.grid.cells import CELL_SIZE_M
+from cas_spark.grid.layers import missing_file
+from cas_spark.settings.places import Grid, Layer
+
+
+def layer_paths(grid: Grid) -> list[str]:
+    """The files that a version of the grid is made from, each once."""
+    return sorted({layer.path for layer in (grid.teams, *grid.surroundings)})
+
+
+def file_digests(spark: SparkSession, paths: list[str]) -> dict[str, str]:
+    """The sha256 (hex) of the bytes of each file, by its path as given.
+
+    Args:
+        spark: the session.
+        paths: files on any path that Hadoop can reach, each at most 2 GB.
+
+    Raises:
+        CasError: no such file.
+    """
+    return {path: _file_digest(spark, path) for path in paths}
+
+
+def grid_definition(grid: Grid, digests: Mapping[str, str]) -> str:
+    """The sha256 (hex) of what decides the cells of a version of the grid.
+
+    That is: the size of a cell, the CRS, the moment before which removal rules may look, the rules
+    themselves, and of each layer its name, its columns and its file's bytes. Not: the version's
+    name and the places of the files.
+
+    Args:
+        grid: the settings of the version.
+        digests: the sha256 of each file of `layer_paths`, as `file_digests` gives them.
+    """
+    definition = {
+        "cell_size_m": CELL_SIZE_M,
+        **grid.model_dump(mode="json", include={"valid_from", "crs", "removal"}),
+        "teams": _layer(grid.teams, digests),
+        "surroundings": [_layer(layer, digests) for layer in grid.surroundings],
+    }
+    text = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _layer(layer: Layer, digests: Mapping[str, str]) -> dict[str, Any]:
+    return {**layer.model_dump(mode="json", exclude={"path"}), "sha256": digests[layer.path]}
+
+
+def _file_digest(spark: SparkSession, path: str) -> str:
+    try:
+        rows = (
+            spark.read.format("binaryFile")
+            .load(path)
+            .select(F.sha2("content", 256).alias("sha256"))
+            .limit(2)
+            .collect()
+        )
+    except AnalysisException as error:
+        raise missing_file(path) from error
+    if len(rows) != 1:
+        raise CasError(
+            what=f"file {path}",
+            found="a folder" if rows else "nothing there",
+            expected="a file",
+            do="Give the place of a file in the settings",
+        )
+    return str(rows[0].sha256)

@@ -1,0 +1,219 @@
+"""From the teams' polygons to cells: the exact area of each team in each cell.
+
+A polygon is cut along the grid's own lines into squares of 256 cells a side, those into squares of
+64, and so on down to single cells. A square that lies wholly inside is done at once; only squares
+that a border crosses are cut further. So a cell's area comes from one intersection and not from
+pieces cut elsewhere, and a full cell is exactly full.
+
+Areas are added as integers (2^-40 of a cell), since sums of doubles would depend on the order in
+which a cluster adds them. A share is a whole number of 2^-24 of a cell (9 cm²), so that shares add
+up exactly and keep their value as a 32-bit float; what is smaller than half of that is no land.
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.grid.cells import CELL_SIZE_M, cell_id_of
+from cas_spark.grid.layers import POLYGONS
+
+SIDES = (256, 64, 16, 4, 1)
+AREA_BITS = 40
+SHARE_BITS = 24
+OVERLAP_TOLERANCE = 1e-3
+"""Borders that were simplified or dissolved overlap by slivers (CBS's by up to 3e-5 of a cell)."""
+
+
+def tessellate(teams: DataFrame) -> DataFrame:
+    """The cells that the teams' polygons cover, each with every team's share of it.
+
+    Share of a team = area (cell ∩ the team's polygons) / 125² m². Polygons must not overlap: see
+    `check_teams_do_not_overlap`. The result is the same under any partitioning.
+
+    Args:
+        teams: team_id, team_name, region (string) and geometry (valid polygons, metres in the
+            grid's CRS).
+
+    Returns:
+        One row per cell with land: cell_id (long), column and row (int), team_id, team_name and
+        region (string; of the team with the largest share, ties by the smallest id), land_share
+        (double, 0-1, the sum of the shares, at most 1) and team_shares (array of team_id and share
+        (double, 0-1), by id).
+    """
+    partitions = int(teams.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
+    squares = teams.select(
+        "team_id",
+        "team_name",
+        "region",
+        F.lit(None).cast("int").alias("column"),
+        F.lit(None).cast("int").alias("row"),
+        F.lit(None).cast("int").alias("side"),
+        F.col("geometry").alias("piece"),
+    ).repartition(partitions)
+    for side in SIDES:
+        squares = _cut(squares, side)
+        if side == SIDES[1]:  # by now no piece is large, so the work spreads evenly
+            squares = squares.repartition(partitions, "team_id", "column", "row")
+    areas = _cells_of(squares).repartition(partitions, "column", "row")
+    shares = (
+        areas.groupBy("column", "row", "team_id")
+        .agg(
+            F.sum("area").alias("area"),
+            F.min("team_name").alias("team_name"),
+            F.min("region").alias("region"),
+        )
+        .select("column", "row", "team_id", "team_name", "region", _rounded_share().alias("share"))
+        .where(F.col("share") > 0)
+    )
+    largest_first = F.struct(
+        (-F.col("share")).alias("minus_share"), "team_id", "team_name", "region"
+    )
+    cells = shares.groupBy("column", "row").agg(
+        F.min(largest_first).alias("team"),
+        F.sum("share").alias("land"),
+        F.array_sort(F.collect_list(F.struct("team_id", "share"))).alias("shares"),
+    )
+    return cells.select(
+        cell_id_of(F.col("column"), F.col("row")).alias("cell_id"),
+        "column",
+        "row",
+        "team.team_id",
+        "team.team_name",
+        "team.region",
+        F.least(_as_share(F.col("land")), F.lit(1.0)).alias("land_share"),
+        F.transform(
+            "shares",
+            lambda pair: F.struct(
+                pair["team_id"].alias("team_id"), _as_share(pair["share"]).alias("share")
+            ),
+        ).alias("team_shares"),
+    )
+
+
+def check_teams_do_not_overlap(cells: DataFrame, tolerance: float = OVERLAP_TOLERANCE) -> None:
+    """Refuse teams that claim more of a cell than there is.
+
+    Overlaps show where the shares of a cell add up to more than 1; one in a cell that no team
+    fills may stay unseen. It runs a job, so give cells that are stored.
+
+    Args:
+        cells: cell_id, column, row and team_shares, as `tessellate` makes them.
+        tolerance: how far above 1 the sum of a cell's shares may be.
+
+    Raises:
+        CasError: the shares of a cell add up to more than 1 + tolerance.
+    """
+    total = F.aggregate("team_shares", F.lit(0.0), lambda total, pair: total + pair["share"])
+    worst = (
+        cells.select("cell_id", "column", "row", "team_shares", total.alias("total"))
+        .where(F.col("total") > 1 + tolerance)
+        .select("*", F.struct((-F.col("total")).alias("minus_total"), "cell_id").alias("order"))
+        .agg(
+            F.count(F.lit(1)).alias("number"),
+            F.min_by(F.struct("cell_id", "column", "row", "team_shares"), "order").alias("cell"),
+        )
+        .first()
+    )
+    if worst is None or worst.number == 0:
+        return
+    cell = worst.cell
+    shares = ", ".join(f"{pair.team_id} {pair.share:.6f}" for pair in cell.team_shares)
+    raise CasError(
+        what="the teams' polygons",
+        found=f"{worst.number} cells that teams claim more than once; the worst is cell "
+        f"{cell.cell_id} around x = {(cell.column + 0.5) * CELL_SIZE_M}, "
+        f"y = {(cell.row + 0.5) * CELL_SIZE_M}, with shares {shares}",
+        expected="polygons that do not overlap",
+        do="Mend the overlap between these teams in the file",
+    )
+
+
+def _cut(squares: DataFrame, side: int) -> DataFrame:
+    """Cut the pieces that are not full squares along the lines of the next smaller squares."""
+    size = side * CELL_SIZE_M
+    is_full = F.col("piece").isNull()
+
+    def places(own: str, low: str, high: str) -> Column:
+        first = F.floor(F.call_function(low, F.col("piece")) / size).cast("int")
+        # A piece that only touches the next square's edge does not reach into it.
+        last = F.ceil(F.call_function(high, F.col("piece")) / size).cast("int") - 1
+        reached = F.sequence(first * side, F.greatest(first, last) * side, F.lit(side))
+        return F.when(is_full, F.array(own)).otherwise(reached)
+
+    candidates = squares.select(
+        "team_id",
+        "team_name",
+        "region",
+        F.explode(places("column", "ST_XMin", "ST_XMax")).alias("column"),
+        places("row", "ST_YMin", "ST_YMax").alias("rows"),
+        F.when(is_full, F.col("side")).otherwise(side).alias("side"),
+        "piece",
+    ).select(
+        "team_id", "team_name", "region", "column", F.explode("rows").alias("row"), "side", "piece"
+    )
+    left, bottom = F.col("column") * CELL_SIZE_M, F.col("row") * CELL_SIZE_M
+    square = F.call_function(
+        "ST_PolygonFromEnvelope",
+        *(edge.cast("double") for edge in (left, bottom, left + size, bottom + size)),
+    )
+    part = F.call_function(
+        "ST_CollectionExtract",
+        F.call_function("ST_Intersection", F.col("piece"), square),
+        F.lit(POLYGONS),
+    )
+    area = F.call_function("ST_Area", F.col("part"))
+    return (
+        # Exploding an array of one keeps Spark from computing the intersection once per use.
+        candidates.select(
+            "team_id",
+            "team_name",
+            "region",
+            "column",
+            "row",
+            "side",
+            is_full.alias("was_full"),
+            F.explode(F.array(F.when(~is_full, part))).alias("part"),
+        )
+        .where(F.col("was_full") | (area > 0))
+        .select(
+            "team_id",
+            "team_name",
+            "region",
+            "column",
+            "row",
+            "side",
+            F.when(area < float(size * size), F.col("part")).alias("piece"),
+        )
+    )
+
+
+def _cells_of(squares: DataFrame) -> DataFrame:
+    """The cells of the squares, with the team's area in 2^-40 of a cell."""
+    area = F.call_function("ST_Area", F.col("piece")) / CELL_SIZE_M**2 * 2**AREA_BITS
+    last_step = F.col("side") - 1
+    return squares.select(
+        "team_id",
+        "team_name",
+        "region",
+        F.explode(F.sequence("column", F.col("column") + last_step)).alias("column"),
+        "row",
+        "side",
+        F.coalesce(F.rint(area).cast("long"), F.lit(2**AREA_BITS)).alias("area"),
+    ).select(
+        "team_id",
+        "team_name",
+        "region",
+        "column",
+        F.explode(F.sequence("row", F.col("row") + last_step)).alias("row"),
+        "area",
+    )
+
+
+def _rounded_share() -> Column:
+    """An area in 2^-40 of a cell, rounded to 2^-24 of a cell, half up."""
+    half = 2 ** (AREA_BITS - SHARE_BITS - 1)
+    return F.shiftright(F.col("area") + half, AREA_BITS - SHARE_BITS)
+
+
+def _as_share(units: Column) -> Column:
+    return units / F.lit(2.0**SHARE_BITS)

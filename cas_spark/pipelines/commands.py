@@ -1,0 +1,66 @@
+"""A command: opens a run on the lake, does its steps in order, and publishes what they left."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import date
+
+from pyspark.sql import SparkSession
+
+from cas_spark.lake.lake import Lake
+from cas_spark.lake.run import open_run
+from cas_spark.pipelines.evaluate import evaluate
+from cas_spark.pipelines.forecast import forecast
+from cas_spark.pipelines.grid import grid
+from cas_spark.pipelines.ingest import ingest
+from cas_spark.pipelines.job import Job, ShowProgress
+from cas_spark.pipelines.snapshots import snapshots
+from cas_spark.pipelines.train import train
+from cas_spark.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[Job], None]
+
+STEPS: Mapping[str, Step] = {
+    "ingest": ingest,
+    "grid": grid,
+    "snapshots": snapshots,
+    "train": train,
+    "forecast": forecast,
+    "evaluate": evaluate,
+}
+WEEKLY = "weekly"
+
+
+def run_command(
+    spark: SparkSession,
+    command: str,
+    settings: Settings,
+    poll: date | None,
+    show_progress: ShowProgress,
+) -> Job:
+    """Run one step, or all in order, and publish.
+
+    Nothing of it is seen by readers before it is complete; a run that breaks leaves the lake as the
+    last complete run left it.
+
+    Args:
+        spark: the session.
+        command: a name of STEPS, or `weekly` for all of them.
+        settings: of the lake.
+        poll: asked for; None for the newest that the extracts reach.
+        show_progress: shows how far long work is.
+
+    Raises:
+        CasError: as the steps do.
+    """
+    run = open_run(
+        Lake(spark, settings.lake), command, poll, settings.as_json(), settings.sha256()
+    )
+    job = Job(run, settings, poll, show_progress)
+    for name, step in STEPS.items():
+        if command in (name, WEEKLY):
+            step(job)
+    manifest = run.publish()
+    log.info("run %d is complete", manifest.number)
+    return job

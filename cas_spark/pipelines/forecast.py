@@ -1,0 +1,48 @@
+"""Forecast: every kept cell at the poll, by the poll's models; and the maps."""
+
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.forecasting.forecast import Scorer
+from cas_spark.forecasting.forecast import forecast as forecast_cells
+from cas_spark.forecasting.maps import write_maps
+from cas_spark.lake import tables
+from cas_spark.pipelines.job import Job
+
+
+def forecast(job: Job) -> None:
+    """Forecast the run's poll with the models trained for it, and write the maps.
+
+    Raises:
+        CasError: there is no model for the poll.
+    """
+    run, settings = job.run, job.settings
+    at_poll = F.col("poll_on") == F.lit(job.poll)
+    models = run.read(tables.MODELS).where(at_poll).where("intercept IS NOT NULL").collect()
+    if not models:
+        raise CasError(
+            what=f"the forecast of {job.poll}",
+            found="no model that was trained for this poll",
+            expected="the models that the step train makes",
+            do="Run `cas-spark train` with the same --poll first",
+        )
+    scorers: dict[str, list[Scorer]] = {}
+    for model in sorted(models, key=lambda m: (m["team_id"], m["priority"], m["horizon"])):
+        scorers.setdefault(model["team_id"], []).append(Scorer.of(model))
+    with run.stage("forecast") as said:
+        land = job.cells().groupBy("team_id").count().collect()
+        rows = forecast_cells(
+            run.read(job.snapshots).where(at_poll),
+            scorers,
+            {row["team_id"]: row["count"] for row in land},
+            job.catalogue,
+            settings.forecast,
+            job.poll,
+            settings.horizons,
+            run.number,
+        )
+        run.replace(tables.FORECASTS, rows, where=f"poll_on = DATE '{job.poll}'")
+        said["rows"] = run.read(tables.FORECASTS).where(at_poll).count()
+    with run.stage("maps") as said:
+        chosen = run.read(tables.FORECASTS).where(at_poll).where("is_chosen")
+        said["files"] = len(write_maps(chosen, job.cells(), settings, job.poll, run.lake))

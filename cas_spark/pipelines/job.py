@@ -1,0 +1,155 @@
+"""What a step works with: the run, the settings, the poll, and what steps of a run share."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.indicators.catalogue import Catalogue, catalogue_of
+from cas_spark.knowledge.calendar import Schedule, instant_of
+from cas_spark.knowledge.settling import plan, settling_days
+from cas_spark.lake import tables
+from cas_spark.lake.run import Run
+from cas_spark.lake.table import Table
+from cas_spark.settings import Settings
+
+Advance = Callable[[int], None]
+ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]
+"""(what, total) -> a context that yields a function to say how many more are done."""
+
+
+@dataclass
+class Job:
+    """One command at work.
+
+    Attributes:
+        run: reads and writes the lake.
+        settings: of the lake.
+        asked_poll: the poll that the user asked for, if any.
+        show_progress: shows how far long work is.
+    """
+
+    run: Run
+    settings: Settings
+    asked_poll: date | None
+    show_progress: ShowProgress
+    tessellation: DataFrame | None = field(default=None)
+
+    @cached_property
+    def poll(self) -> date:
+        """The poll that was asked for, or the newest that the extracts reach.
+
+        Raises:
+            CasError: the poll lies beyond the data, or nothing has been ingested.
+        """
+        until = self.known_until
+        zone, weekday = self.settings.zone, self.settings.polls.weekday_number
+        last_day = until.astimezone(zone).date() + timedelta(days=1)
+        newest = last_day - timedelta(days=(last_day.weekday() - weekday) % 7)
+        if self.asked_poll is None:
+            poll = newest
+        elif self.asked_poll > newest + timedelta(weeks=1):
+            raise CasError(
+                what=f"poll {self.asked_poll}",
+                found=f"extracts whose last row became known on {last_day - timedelta(days=1)}",
+                expected=f"a poll not later than {newest + timedelta(weeks=1)}",
+                do="Ingest newer extracts, or choose an earlier --poll",
+            )
+        else:
+            poll = self.asked_poll
+        self.run.poll = poll
+        return poll
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The polls of the run; the settling delay is measured as of the poll.
+
+        Raises:
+            CasError: too few weeks of extracts, or polls before the grid version serves.
+        """
+        moment = instant_of(self.poll, self.settings.zone)
+        days = settling_days(self.run.read(tables.INCIDENTS), moment, self.settings)
+        complete_from = max(source.complete_from for source in self.settings.incidents)
+        schedule = plan(self.settings, self.poll, days, complete_from)
+        grid = self.settings.grid
+        if schedule.training[0] < grid.valid_from:
+            raise CasError(
+                what=f"grid version {grid.version}",
+                found=f"valid_from {grid.valid_from}, and polls from {schedule.training[0]} on",
+                expected="a grid version that served all polls of the run, so that its removal "
+                "rules saw nothing that was not known at the first",
+                do="Give grid.valid_from an earlier date under a new version, or a later --poll",
+            )
+        self.run.facts["settling_days"] = days
+        self.run.facts["training_polls"] = [str(schedule.training[0]), str(schedule.training[-1])]
+        return schedule
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The indicators that the lake's history reaches far enough for.
+
+        Raises:
+            CasError: a window reaches before the first extract and the settings do not allow it.
+        """
+        whole = catalogue_of(list(self.settings.priorities))
+        weeks = self.schedule.weeks_of_history
+        within = whole.within(weeks)
+        left_out = [name for name in whole.names if name not in within.names]
+        if left_out and not self.settings.polls.allow_short_history:
+            first = self.schedule.training[0]
+            raise CasError(
+                what=f"the history before the first poll, {first}",
+                found=f"{weeks} weeks of extracts, too few for {', '.join(left_out)}",
+                expected="extracts that reach back as far as the longest window",
+                do="Load earlier extracts, choose a later --poll, or set "
+                "polls.allow_short_history: true, which leaves these indicators out",
+            )
+        self.run.facts["left_out_indicators"] = left_out
+        return within
+
+    @cached_property
+    def snapshots(self) -> Table:
+        """The declaration of `snapshots` with this lake's indicators."""
+        return tables.snapshots([(i.name, i.meaning) for i in self.catalogue.indicators])
+
+    @cached_property
+    def known_until(self) -> datetime:
+        """The end of the extracts (UTC): the last row of the source that ends first.
+
+        Raises:
+            CasError: nothing has been ingested.
+        """
+        per_source = self.run.read(tables.DATASETS).groupBy("source")
+        last = per_source.agg(F.max("known_until_at").alias("known_until_at")).agg(
+            F.min(F.unix_micros("known_until_at")).alias("micros")
+        ).first()
+        if last is None or last["micros"] is None:
+            raise CasError(
+                what="the lake's extracts",
+                found="none that holds an incident or a correction",
+                expected="extracts that the step ingest has taken in",
+                do="Run `cas-spark ingest` or `cas-spark weekly` first",
+            )
+        return datetime.fromtimestamp(last["micros"] / 1e6, tz=UTC)
+
+    def cells(self) -> DataFrame:
+        """The cells of the settings' grid version.
+
+        Raises:
+            CasError: there are none yet.
+        """
+        version = self.settings.grid.version
+        cells = self.run.read(tables.CELLS).where(F.col("grid_version") == version)
+        if cells.isEmpty():
+            raise CasError(
+                what=f"grid version {version}",
+                found="no cells in the lake",
+                expected="the cells that the step grid makes",
+                do="Run `cas-spark grid` or `cas-spark weekly` first",
+            )
+        return cells

@@ -1,0 +1,104 @@
+"""Snapshots: the missing and outdated slices are computed by tasks and committed at once."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from pyspark.sql import Row
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.indicators.snapshots import Plan, WrittenTeam, edges_of, write_snapshots
+from cas_spark.lake import tables
+from cas_spark.lake.arrow_door import commit_files
+from cas_spark.lake.digest import digest_of_parts, schema_text
+from cas_spark.pipelines.job import Job
+
+
+def snapshots(job: Job) -> None:
+    """Bring `snapshots` up to date for every poll of the run.
+
+    Raises:
+        CasError: the tasks wrote other rows than every kept cell at every poll.
+    """
+    run, schedule = job.run, job.schedule
+    polls = schedule.snapshot_polls
+    holds_files = run.prepare_files(job.snapshots)
+    held = run.read(tables.SNAPSHOT_SLICES).collect() if holds_files else []
+    existing: dict[str, dict[date, str]] = {}
+    for row in held:
+        existing.setdefault(row["team_id"], {})[row["poll_on"]] = row["basis"]
+    plan = Plan(
+        catalogue=job.catalogue,
+        priorities=tuple(job.settings.priorities),
+        grid_version=job.settings.grid.version,
+        edges=edges_of(schedule),
+        polls=polls,
+        existing=existing,
+        root=run.lake.root,
+        table=job.snapshots.name,
+    )
+    cells = job.cells().where("is_kept")
+    with run.stage("snapshots") as said:
+        written = write_snapshots(cells, run.read(tables.INCIDENTS), plan)
+        kept = {row["team_id"]: row["count"] for row in cells.groupBy("team_id").count().collect()}
+        slices = _slices(held, written, polls)
+        _check(slices, kept, polls)
+        added = [team.file for team in written if team.file is not None]
+        live = {row["file"] for row in slices}
+        removed = {row["file"]: row["team_id"] for row in held if row["file"] not in live}
+        commit_files(run.lake.root, job.snapshots, added, removed, (f"run {run.number}", run.number))
+        rows = run.lake.spark.createDataFrame(slices, tables.SNAPSHOT_SLICES.schema)
+        run.replace(tables.SNAPSHOT_SLICES, rows)
+        parts = [(f"{row['team_id']} {row['poll_on']}", row["sha256"]) for row in slices]
+        run.note_change(job.snapshots, digest_of_parts(schema_text(job.snapshots), parts))
+        said["teams"] = len(kept)
+        said["polls"] = len(polls)
+        said["rows written"] = sum(file.rows for file in added)
+        said["indicators"] = len(job.catalogue.indicators)
+
+
+def _slices(
+    held: Sequence[Row], written: Sequence[WrittenTeam], polls: Sequence[date]
+) -> list[dict[str, object]]:
+    """What the table holds once the files are committed.
+
+    A file stays while any of its slices is needed, unless its team was computed anew or is gone.
+    """
+    anew = {team.team_id for team in written if team.is_replacing}
+    teams = {team.team_id for team in written}
+    needed = {
+        row["file"]
+        for row in held
+        if row["poll_on"] in polls and row["team_id"] in teams - anew
+    }
+    slices: list[dict[str, object]] = [row.asDict() for row in held if row["file"] in needed]
+    for team in written:
+        if team.file is not None:
+            slices += [
+                {"team_id": team.team_id, "file": team.file.name, **vars(part)}
+                for part in team.slices
+            ]
+    return slices
+
+
+def _check(slices: Sequence[dict[str, object]], kept: dict[str, int], polls: Sequence[date]) -> None:
+    """Check that every kept cell of every team has a row at every poll, and none has two."""
+    found: dict[tuple[object, object], object] = {}
+    problems = []
+    for row in slices:
+        key = (row["team_id"], row["poll_on"])
+        if key in found:
+            problems.append(f"team {key[0]} twice at {key[1]}")
+        found[key] = row["rows"]
+    for team, cells in kept.items():
+        wrong = [poll for poll in polls if found.get((team, poll)) != cells]
+        if wrong:
+            rows = found.get((team, wrong[0]), "no")
+            problems.append(f"team {team}: {rows} rows at {wrong[0]} for {cells} kept cells")
+    if problems:
+        raise CasError(
+            what="snapshots",
+            found="; ".join(problems[:5]),
+            expected="one row per kept cell and poll",
+            do="Run the same command again; where it stays, report it with this message",
+        )

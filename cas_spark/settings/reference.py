@@ -1,0 +1,96 @@
+"""The reference of all settings as Markdown, from the settings' own types and descriptions.
+
+`make docs` writes it to docs/settings.md; a test holds the file to it.
+"""
+
+import inspect
+import sys
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from cas_spark.settings.section import Section
+from cas_spark.settings.settings import Settings
+
+HEADER = """# Settings
+
+<!-- Written by `make docs` from cas_spark/settings; do not edit. -->
+
+A settings file is YAML. Relative places are meant from the settings file; a place with a scheme, such
+as `s3a://bucket/lake`, is used as it is. Unknown keys are refused, and all problems are told at once,
+before Spark starts. `extends: other.yaml` takes the settings of another file and changes only what
+stands in this one.
+"""
+
+
+def reference() -> str:
+    """All sections, each with its keys, types, defaults and meaning."""
+    seen: list[type[Section]] = []
+    _collect(Settings, seen)
+    return "\n".join([HEADER, *(_section(section) for section in seen)])
+
+
+def _collect(section: type[Section], seen: list[type[Section]]) -> None:
+    if section in seen:
+        return
+    seen.append(section)
+    for field in section.model_fields.values():
+        for inner in _sections_in(field.annotation):
+            _collect(inner, seen)
+
+
+def _sections_in(annotation: Any) -> list[type[Section]]:
+    if inspect.isclass(annotation) and issubclass(annotation, Section):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _sections_in(part)]
+
+
+def _section(section: type[Section]) -> str:
+    lines = [f"## {section.__name__}", "", inspect.getdoc(section) or "", ""]
+    lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in section.model_fields.items():
+        meaning = field.description or ""
+        kind = _kind(field.annotation).replace("|", "\\|")
+        lines.append(f"| `{name}` | {kind} | {_default(field)} | {meaning} |")
+    return "\n".join([*lines, ""])
+
+
+def _kind(annotation: Any) -> str:
+    if annotation is type(None):
+        return "nothing"
+    if inspect.isclass(annotation) and issubclass(annotation, Section):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_kind(part) for part in parts)
+    if origin is Literal:
+        return " or ".join(f"`{part}`" for part in parts)
+    if origin is list:
+        return f"list of {_kind(parts[0])}"
+    if origin is dict:
+        return f"name → {_kind(parts[1])}"
+    if parts:  # Annotated
+        return _kind(parts[0])
+    return {"str": "text", "int": "whole number", "float": "number", "bool": "yes or no"}.get(
+        annotation.__name__, annotation.__name__
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined or value is None:
+        return "none"
+    if isinstance(value, Section):
+        return "its own defaults"
+    if isinstance(value, list):
+        shown = [v.model_dump() if isinstance(v, Section) else v for v in value]
+        return f"`{shown}`"
+    return f"`{value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

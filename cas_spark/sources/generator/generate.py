@@ -1,0 +1,285 @@
+"""Writes a made-up country's extracts to a folder: all of it, or nothing."""
+
+import json
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+
+from cas_spark.errors import CasError
+from cas_spark.settings import Settings
+from cas_spark.settings.generator import AreaLayer, Generator
+from cas_spark.sources.generator.country import (
+    EDITIONS,
+    Country,
+    area_statistics,
+    make_country,
+    weigh,
+)
+from cas_spark.sources.generator.delivery import deliver, extract_lines
+from cas_spark.sources.generator.incidents import generate_incidents
+from cas_spark.sources.generator.suspects import generate_suspects
+from cas_spark.sources.generator.writing import (
+    DESCRIPTION,
+    sha256_of,
+    write_layers,
+    write_lines,
+)
+
+PROOF: Final = "generated.json"
+README: Final = "README.txt"
+
+
+class GeneratedFile(NamedTuple):
+    """A file of a delivery and the number of rows (without a header) in it."""
+
+    path: Path
+    rows: int
+
+
+def generate(settings: Settings) -> list[GeneratedFile]:
+    """Write the extracts that `settings.generator` asks for into its folder.
+
+    The folder appears complete or not at all. One that holds the same settings' extracts,
+    untouched, is left as it is; one with other generated extracts is replaced.
+
+    Returns:
+        Every extract and layer with its rows, by name.
+
+    Raises:
+        CasError: the settings have no generator or ask for the impossible, or the folder holds
+            something that was not generated.
+    """
+    generator = settings.generator
+    if generator is None or not settings.is_generated:
+        raise CasError(
+            what=f"settings {settings.name}",
+            found="no generator" if generator is None else "a generator, but is_generated: false",
+            expected="a section `generator` and `is_generated: true`",
+            do="Use conf/demo.yaml, or write such settings",
+        )
+    folder = Path(generator.folder)
+    fingerprint = _fingerprint(settings, generator)
+    found = _generated_before(folder, fingerprint)
+    if found is not None:
+        return found
+    try:
+        return _replace(folder, settings, generator, fingerprint)
+    except OSError as error:
+        raise CasError(
+            what=f"generator.folder {folder}",
+            found=str(error),
+            expected="a folder that can be written, on a disk with room",
+            do="Make room, or name another folder",
+        ) from error
+
+
+def _replace(
+    folder: Path, settings: Settings, generator: Generator, fingerprint: str
+) -> list[GeneratedFile]:
+    """Write everything beside `folder`, then put it in its place."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        fresh, old = Path(scratch, "fresh"), Path(scratch, "old")
+        fresh.mkdir()
+        rows = _write_all(fresh, settings, generator)
+        files = [GeneratedFile(folder / name, rows[name]) for name in sorted(rows)]
+        _write_proof(fresh, fingerprint, files)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+    return files
+
+
+def _write_all(folder: Path, settings: Settings, generator: Generator) -> dict[str, int]:
+    """Write every file into `folder`; returns file name -> rows."""
+    rows: dict[str, int] = {}
+    if generator.areas is None:
+        country = make_country(generator.seed)
+        areas = weigh(country.neighbourhoods, generator.offences, generator.seed)
+        rows |= _write_country(folder, country, generator.seed)
+    else:
+        areas = _read_areas(generator.areas)
+    incidents = generate_incidents(
+        areas,
+        _totals(generator),
+        generator.offences,
+        window=(generator.start, generator.end),
+        seed=generator.seed,
+        zone=settings.zone,
+        places_per_km2=generator.places_per_km2,
+    )
+    codes = {name: offence.code for name, offence in generator.offences.items()}
+    delivered = deliver(incidents, codes, generator.faults, end=generator.end, seed=generator.seed)
+    for year, of_year in delivered.groupby("extract_year"):
+        name = f"incidents_{year}.csv.gz"
+        rows[name] = write_lines(folder / name, extract_lines(of_year)) - 1
+    links, decisions = generate_suspects(
+        delivered,
+        areas,
+        share=generator.suspects_share,
+        dismissed_share=generator.dismissed_share,
+        end=generator.end,
+        seed=generator.seed,
+    )
+    decisions["decided_on"] = decisions["decided_on"].dt.strftime("%Y-%m-%d")
+    for name, table in (("suspects", links), ("suspect_decisions", decisions)):
+        text = table.to_csv(index=False, float_format="%.1f", lineterminator="\n")
+        file = f"{name}.csv.gz"
+        rows[file] = write_lines(folder / file, text.splitlines()) - 1
+    return rows
+
+
+def _write_country(folder: Path, country: Country, seed: int) -> dict[str, int]:
+    neighbourhoods = country.neighbourhoods
+    columns = ["area_id", "area_name", "team_id", "team_name", "region", "kind", "origin"]
+    teams = neighbourhoods[[*columns, "geometry"]]
+    layers = {
+        "teams": [("neighbourhoods", teams), ("water", country.water)],
+        "stations": [("stations", country.stations)],
+        "main_roads": [("main_roads", country.main_roads)],
+    }
+    for edition in EDITIONS:
+        figures = area_statistics(neighbourhoods, edition, seed)
+        layers[f"area_statistics_{edition}"] = [("areas", figures)]
+    return {
+        f"{name}.gpkg": write_layers(folder / f"{name}.gpkg", of_file)
+        for name, of_file in layers.items()
+    }
+
+
+def _read_areas(layer: AreaLayer) -> gpd.GeoDataFrame:
+    """The polygons of a layer as areas, with `area_id`, `total_id` and `weight`."""
+    columns = [column for column in (layer.id, layer.weight, layer.total_id) if column]
+    try:
+        frame = gpd.read_file(layer.path, layer=layer.layer)
+    except (OSError, ValueError, pyogrio.errors.DataSourceError) as error:
+        raise CasError(
+            what=f"layer {layer.layer} of {layer.path}",
+            found=str(error),
+            expected="a layer of polygons",
+            do="Mend generator.areas",
+        ) from error
+    missing = sorted(set(columns) - set(frame.columns))
+    if missing:
+        raise CasError(
+            what=f"layer {layer.layer} of {layer.path}",
+            found=f"no columns {missing}",
+            expected=f"the columns {columns}; it has {sorted(frame.columns)}",
+            do="Mend generator.areas",
+        )
+    return gpd.GeoDataFrame(
+        {
+            "area_id": frame[layer.id].astype(str),
+            "total_id": frame[layer.total_id].astype(str) if layer.total_id else "all",
+            "weight": frame[layer.weight].fillna(0).clip(lower=0).astype(float),
+        },
+        geometry=frame.geometry,
+        crs=frame.crs,
+    )
+
+
+def _totals(generator: Generator) -> pd.DataFrame:
+    """Yearly totals as `generate_incidents` takes them: from their file, or from the offences."""
+    if generator.totals is not None:
+        try:
+            return pd.read_csv(generator.totals.path, dtype={"total_id": str, "offence": str})
+        except (OSError, ValueError) as error:
+            raise CasError(
+                what=f"totals {generator.totals.path}",
+                found=str(error),
+                expected="a CSV with the columns total_id, offence, year, incidents",
+                do="Mend generator.totals",
+            ) from error
+    total_id = "country" if generator.areas is None else "all"
+    rows = [
+        {
+            "total_id": total_id,
+            "offence": name,
+            "year": year,
+            "incidents": round(
+                offence.incidents_per_year
+                * (1 + offence.yearly_change) ** (year - generator.start.year)
+            ),
+        }
+        for name, offence in generator.offences.items()
+        for year in _years(generator.start, generator.end)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _years(start: date, end: date) -> range:
+    return range(start.year, end.year + 1)
+
+
+def _fingerprint(settings: Settings, generator: Generator) -> str:
+    """What the bytes follow from: settings, the generator's own code, and its libraries."""
+    parts = generator.model_dump(
+        mode="json", exclude={"folder": True, "areas": {"path"}, "totals": {"path"}}
+    )
+    inputs = [generator.areas.path] if generator.areas else []
+    inputs += [generator.totals.path] if generator.totals else []
+    parts |= {
+        "zone": settings.timezone,
+        "code": [sha256_of(path) for path in sorted(Path(__file__).parent.glob("*.py"))],
+        "inputs": [sha256_of(Path(path)) for path in inputs if Path(path).is_file()],
+        "libraries": [np.__version__, pd.__version__, shapely.__version__, pyogrio.__version__],
+    }
+    return json.dumps(parts, sort_keys=True)
+
+
+def _write_proof(folder: Path, fingerprint: str, files: list[GeneratedFile]) -> None:
+    """Write what was made from what, for people and for the next run."""
+    proof = {
+        "is_generated": True,
+        "remark": DESCRIPTION,
+        "made_from": json.loads(fingerprint),
+        "files": [
+            {"name": path.name, "rows": rows, "sha256": sha256_of(folder / path.name)}
+            for path, rows in files
+        ],
+    }
+    text = json.dumps(proof, indent=2) + "\n"
+    (folder / PROOF).write_text(text, encoding="utf-8")
+    width = max(len(file.path.name) for file in files)
+    listed = "\n".join(f"  {file.path.name:<{width}} {file.rows:>9} rows" for file in files)
+    readme = (
+        f"{DESCRIPTION}\n\n"
+        "Every incident, person, place and figure in this folder was made up by cas-spark\n"
+        "(`cas-spark generate`) from a seed. The same seed and settings give the same bytes.\n"
+        f"{PROOF} tells from which settings.\n\n{listed}\n"
+    )
+    (folder / README).write_text(readme, encoding="utf-8")
+
+
+def _generated_before(folder: Path, fingerprint: str) -> list[GeneratedFile] | None:
+    """The files of an earlier run with the same fingerprint, if all are there and untouched.
+
+    Raises:
+        CasError: the folder holds something that was not generated.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    if not (folder / PROOF).is_file():
+        raise CasError(
+            what=f"generator.folder {folder}",
+            found="files that were not generated",
+            expected="an empty folder, or one with generated extracts",
+            do="Name another folder, or move these files away",
+        )
+    try:
+        proof = json.loads((folder / PROOF).read_text(encoding="utf-8"))
+        same = proof["made_from"] == json.loads(fingerprint)
+        sums = {folder / file["name"]: file["sha256"] for file in proof["files"]}
+        files = [GeneratedFile(folder / file["name"], file["rows"]) for file in proof["files"]]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not same or any(not path.is_file() or sha256_of(path) != sums[path] for path in sums):
+        return None
+    return files

@@ -1,0 +1,268 @@
+"""The rows of one extract become incidents, revisions or rejected rows, each exactly one of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.lake.tables import DATASETS, INCIDENTS, REJECTED_ROWS, REVISIONS
+from cas_spark.lake.table import Table
+from cas_spark.settings import Settings
+from cas_spark.settings.extracts import IncidentExtracts
+from cas_spark.sources import checks, coordinates, values
+from cas_spark.sources.coordinates import Bounds
+from cas_spark.sources.reading import refusing
+
+LARGEST_OUTSIDE_SHARE = 0.5
+FEWEST_TO_JUDGE = 5
+"""Rows below which a wrong CRS cannot be told from a stray row."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of the rows of one extract: three frames that add up to the rows read.
+
+    All have the columns of their table but for `run_number`; `dataset` is the extract's own row.
+    They stand on rows that are kept until `release`.
+    """
+
+    accepted: DataFrame
+    revisions: DataFrame
+    rejected: DataFrame
+    dataset: DataFrame
+    counts: Mapping[str, int]
+    _classified: DataFrame
+
+    def release(self) -> None:
+        """Give up the kept rows, once the frames are written."""
+        self._classified.unpersist()
+
+
+def deliver(
+    rows: DataFrame,
+    source: IncidentExtracts,
+    settings: Settings,
+    dataset_sha256: str,
+    name: str,
+    land_cells: DataFrame,
+    already: DataFrame,
+    already_revised: DataFrame,
+) -> Delivery:
+    """Sort the rows of one extract into incidents, revisions and rejected rows.
+
+    An incident's id is its source and a hash of its key. Without a key it is a hash of all mapped
+    values and of the row's number among its equals in the extract, so that equal rows are different
+    incidents, and the same rows in a later extract are duplicates. A revision's id is made of all
+    mapped values in either case; with a key, equal corrections are duplicates.
+
+    Args:
+        rows: as `reading.read_rows` returns them.
+        source: what their columns mean.
+        settings: the settings of the lake, for zone and grid.
+        dataset_sha256: of the extract's file.
+        name: of the extract's file.
+        land_cells: `cell_id` of every land cell of the grid.
+        already: `incident_id` of the incidents of earlier extracts, repeated or not.
+        already_revised: `revision_id` of the revisions of earlier extracts.
+
+    Returns:
+        The frames, computed once and kept until `Delivery.release`. Every instant is UTC.
+
+    Raises:
+        CasError: most places lie outside the teams' land, so that the CRS must be wrong; the
+            moments cannot be read with the formats of the settings; or the file is broken.
+    """
+    spark = rows.sparkSession
+    values.check_values_are_readable(spark, rows, source)
+    land = coordinates.bounds_of(land_cells)
+    interpreted = values.interpret(rows, source, settings.timezone)
+    placed = _placed(interpreted, source, settings, land_cells, land)
+    checked = _checked(placed, source, source.timezone or settings.timezone)
+    named = _named(checked, source)
+    classified = _without_duplicates(named, source, already, already_revised).persist()
+    with refusing(f"extract {name}"):
+        figures = _figures(classified)
+    try:
+        _check_places(figures, source, settings, name, land)
+    except CasError:
+        classified.unpersist()
+        raise
+    return _delivery(classified, figures, source, dataset_sha256, name)
+
+
+def _placed(
+    rows: DataFrame,
+    source: IncidentExtracts,
+    settings: Settings,
+    land_cells: DataFrame,
+    land: Bounds,
+) -> DataFrame:
+    """Add `cell_id`, null where a place lies in no land cell."""
+    crs = source.location.crs
+    cell_id = coordinates.cell_of(F.col("x"), F.col("y"), crs, settings.grid.crs, land)
+    land_ids = land_cells.select(F.col("cell_id").alias("land_cell_id")).distinct()
+    return (
+        rows.withColumn("cell_id", cell_id)
+        .join(land_ids, F.col("cell_id") == F.col("land_cell_id"), "left")
+        .withColumn("cell_id", F.col("land_cell_id"))
+        .drop("land_cell_id")
+    )
+
+
+def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
+    """Add `reason` and `found` of the first failed check, both null where a row is fine so far."""
+    of_all = checks.checks_of_every_row(source)
+    failed = F.when(
+        F.col("is_correction"), checks.first_failed([*of_all, *checks.checks_of_corrections()])
+    ).otherwise(checks.first_failed([*of_all, *checks.checks_of_incidents(source, zone)]))
+    return rows.withColumn("failed", failed).select(
+        "*", F.col("failed.reason").alias("reason"), F.col("failed.found").alias("found")
+    ).drop("failed")
+
+
+def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
+    """Add `id`, and `place_among_equals`: the row's number, from 1, among rows of one identity."""
+    is_fine = F.col("reason").isNull()
+    if source.key:
+        identity = F.when(F.col("is_correction"), F.col("content_hash")).otherwise(F.col("key_hash"))
+    else:
+        identity = F.col("content_hash")
+    among_equals = Window.partitionBy("identity", is_fine).orderBy("row_number")
+    numbered = rows.withColumn("identity", identity).withColumn(
+        "place_among_equals", F.row_number().over(among_equals)
+    )
+    return numbered.withColumn("id", _id(source, F.col("identity"), F.col("place_among_equals")))
+
+
+def _id(source: IncidentExtracts, identity: Column, place_among_equals: Column) -> Column:
+    if not source.key:
+        identity = F.sha2(F.concat_ws(":", identity, place_among_equals.cast("string")), 256)
+    return F.concat(F.lit(f"{source.name}:"), F.substring(identity, 1, values.ID_LENGTH))
+
+
+def _without_duplicates(
+    rows: DataFrame, source: IncidentExtracts, already: DataFrame, already_revised: DataFrame
+) -> DataFrame:
+    """Give rows whose identity was there before the reason `duplicate`."""
+    earlier = (
+        already.select(F.col("incident_id").alias("earlier_id"))
+        .union(already_revised.select(F.col("revision_id").alias("earlier_id")))
+        .distinct()
+    )
+    was_before = F.col("earlier_id").isNotNull()
+    if source.key:
+        was_before |= F.col("place_among_equals") > 1
+    is_duplicate = F.col("reason").isNull() & was_before
+    return (
+        rows.join(earlier, F.col("id") == F.col("earlier_id"), "left")
+        .withColumn("found", F.when(is_duplicate, F.col("id")).otherwise(F.col("found")))
+        .withColumn(
+            "reason", F.when(is_duplicate, F.lit(checks.DUPLICATE)).otherwise(F.col("reason"))
+        )
+        .drop("earlier_id")
+    )
+
+
+def _figures(classified: DataFrame) -> Row:
+    """One row of figures about all rows of the extract; computing it keeps them."""
+    is_correction, is_fine = F.col("is_correction"), F.col("reason").isNull()
+    is_outside = F.col("reason") == checks.OUTSIDE_TEAMS
+    is_located = ~is_correction & (is_fine | is_outside | (F.col("reason") == checks.DUPLICATE))
+    known_micros = F.when(is_fine, F.unix_micros("known_at"))
+    figures = classified.agg(
+        F.count("*").alias("rows_read"),
+        F.count_if(is_fine & ~is_correction).alias("rows_accepted"),
+        F.count_if(is_fine & is_correction).alias("rows_revisions"),
+        F.count_if(~is_fine).alias("rows_rejected"),
+        F.min(known_micros).alias("known_from_micros"),
+        F.max(known_micros).alias("known_until_micros"),
+        F.count_if(is_located).alias("located"),
+        F.count_if(is_outside).alias("outside"),
+        F.min(F.when(is_outside, F.struct("row_number", "x", "y"))).alias("example"),
+    ).first()
+    assert figures is not None  # noqa: S101  # an aggregate without groups has one row
+    return figures
+
+
+def _check_places(
+    figures: Row, source: IncidentExtracts, settings: Settings, name: str, land: Bounds
+) -> None:
+    located, outside = int(figures["located"]), int(figures["outside"])
+    if located < FEWEST_TO_JUDGE or outside <= LARGEST_OUTSIDE_SHARE * located:
+        return
+    row_number, x, y = figures["example"]
+    crs, grid_crs = source.location.crs, settings.grid.crs
+    there_x, there_y = coordinates.transformed(x, y, crs, grid_crs)
+    raise CasError(
+        what=f"places of the extract {name}",
+        found=f"{outside:,} of {located:,} outside the teams; row {row_number} with "
+        f"x {x:,.1f}, y {y:,.1f} in {crs} lies at x {there_x:,.1f}, y {there_y:,.1f} in {grid_crs}",
+        expected=f"most inside the teams' {land} in {grid_crs}",
+        do=f"Mend incidents.{source.name}.location: the CRS is wrong, or x and y are swapped; "
+        "nothing was written",
+    )
+
+
+def _delivery(
+    classified: DataFrame, figures: Row, source: IncidentExtracts, dataset_sha256: str, name: str
+) -> Delivery:
+    is_correction, is_fine = F.col("is_correction"), F.col("reason").isNull()
+    rows = classified.withColumns(
+        {"source": F.lit(source.name), "dataset_sha256": F.lit(dataset_sha256)}
+    )
+    accepted = rows.where(is_fine & ~is_correction).withColumns(
+        {"incident_id": F.col("id"), "superseded_at": F.lit(None).cast("timestamp")}
+    )
+    incident_id = F.lit(None).cast("string")
+    if source.key:
+        of_key = _id(source, F.col("key_hash"), F.lit(1))
+        incident_id = F.when(~F.col("is_key_missing"), of_key)
+    revisions = rows.where(is_fine & is_correction).withColumns(
+        {"revision_id": F.col("id"), "incident_id": incident_id, "status": F.lit("pending")}
+    )
+    counts = {
+        figure: int(figures[f"rows_{figure}"])
+        for figure in ("read", "accepted", "revisions", "rejected")
+    }
+    return Delivery(
+        accepted=_as_declared(accepted, INCIDENTS),
+        revisions=_as_declared(revisions, REVISIONS),
+        rejected=_as_declared(rows.where(~is_fine), REJECTED_ROWS),
+        dataset=_dataset(figures, source, dataset_sha256, name, rows),
+        counts=counts,
+        _classified=classified,
+    )
+
+
+def _dataset(
+    figures: Row, source: IncidentExtracts, dataset_sha256: str, name: str, rows: DataFrame
+) -> DataFrame:
+    """The extract's row of `datasets`."""
+    told = {
+        "source": source.name,
+        "sha256": dataset_sha256,
+        "name": name,
+        "complete_from_on": source.complete_from,
+        "is_known_at_assumed": source.is_assumed,
+        "origin": source.provenance.source,
+        "purpose": source.provenance.purpose,
+        "legal_basis": source.provenance.legal_basis,
+    }
+    counts = ("rows_read", "rows_accepted", "rows_revisions", "rows_rejected")
+    columns = {
+        **{column: F.lit(value) for column, value in told.items()},
+        **{column: F.lit(figures[column]).cast("long") for column in counts},
+        **{
+            f"known_{end}_at": F.timestamp_micros(F.lit(figures[f"known_{end}_micros"]).cast("long"))
+            for end in ("from", "until")
+        },
+    }
+    one = rows.sparkSession.range(1).withColumns(columns)
+    return _as_declared(one, DATASETS)
+
+
+def _as_declared(rows: DataFrame, table: Table) -> DataFrame:
+    """The table's columns in their order, but for the run, which the lake's writer knows."""
+    return rows.select(*(column.name for column in table.columns if column.name != "run_number"))

@@ -1,0 +1,162 @@
+"""What the values of a row mean, by the settings of its source: one column per meaning."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StructType
+
+from cas_spark.settings.extracts import Choice, IncidentExtracts, ReportedBy
+from cas_spark.sources import moments
+from cas_spark.sources.reading import text_of
+
+ID_LENGTH = 32
+"""Hexadecimal digits of an id: 128 bits, far too many for two rows to share one by chance."""
+
+_Text = Callable[[str], Column]
+"""What gives the text of a column as delivered."""
+
+
+def check_values_are_readable(spark: SparkSession, rows: DataFrame, source: IncidentExtracts) -> None:
+    """Check that the settings tell how the moments in these rows are written.
+
+    Raises:
+        CasError: a text column without formats, or a format that Spark does not know.
+    """
+    kinds = _kinds(rows)
+    occurred, known = source.occurred, source.known
+    for column in filter(None, (occurred.start, occurred.end)):
+        moments.check_formats(spark, column, kinds[column], occurred.formats)
+    moments.check_formats(spark, known.column, kinds[known.column], known.formats)
+
+
+def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> DataFrame:
+    """Give every row its meaning; nothing is rejected here, what cannot be read is null.
+
+    Args:
+        rows: as `reading.read_rows` returns them.
+        source: what their columns mean.
+        default_zone: zone of local times where the source names none.
+
+    Returns:
+        `row_number`, `malformed`, `is_correction`, `excluded` (array: per exclusion the value that
+        excludes the row, or null), `code`, `priority`, `is_other_code`, `occurred_from_at`,
+        `occurred_until_at` and `known_at` (UTC), `x` and `y` (double, units of the source's CRS;
+        null where missing), `reported_by`, `case_key`, `key_hash`, `is_key_missing`,
+        `content_hash`, and as text, for messages, `known_text`, `occurred_from_text`,
+        `occurred_until_text`, `x_text`, `y_text`.
+    """
+    kinds = _kinds(rows)
+    zone = source.timezone or default_zone
+    occurred, known = source.occurred, source.known
+
+    def text(column: str) -> Column:
+        return text_of(F.col("given")[column], kinds[column])
+
+    def instant(column: str, formats: Sequence[str]) -> Column:
+        return moments.instant_of(F.col("given")[column], kinds[column], formats, zone)
+
+    start = instant(occurred.start, occurred.formats)
+    end_text = text(occurred.end) if occurred.end else F.lit(None).cast("string")
+    end = start
+    if occurred.end:
+        end = F.when(end_text.isNull(), start).otherwise(instant(occurred.end, occurred.formats))
+    code = text(source.priority.column)
+    x_text, y_text = (text_of(F.col(name), rows.schema[name].dataType) for name in "xy")
+    content = [text(column) for column in source.columns]
+    if source.location.geometry:
+        content += [x_text, y_text]
+    key = [text(column) for column in source.key]
+    first = rows.select(
+        "row_number",
+        "malformed",
+        _is_correction(source.correction, text).alias("is_correction"),
+        F.array(*(_value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
+        code.alias("code"),
+        _priority(code, source.priority.codes).alias("priority"),
+        _matches(code, source.priority.other).alias("is_other_code"),
+        start.alias("occurred_from_at"),
+        end.alias("occurred_until_at"),
+        instant(known.column, known.formats).alias("known_given"),
+        _coordinate(x_text, source.location.missing).alias("x"),
+        _coordinate(y_text, source.location.missing).alias("y"),
+        _reported_by(source.reported_by, text).alias("reported_by"),
+        (pseudonym([text(source.case)]) if source.case else F.lit(None).cast("string")).alias(
+            "case_key"
+        ),
+        (hash_of(key) if key else F.lit(None).cast("string")).alias("key_hash"),
+        (F.coalesce(*key).isNull() if key else F.lit(False)).alias("is_key_missing"),
+        hash_of(content).alias("content_hash"),
+        text(known.column).alias("known_text"),
+        text(occurred.start).alias("occurred_from_text"),
+        end_text.alias("occurred_until_text"),
+        x_text.alias("x_text"),
+        y_text.alias("y_text"),
+    )
+    became_known = moments.known_at(
+        known, F.col("known_given"), F.col("occurred_until_at"), F.col("is_correction"), zone
+    )
+    return first.withColumn("known_at", became_known).drop("known_given")
+
+
+def hash_of(values: Iterable[Column]) -> Column:
+    """The sha256 of texts in their order, where null differs from empty."""
+    return F.sha2(F.to_json(F.array(*values)), 256)
+
+
+def pseudonym(values: Sequence[Column]) -> Column:
+    """A text that stands for these values without containing them; null where all are null."""
+    return F.when(F.coalesce(*values).isNotNull(), F.substring(hash_of(values), 1, ID_LENGTH))
+
+
+def _kinds(rows: DataFrame) -> dict[str, DataType]:
+    given = rows.schema["given"].dataType
+    assert isinstance(given, StructType)  # noqa: S101  # it is what read_rows promises
+    return {field.name: field.dataType for field in given.fields}
+
+
+def _is_correction(correction: Choice | None, text: _Text) -> Column:
+    if correction is None:
+        return F.lit(False)
+    # The fields of a malformed row may stand under each other's names.
+    is_marked = F.coalesce(text(correction.column).isin(correction.equals), F.lit(False))
+    return is_marked & F.col("malformed").isNull()
+
+
+def _value_that_excludes(exclusion: Choice, text: _Text) -> Column:
+    value = text(exclusion.column)
+    return F.when(value.isin(exclusion.equals), value)
+
+
+def _priority(code: Column, codes: dict[str, list[str]]) -> Column:
+    return F.coalesce(
+        *(F.when(_matches(code, patterns), F.lit(name)) for name, patterns in codes.items())
+    )
+
+
+def _matches(code: Column, patterns: Sequence[str]) -> Column:
+    """Whether a code matches a pattern; false for no code."""
+    if not patterns:
+        return F.lit(False)
+    either = "|".join(_regex(pattern) for pattern in patterns)
+    return F.coalesce(code.rlike(rf"\A(?s:{either})\z"), F.lit(False))
+
+
+def _regex(pattern: str) -> str:
+    return "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
+
+
+def _coordinate(text: Column, missing: Sequence[float]) -> Column:
+    number = text.try_cast("double")
+    is_unknown = F.isnan(number) | number.isin([float(value) for value in missing])
+    return F.when(~is_unknown, number)
+
+
+def _reported_by(reported_by: ReportedBy | None, text: _Text) -> Column:
+    if reported_by is None:
+        return F.lit(None).cast("string")
+    who = text(reported_by.column)
+    return F.when(who.isin(reported_by.citizen), "citizen").when(
+        who.isin(reported_by.police), "police"
+    )

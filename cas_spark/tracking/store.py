@@ -1,0 +1,158 @@
+"""Where MLflow keeps runs and models of a lake, and how the runs of a week are found there.
+
+A lake has one experiment per month, a week one parent run, and each team and priority of that week
+one child run. Runs are found by their tags, never by remembered ids, so that a lake and its MLflow
+store may be restored apart from each other.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import cast
+from urllib.parse import unquote, urlparse
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from cas_spark.errors import CasError
+from cas_spark.settings import Settings
+
+FOLDER = "mlflow"
+PAGE = 1000
+"""Runs per page of a search; MLflow itself stops silently at this number."""
+
+WEEK, TEAM = "week", "team"
+"""Values of the tag `level`: a parent run, and a child run."""
+
+PARENT = "mlflow.parentRunId"
+
+
+@dataclass(frozen=True)
+class Store:
+    """MLflow's runs, artifacts and registered models of one lake.
+
+    Attributes:
+        client: talks to the tracking store and the registry.
+        uri: of both; what `mlflow ui --backend-store-uri` takes.
+        artifacts: folder under which each experiment has its own; None where the server decides.
+        lake: the lake's name, also that of its registered model.
+    """
+
+    client: MlflowClient
+    uri: str
+    artifacts: str | None
+    lake: str
+
+    def experiment_name(self, poll: date) -> str:
+        """The experiment that holds a poll's runs, such as `demo 2025-01`."""
+        return f"{self.lake} {poll:%Y-%m}"
+
+    def find_experiment(self, poll: date) -> str | None:
+        """The id of the experiment of a poll's month, or None where there is none yet."""
+        found = self.client.get_experiment_by_name(self.experiment_name(poll))
+        if found is None:
+            return None
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return cast("str", found.experiment_id)
+
+    def make_experiment(self, poll: date) -> str:
+        """The id of the experiment of a poll's month, made if need be."""
+        found = self.find_experiment(poll)
+        if found is not None:
+            return found
+        name = self.experiment_name(poll)
+        location = f"{self.artifacts}/{name.replace(' ', '-')}" if self.artifacts else None
+        return self.client.create_experiment(name, artifact_location=location)
+
+    def runs_with(self, experiment: str, tags: Mapping[str, str]) -> list[Run]:
+        """All runs of an experiment that have these tags, deleted ones left out."""
+        conditions = {"lake": self.lake, **tags}
+        query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in conditions.items())
+        return list(self._all_pages(experiment, query))
+
+    def _all_pages(self, experiment: str, query: str) -> Iterator[Run]:
+        token: str | None = None
+        while True:
+            page = self.client.search_runs(
+                [experiment], query, max_results=PAGE, order_by=["run_id"], page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def weeks_of(self, poll: date) -> list[Run]:
+        """The parent runs of a poll: one, or more where logging broke off."""
+        experiment = self.find_experiment(poll)
+        if experiment is None:
+            return []
+        return self.runs_with(experiment, {"level": WEEK, "poll": poll.isoformat()})
+
+    def children_of(self, parent: Run) -> list[Run]:
+        """The runs of a week's teams and priorities."""
+        return self.runs_with(parent.info.experiment_id, {PARENT: parent.info.run_id})
+
+
+def open_store(settings: Settings) -> Store:
+    """MLflow as the settings say; SQLite and a folder inside the lake where they say nothing.
+
+    Raises:
+        CasError: the lake is not a local folder and no tracking store is declared, or the store
+            cannot be opened.
+    """
+    uri, artifacts = settings.tracking.uri, settings.tracking.artifacts
+    lake = local_path(settings.lake)
+    if lake is not None and artifacts is None and not (uri or "").startswith("http"):
+        artifacts = (lake / FOLDER / "artifacts").as_uri()
+    if lake is not None and uri is None:
+        (lake / FOLDER).mkdir(parents=True, exist_ok=True)
+        uri = f"sqlite:///{lake / FOLDER / 'mlflow.db'}"
+    if uri is None:
+        raise CasError(
+            what="tracking.uri",
+            found=f"none, and the lake {settings.lake}, which is not a local folder",
+            expected="where MLflow keeps its runs: SQLite, the default, needs a local folder",
+            do="Set tracking.uri to a server (http://…) or a database (postgresql://…), and "
+            "tracking.artifacts to a folder that all can reach",
+        )
+    _keep_quiet()
+    try:
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise CasError(
+            what=f"MLflow at {without_password(uri)}",
+            found=str(error).strip().splitlines()[0][:300],
+            expected="a tracking store that can be reached, of this MLflow's version",
+            do="Start or mend it, or change tracking.uri; then run the same command again",
+        ) from error
+    return Store(client, uri, artifacts.rstrip("/") if artifacts else None, settings.name)
+
+
+def local_path(place: str) -> Path | None:
+    """A path as the local file system knows it, or None where it lies elsewhere."""
+    if "://" not in place:
+        return Path(place)
+    parts = urlparse(place)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def without_password(uri: str) -> str:
+    """A URI that may be shown."""
+    password = urlparse(uri).password
+    return uri.replace(f":{password}@", ":***@") if password else uri
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970; a moment without a zone, as Spark gives it, is in local time."""
+    return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def _keep_quiet() -> None:
+    """Leave out what MLflow's database layer tells of its own migrations."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,0 +1,6 @@
+"""spark-submit jobs/evaluate.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark evaluate --help`."""
+
+from cas_spark.cli import submit
+
+if __name__ == "__main__":
+    submit("evaluate")

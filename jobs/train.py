@@ -1,0 +1,6 @@
+"""spark-submit jobs/train.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark train --help`."""
+
+from cas_spark.cli import submit
+
+if __name__ == "__main__":
+    submit("train")

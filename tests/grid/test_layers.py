@@ -1,0 +1,151 @@
+"""Layers arrive on the grid's plane, and what is wrong with a file is said with what it holds."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import pyproj
+import pytest
+import shapely
+from pyproj import CRS
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from shapely.geometry.base import BaseGeometry
+
+from cas_spark.errors import CasError
+from cas_spark.grid.layers import read_layer, read_teams
+from cas_spark.settings.places import Layer, TeamLayer
+
+RD, UTM = "EPSG:28992", "EPSG:26915"
+SQUARE, NEXT = shapely.box(0, 0, 125, 125), shapely.box(125, 0, 250, 125)
+BOW_TIE = shapely.Polygon([(0, 0), (100, 100), (100, 0), (0, 100)])
+
+
+def write(folder: Path, geometries: list[Any], crs: Any = RD, **columns: list[Any]) -> str:
+    file = folder / "places.gpkg"
+    geopandas.GeoDataFrame(columns, geometry=geometries, crs=crs).to_file(file, layer="places")
+    return str(file)
+
+
+def geometries_of(frame: DataFrame) -> list[BaseGeometry]:
+    rows = frame.select(F.call_function("ST_AsBinary", F.col("geometry")).alias("wkb")).collect()
+    return [shapely.from_wkb(bytes(row.wkb)) for row in rows]
+
+
+def teams(path: str, **columns: str) -> TeamLayer:
+    return TeamLayer.model_validate({"path": path, "layer": "places", "id": "code", **columns})
+
+
+@pytest.mark.spark
+def test_a_layer_of_the_grids_crs_stays_as_it_is(spark: SparkSession, tmp_path: Path) -> None:
+    place = shapely.Point(155_000.123456789, 463_000.987654321)
+    path = write(tmp_path, [place], name=["Amersfoort"], more=[1])
+    layer = read_layer(spark, Layer(path=path, layer="places"), RD, ["name"])
+    assert layer.columns == ["name", "geometry"]
+    assert geometries_of(layer) == [place]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "crs",
+    [
+        "EPSG:4326",
+        "EPSG:26916",
+        "ESRI:102696",
+        CRS.from_proj4("+proj=tmerc +lat_0=35 +lon_0=-90 +k=0.9999 +x_0=250000 +units=us-ft"),
+    ],
+    ids=["degrees", "metres", "feet", "custom"],
+)
+def test_a_layer_of_another_crs_is_moved(spark: SparkSession, tmp_path: Path, crs: Any) -> None:
+    x, y = 740_000.0, 4_280_000.0
+    there = pyproj.Transformer.from_crs(UTM, crs, always_xy=True).transform(x, y)
+    path = write(tmp_path, [shapely.Point(there)], crs=crs)
+    (found,) = geometries_of(read_layer(spark, Layer(path=path, layer="places"), UTM))
+    assert isinstance(found, shapely.Point)
+    assert [found.x, found.y] == pytest.approx([x, y], abs=0.01)
+    assert round(found.x, 3) == found.x
+
+
+@pytest.mark.spark
+def test_what_a_file_lacks_is_told_with_what_it_has(spark: SparkSession, tmp_path: Path) -> None:
+    path = write(tmp_path, [SQUARE], code=["a"], name=["b"])
+    text = tmp_path / "text.gpkg"
+    text.write_text("not a GeoPackage")
+    for layer, message in {
+        Layer(path=str(tmp_path / "none.gpkg"), layer="x"): "file .*none.gpkg: found nothing there",
+        Layer(path="file:///none.gpkg", layer="x"): "file .*none.gpkg: found nothing there",
+        Layer(path=str(text), layer="x"): "cannot be opened; expected a GeoPackage",
+        Layer(path=path, layer="x"): "no such layer; expected one of its layers: places",
+    }.items():
+        with pytest.raises(CasError, match=message):
+            read_layer(spark, layer, RD)
+    with pytest.raises(CasError, match="no column id; expected one of its columns: .*code, name"):
+        read_teams(spark, teams(path, id="id"), RD)
+
+
+@pytest.mark.spark
+def test_a_layer_without_rows_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    path = write(tmp_path, [])
+    with pytest.raises(CasError, match="no rows"):
+        read_layer(spark, Layer(path=path, layer="places"), RD)
+
+
+@pytest.mark.spark
+def test_rows_without_a_geometry_are_counted(spark: SparkSession, tmp_path: Path) -> None:
+    path = write(tmp_path, [None, SQUARE, None])
+    with pytest.raises(CasError, match="2 of 3 rows without a geometry"):
+        read_layer(spark, Layer(path=path, layer="places"), RD)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("code", [-1, 0])
+def test_a_layer_without_a_crs_is_refused(spark: SparkSession, tmp_path: Path, code: int) -> None:
+    path = write(tmp_path, [SQUARE])
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE gpkg_geometry_columns SET srs_id = ?", (code,))
+        file.execute("UPDATE gpkg_contents SET srs_id = ?", (code,))
+    file.close()
+    with pytest.raises(CasError, match="a CRS that is not told"):
+        read_layer(spark, Layer(path=path, layer="places"), RD)
+
+
+@pytest.mark.spark
+def test_rows_of_a_team_are_dissolved(spark: SparkSession, tmp_path: Path) -> None:
+    overlapping = shapely.box(100, 0, 250, 125)
+    path = write(
+        tmp_path,
+        [SQUARE, overlapping, shapely.box(500, 0, 600, 100)],
+        code=[1.0, 1.0, 2.5],
+        name=["one", None, " "],
+    )
+    found = read_teams(spark, teams(path, name="name"), RD).orderBy("team_id")
+    assert found.drop("geometry").collect() == [("1", "one", None), ("2.5", None, None)]
+    assert dict(found.dtypes)["team_id"] == "string"
+    assert [polygon.area for polygon in geometries_of(found)] == [250 * 125, 100 * 100]
+
+
+@pytest.mark.spark
+def test_an_invalid_polygon_is_made_valid(spark: SparkSession, tmp_path: Path) -> None:
+    path = write(tmp_path, [BOW_TIE], code=["a"])
+    (found,) = geometries_of(read_teams(spark, teams(path), RD))
+    assert found.is_valid
+    assert found.area == 5_000
+
+
+@pytest.mark.spark
+def test_unusable_rows_of_teams_are_counted(spark: SparkSession, tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        [SQUARE, NEXT, NEXT, shapely.Point(1, 1), shapely.Polygon()],
+        code=[None, " ", "c", "d", "e"],
+    )
+    with pytest.raises(CasError, match="2 rows without an id in code; 2 rows without a polygon"):
+        read_teams(spark, teams(path), RD)
+
+
+@pytest.mark.spark
+def test_a_team_with_two_regions_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    path = write(tmp_path, [SQUARE, NEXT], code=["a", "a"], name=["x", "x"], region=["n", "s"])
+    with pytest.raises(CasError, match="found team a with regions n, s; expected"):
+        read_teams(spark, teams(path, name="name", region="region"), RD)

@@ -1,0 +1,63 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cas_spark.errors import CasError
+from cas_spark.tracking.store import local_path, open_store, without_password
+from tests.tracking.weeks import settings_of
+
+
+def test_a_lake_that_is_no_local_folder_needs_a_declared_store() -> None:
+    with pytest.raises(CasError, match=r"tracking.uri: found none, and the lake s3a://bucket/lake"):
+        open_store(settings_of("s3a://bucket/lake"))
+
+
+def test_a_declared_store_is_used_and_the_lake_left_alone(tmp_path: Path) -> None:
+    uri, artifacts = f"sqlite:///{tmp_path / 'elsewhere.db'}", str(tmp_path / "artifacts")
+    store = open_store(
+        settings_of(tmp_path / "lake", tracking={"uri": uri, "artifacts": artifacts + "/"})
+    )
+    assert (store.uri, store.artifacts) == (uri, artifacts)
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_store_that_cannot_be_opened_is_told_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database")
+    settings = settings_of(tmp_path, tracking={"uri": f"sqlite:///{tmp_path / 'mlflow.db'}"})
+    with pytest.raises(CasError, match="expected a tracking store that can be reached"):
+        open_store(settings)
+    assert without_password("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+
+
+@pytest.mark.parametrize(
+    ("place", "path"),
+    [
+        ("/a/lake", Path("/a/lake")),
+        ("file:///a%20b", Path("/a b")),
+        ("s3a://bucket/lake", None),
+        ("hdfs://host/lake", None),
+    ],
+)
+def test_what_is_local(place: str, path: Path | None) -> None:
+    assert local_path(place) == path
+
+
+def test_nothing_of_mlflow_reaches_the_terminal(tmp_path: Path) -> None:
+    program = f"""
+from tests.tracking.weeks import *
+from cas_spark.indicators.catalogue import catalogue_of
+from cas_spark.tracking.measures import log_measures
+from cas_spark.tracking.store import open_store
+from cas_spark.tracking.week import log_models
+settings = settings_of({str(tmp_path / "lake")!r})
+catalogue = catalogue_of(PRIORITIES)
+store = open_store(settings)
+log_models(store, settings, manifest_of(settings), models_of(catalogue, teams=["a1"]), catalogue)
+log_measures(store, evaluations_of())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
