@@ -10,10 +10,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from cas_spark.errors import CasError, SettingsError
@@ -26,6 +26,7 @@ from cas_spark.pipelines.progress import bars
 from cas_spark.pipelines.report import report_of
 from cas_spark.settings import Settings, check_inputs, load_settings
 from cas_spark.sources.generator import generate
+from cas_spark.tracking.store import open_store
 
 FAILED, WRONG_SETTINGS = 1, 2
 
@@ -95,10 +96,8 @@ def _print_report(job: Job, settings_path: Path) -> None:
 
 def next_lines(job: Job, settings_path: Path) -> list[str]:
     """What to type next: the MLflow UI, the notebook, the map, the tables."""
-    from cas_spark.tracking import default_uri
-
     return [
-        f"mlflow ui --backend-store-uri {default_uri(job.settings)}",
+        f"mlflow ui --backend-store-uri {open_store(job.settings).uri}",
         f"CAS_SETTINGS={settings_path} jupyter lab notebooks/team_week.ipynb",
         f"maps (DRAFT): {job.run.lake.path('maps')}/{job.poll}",
         f"cas-spark tables --settings {settings_path}",
@@ -156,19 +155,16 @@ def run_cli(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cas_spark").setLevel(logging.INFO)
     try:
-        code = app(arguments, standalone_mode=False)
+        app(arguments)
     except SettingsError as error:
-        console.print(f"[red]{error}[/red]", soft_wrap=True, highlight=False)
+        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True, highlight=False)
         return WRONG_SETTINGS
     except CasError as error:
-        console.print(f"[red]{error}[/red]", soft_wrap=True, highlight=False)
+        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True, highlight=False)
         return FAILED
-    except click.ClickException as error:  # an unknown option, a date that is none, …
-        error.show()
-        return error.exit_code
-    except typer.Exit as stop:
-        return stop.exit_code
-    return code if isinstance(code, int) else 0
+    except SystemExit as stop:  # typer's own: an unknown option, a date that is none, or all is well
+        return stop.code if isinstance(stop.code, int) else FAILED
+    return 0
 
 
 def main() -> None:

@@ -116,7 +116,7 @@ def write_snapshots(cells: DataFrame, incidents: DataFrame, plan: Plan) -> list[
     facts = _facts_near_teams(kept, incidents)
     rows = (
         kept.groupBy("team_id")
-        .cogroup(facts.groupBy("team_id"))
+        .cogroup(facts.groupBy("near_team_id"))
         .applyInArrow(task, "team_id string, written string")
         .collect()
     )
@@ -133,7 +133,7 @@ def _facts_near_teams(cells: DataFrame, incidents: DataFrame) -> DataFrame:
         .select("team_id", F.explode(around).alias("right"), "tile_column", "tile_row")
         .select("team_id", "right", F.explode(around).alias("up"), "tile_column", "tile_row")
         .select(
-            "team_id",
+            F.col("team_id").alias("near_team_id"),
             (F.col("tile_column") + F.col("right")).alias("tile_column"),
             (F.col("tile_row") + F.col("up")).alias("tile_row"),
         )
@@ -148,7 +148,7 @@ def _facts_near_teams(cells: DataFrame, incidents: DataFrame) -> DataFrame:
         F.coalesce(F.unix_micros("superseded_at"), F.lit(NEVER)).alias("superseded_at"),
     ).select("*", tile[0].alias("tile_column"), tile[1].alias("tile_row"))
     return facts.join(F.broadcast(tiles), ["tile_column", "tile_row"], "inner").select(
-        "team_id", *FACT_COLUMNS
+        "near_team_id", *FACT_COLUMNS
     )
 
 

@@ -14,6 +14,7 @@ from cas_spark.pipelines.grid import grid
 from cas_spark.pipelines.ingest import ingest
 from cas_spark.pipelines.job import Job, ShowProgress
 from cas_spark.pipelines.snapshots import snapshots
+from cas_spark.pipelines.track import track
 from cas_spark.pipelines.train import train
 from cas_spark.settings import Settings
 
@@ -30,6 +31,8 @@ STEPS: Mapping[str, Step] = {
     "evaluate": evaluate,
 }
 WEEKLY = "weekly"
+TRACKED = ("train", "evaluate", WEEKLY)
+"""Commands after which MLflow is brought up to date."""
 
 
 def run_command(
@@ -62,5 +65,7 @@ def run_command(
         if command in (name, WEEKLY):
             step(job)
     manifest = run.publish()
+    if command in TRACKED:
+        track(job, manifest)
     log.info("run %d is complete", manifest.number)
     return job

@@ -71,6 +71,7 @@ def _ingest_file(job: Job, source: IncidentExtracts, path: str, sha256: str) -> 
             name,
             land_cells(job).select("cell_id"),
             run.read(tables.INCIDENTS).select("incident_id"),
+            run.read(tables.REVISIONS).select("revision_id"),
         )
         run_number = F.lit(run.number).cast("long").alias("run_number")
         run.append(tables.INCIDENTS, delivery.accepted.select("*", run_number))

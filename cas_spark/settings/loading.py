@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from cas_spark.errors import SettingsError
 from cas_spark.settings.settings import Settings
 
-
 EXTENDS = "extends"
 """Key of a file that changes another one of the same folder: mappings are merged, key by key, and
 anything else replaces what the other file says."""

@@ -80,11 +80,12 @@ def checks_of_incidents(source: IncidentExtracts, zone: str) -> list[Check]:
 
 
 def first_failed(checks: Sequence[Check]) -> Column:
-    """The first check that a row fails: a struct of `reason` and `found`, null where it fails none."""
+    """The first check that a row fails: a struct of `reason` and `found`; null without one."""
     return F.coalesce(
         *(
             F.when(
-                check.fails, F.struct(F.lit(check.reason).alias("reason"), check.found.alias("found"))
+                check.fails,
+                F.struct(F.lit(check.reason).alias("reason"), check.found.alias("found")),
             )
             for check in checks
         )

@@ -83,7 +83,12 @@ def _back(land: Bounds, here: CRS, there: CRS) -> Bounds:
     """The rectangle, with a margin, in the other CRS."""
     margin_x = max(_MARGIN * (land.right - land.left), CELL_SIZE_M)
     margin_y = max(_MARGIN * (land.top - land.bottom), CELL_SIZE_M)
-    wider = (land.left - margin_x, land.bottom - margin_y, land.right + margin_x, land.top + margin_y)
+    wider = (
+        land.left - margin_x,
+        land.bottom - margin_y,
+        land.right + margin_x,
+        land.top + margin_y,
+    )
     return Bounds(*Transformer.from_crs(there, here, always_xy=True).transform_bounds(*wider))
 
 

@@ -1,4 +1,4 @@
-"""The rows of one extract become incidents, revisions or rejected rows, each exactly one of them."""
+"""The rows of one extract become incidents, revisions or rejected rows, each one of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.lake.tables import DATASETS, INCIDENTS, REJECTED_ROWS, REVISIONS
 from cas_spark.lake.table import Table
+from cas_spark.lake.tables import DATASETS, INCIDENTS, REJECTED_ROWS, REVISIONS
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
@@ -117,16 +117,20 @@ def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
     failed = F.when(
         F.col("is_correction"), checks.first_failed([*of_all, *checks.checks_of_corrections()])
     ).otherwise(checks.first_failed([*of_all, *checks.checks_of_incidents(source, zone)]))
-    return rows.withColumn("failed", failed).select(
-        "*", F.col("failed.reason").alias("reason"), F.col("failed.found").alias("found")
-    ).drop("failed")
+    return (
+        rows.withColumn("failed", failed)
+        .select("*", F.col("failed.reason").alias("reason"), F.col("failed.found").alias("found"))
+        .drop("failed")
+    )
 
 
 def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
     """Add `id`, and `place_among_equals`: the row's number, from 1, among rows of one identity."""
     is_fine = F.col("reason").isNull()
     if source.key:
-        identity = F.when(F.col("is_correction"), F.col("content_hash")).otherwise(F.col("key_hash"))
+        identity = F.when(F.col("is_correction"), F.col("content_hash")).otherwise(
+            F.col("key_hash")
+        )
     else:
         identity = F.col("content_hash")
     among_equals = Window.partitionBy("identity", is_fine).orderBy("row_number")
@@ -255,7 +259,9 @@ def _dataset(
         **{column: F.lit(value) for column, value in told.items()},
         **{column: F.lit(figures[column]).cast("long") for column in counts},
         **{
-            f"known_{end}_at": F.timestamp_micros(F.lit(figures[f"known_{end}_micros"]).cast("long"))
+            f"known_{end}_at": F.timestamp_micros(
+                F.lit(figures[f"known_{end}_micros"]).cast("long")
+            )
             for end in ("from", "until")
         },
     }

@@ -39,9 +39,7 @@ def instant_of(value: Column, kind: DataType, formats: Sequence[str], zone: str)
     return F.coalesce(*(_parsed(text, pattern, zone) for pattern in formats))
 
 
-def check_formats(
-    spark: SparkSession, column: str, kind: DataType, formats: Sequence[str]
-) -> None:
+def check_formats(spark: SparkSession, column: str, kind: DataType, formats: Sequence[str]) -> None:
     """Check that a column of this type can be read with these patterns.
 
     Raises:

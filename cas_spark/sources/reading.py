@@ -45,7 +45,7 @@ def list_files(spark: SparkSession, source: IncidentExtracts) -> list[str]:
     """
     with refusing(f"files of {source.name}, {source.files}"):
         path = _jvm(spark).org.apache.hadoop.fs.Path(source.files)
-        system = path.getFileSystem(spark._jsc.hadoopConfiguration())  # type: ignore[union-attr]  # noqa: SLF001
+        system = path.getFileSystem(spark._jsc.hadoopConfiguration())  # noqa: SLF001
         found = [s.getPath() for s in (system.globStatus(path) or []) if s.isFile()]
     if not found:
         raise CasError(
@@ -271,7 +271,7 @@ def _jvm(spark: SparkSession) -> Any:
 def _opened(spark: SparkSession, path: str) -> Iterator[Any]:
     """A stream of the file's bytes, wherever Hadoop finds it."""
     hadoop_path = _jvm(spark).org.apache.hadoop.fs.Path(path)
-    configuration = spark._jsc.hadoopConfiguration()  # type: ignore[union-attr]  # noqa: SLF001
+    configuration = spark._jsc.hadoopConfiguration()  # noqa: SLF001
     stream = hadoop_path.getFileSystem(configuration).open(hadoop_path)
     try:
         yield stream

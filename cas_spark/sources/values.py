@@ -18,7 +18,9 @@ _Text = Callable[[str], Column]
 """What gives the text of a column as delivered."""
 
 
-def check_values_are_readable(spark: SparkSession, rows: DataFrame, source: IncidentExtracts) -> None:
+def check_values_are_readable(
+    spark: SparkSession, rows: DataFrame, source: IncidentExtracts
+) -> None:
     """Check that the settings tell how the moments in these rows are written.
 
     Raises:

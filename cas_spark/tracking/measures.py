@@ -78,8 +78,7 @@ def log_measures(store: Store, evaluations: Sequence[Row]) -> int:
         new = {
             horizon: rows
             for (poll_of_rows, horizon), rows in sorted(groups.items())
-            if poll_of_rows == poll
-            and week.data.tags.get(f"measures.{horizon}") != _digest(rows)
+            if poll_of_rows == poll and week.data.tags.get(f"measures.{horizon}") != _digest(rows)
         }
         if new:
             _add(store, week, new)

@@ -17,7 +17,7 @@ import mlflow.pyfunc
 import pandas as pd
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import RESOURCE_ALREADY_EXISTS, ErrorCode, MlflowException
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
 from pyspark.sql import Row
@@ -34,8 +34,8 @@ def signature_of(catalogue: Catalogue) -> ModelSignature:
     """Team, priority, horizon and every indicator in; logit and probability out."""
     keys = [ColSpec("string", name) for name in ("team", "priority", "horizon")]
     indicators = [ColSpec("double", name) for name in catalogue.names]
-    results = [ColSpec("double", "logit"), ColSpec("double", "probability")]
-    return ModelSignature(inputs=Schema([*keys, *indicators]), outputs=Schema(results))
+    results = Schema([ColSpec("double", "logit"), ColSpec("double", "probability")])
+    return ModelSignature(inputs=Schema([*keys, *indicators]), outputs=results)
 
 
 def environment() -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _as_json(models: Sequence[Row], catalogue: Catalogue) -> str:
                 "status": model["status"],
                 "reason": model["reason"],
                 "intercept": model["intercept"],
-                "coefficients": {name: value for name, value in model["coefficients"]},
+                "coefficients": dict(model["coefficients"]),
             }
             for model in models
         ],
@@ -148,20 +148,21 @@ def register(store: Store, model_id: str, parent: Run, tags: Mapping[str, str]) 
     try:
         store.client.create_registered_model(store.lake)
     except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    _add_version(store, parent.info.run_id, {**tags, "model_id": model_id})
+    run_id = parent.info.run_id
+    _add_version(store, {**tags, "model_id": model_id, "run_id": run_id})
     keep_latest(store)
 
 
-def _add_version(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
+def _add_version(store: Store, tags: Mapping[str, str]) -> None:
     model_id = tags["model_id"]
     # Not models:/<id>, which MLflow would look up in whatever store the process has as its own.
     source = store.client.get_logged_model(model_id).artifact_location
     store.client.create_model_version(
         store.lake,
         source=source,
-        run_id=run_id,
+        run_id=tags["run_id"],
         model_id=model_id,
         tags=dict(tags),
         description=tags.get("labels"),
@@ -189,7 +190,7 @@ def keep_latest(store: Store) -> None:
         return
     newest = max(known, key=lambda v: (date.fromisoformat(v.tags["poll"]), int(v.version)))
     if int(newest.version) < max(int(v.version) for v in known):
-        _add_version(store, newest.run_id, newest.tags)
+        _add_version(store, newest.tags)
         store.client.delete_model_version(store.lake, newest.version)
 
 

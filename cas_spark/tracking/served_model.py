@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 KEYS = ["team", "priority", "horizon"]
 
@@ -26,7 +26,7 @@ class WeekModel(PythonModel):
     """
 
     transforms: Mapping[str, str]
-    models: Mapping[tuple[str, str, str], Mapping[str, Any]]
+    models: Mapping[tuple[Any, ...], Mapping[str, Any]]
     rounding: int
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -60,7 +60,7 @@ class WeekModel(PythonModel):
             {"logit": logits, "probability": probabilities}, index=model_input.index
         )
 
-    def _logits(self, key: tuple[str, str, str], rows: pd.DataFrame) -> "np.ndarray[Any, Any]":
+    def _logits(self, key: tuple[Any, ...], rows: pd.DataFrame) -> "np.ndarray[Any, Any]":
         """Intercept plus contributions, one by one in catalogue order: the same everywhere."""
         model = self.models.get(key)
         asked = ", ".join(f"{name} {value}" for name, value in zip(KEYS, key, strict=True))

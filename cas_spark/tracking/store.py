@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import cast
 from urllib.parse import unquote, urlparse
 
 from mlflow import MlflowClient
@@ -58,7 +57,7 @@ class Store:
             return None
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
-        return cast("str", found.experiment_id)
+        return found.experiment_id
 
     def make_experiment(self, poll: date) -> str:
         """The id of the experiment of a poll's month, made if need be."""

@@ -269,7 +269,7 @@ def _table_of(models: Sequence[Row]) -> str:
 def _coefficients(models: Sequence[Row], catalogue: Catalogue) -> str:
     """A row per indicator and a column per horizon; empty where it was left out."""
     horizons = [model["horizon"] for model in models]
-    of_horizon = [{name: value for name, value in model["coefficients"]} for model in models]
+    of_horizon = [dict(model["coefficients"]) for model in models]
     used = [name for name in catalogue.names if any(name in values for values in of_horizon)]
     return _csv(
         [

@@ -3,9 +3,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -31,10 +33,11 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 import mlflow, pandas
 mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model(sys.argv[2])
-with open(sys.argv[3]) as text:
+with open(sys.argv[2]) as text:
     rows = pandas.DataFrame(json.load(text))
-print([float(value).hex() for value in model.predict(rows)["logit"]])
+for uri in sys.argv[3:]:
+    logits = mlflow.pyfunc.load_model(uri).predict(rows)["logit"]
+    print([float(value).hex() for value in logits])
 """
 
 
@@ -54,7 +57,7 @@ def snapshot(catalogue: Catalogue) -> pa.Table:
     return pa.table({"cell_id": pa.array(np.arange(CELLS)), **columns})
 
 
-def _values(random: np.random.Generator, kind: str) -> "np.ndarray":  # type: ignore[type-arg]
+def _values(random: np.random.Generator, kind: str) -> npt.NDArray[Any]:
     if kind == "season":
         return random.uniform(-1, 1, CELLS)
     if kind == "weeks_since":
@@ -64,13 +67,14 @@ def _values(random: np.random.Generator, kind: str) -> "np.ndarray":  # type: ig
 
 def questions(snapshot: pa.Table) -> pd.DataFrame:
     """All fitted models of one team asked about every cell, in an order of no meaning."""
-    values = snapshot.drop(["cell_id"]).to_pandas().astype(np.float64)
+    values: pd.DataFrame = snapshot.drop(["cell_id"]).to_pandas().astype(np.float64)
     asked = [
         values.assign(team="a1", priority=priority, horizon=horizon, cell_id=range(CELLS))
         for priority in ("burglary", "robbery")
         for horizon in ("current", "early_1w")
     ]
-    return pd.concat(asked).sample(frac=1, random_state=3).reset_index(drop=True)
+    mixed: pd.DataFrame = pd.concat(asked).sample(frac=1, random_state=3)
+    return mixed.reset_index(drop=True)
 
 
 def expected_logits(
@@ -110,16 +114,16 @@ def test_it_loads_and_predicts_where_the_project_is_not_installed(
     [logged] = store.client.search_logged_models([store.weeks_of(POLL)[0].info.experiment_id])
     shutil.copytree(mlflow.artifacts.download_artifacts(logged.artifact_location), elsewhere)
     expected = [value.hex() for value in expected_logits(snapshot, asked, settings, catalogue)]
-    for uri in ("models:/toy@latest", str(elsewhere)):
-        done = subprocess.run(
-            [sys.executable, "-c", FIND_AND_PREDICT, store.uri, uri, str(rows)],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.strip() == str(expected)
+    uris = ["models:/toy@latest", str(elsewhere)]
+    done = subprocess.run(
+        [sys.executable, "-c", FIND_AND_PREDICT, store.uri, str(rows), *uris],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(expected)] * 2
 
 
 def test_the_logged_model_declares_its_columns_and_pins_its_needs(
@@ -128,10 +132,11 @@ def test_the_logged_model_declares_its_columns_and_pins_its_needs(
     [logged] = store.client.search_logged_models([store.weeks_of(POLL)[0].info.experiment_id])
     folder = Path(mlflow.artifacts.download_artifacts(logged.artifact_location))
     model = Model.load(str(folder))
-    assert model.get_input_schema().input_names() == [
-        "team", "priority", "horizon", *catalogue.names
-    ]  # fmt: skip
-    assert model.get_output_schema().input_names() == ["logit", "probability"]
+    assert model.signature is not None
+    inputs, outputs = model.signature.inputs, model.signature.outputs
+    assert inputs.input_names() == ["team", "priority", "horizon", *catalogue.names]
+    assert outputs.input_names() == ["logit", "probability"]
+    assert model.metadata is not None
     assert model.metadata["is_generated"] == "true"
     assert all(label in model.metadata["labels"] for label in settings.labels)
     needs = (folder / "requirements.txt").read_text().splitlines()
@@ -155,7 +160,7 @@ def test_a_question_that_has_no_answer_is_refused(
     store: Store,
     run_id: str,
     snapshot: pa.Table,
-    change: dict[str, object],
+    change: dict[str, Any],
     message: str,
 ) -> None:
     mlflow.set_tracking_uri(store.uri)

@@ -1,6 +1,7 @@
 import csv
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
@@ -92,16 +93,14 @@ def test_coefficients_are_an_artifact_with_the_exact_numbers(
     [child] = store.client.search_runs(
         [parent.info.experiment_id], "tags.team = 'a1' and tags.priority = 'robbery'"
     )
-    with open(
-        store.client.download_artifacts(child.info.run_id, "coefficients.csv"), encoding="utf-8"
-    ) as text:
-        rows = {row["indicator"]: row for row in csv.DictReader(text)}
+    file = Path(store.client.download_artifacts(child.info.run_id, "coefficients.csv"))
+    rows = {row["indicator"]: row for row in csv.DictReader(file.read_text().splitlines())}
     for model in models_of(catalogue):
         if (model["team_id"], model["priority"]) != ("a1", "robbery"):
             continue
         of_horizon = {name: float(row[model["horizon"]]) for name, row in rows.items()}
         assert of_horizon.pop("intercept") == model["intercept"]
-        assert of_horizon == {name: value for name, value in model["coefficients"]}
+        assert of_horizon == dict(model["coefficients"])
 
 
 def test_the_same_content_again_logs_nothing(

@@ -1,0 +1,198 @@
+"""A file is read whole or refused by name; a broken row is marked and the others go on."""
+
+import gzip
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+import shapely
+from pyspark.sql import SparkSession
+
+from cas_spark.errors import CasError
+from cas_spark.settings.extracts import IncidentExtracts
+from cas_spark.sources import reading
+from cas_spark.sources.reading import list_files, read_rows, sha256_of
+from tests.sources.deliveries import HEADER, row, settings_of, write
+
+pytestmark = pytest.mark.spark
+
+
+def source_in(folder: Path, **changes: Any) -> IncidentExtracts:
+    return settings_of(folder, **changes).incidents[0]
+
+
+def gpkg_source(folder: Path, **changes: Any) -> IncidentExtracts:
+    place = {"geometry": "geom", "crs": "EPSG:28992"}
+    return source_in(folder, format="geopackage", layer="incidents", location=place, **changes)
+
+
+def write_gpkg(path: Path) -> None:
+    frame = pd.DataFrame([row(number=str(i)) for i in range(3)], columns=list(HEADER))
+    places = [shapely.Point(1.5, 2.5), None, shapely.box(0, 0, 1, 1)]
+    gpd.GeoDataFrame(frame, geometry=places, crs="EPSG:28992").to_file(
+        path, layer="incidents", driver="GPKG"
+    )
+
+
+def test_files_are_listed_by_name_and_none_is_an_error(spark: SparkSession, tmp_path: Path) -> None:
+    for name in ("b_2.csv", "b_1.csv.gz", "a.txt"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "b_0.csv").mkdir()
+    source = source_in(tmp_path, files="b_*")
+    names = [path.rsplit("/", 1)[-1] for path in list_files(spark, source)]
+    assert names == ["b_1.csv.gz", "b_2.csv"]
+    with pytest.raises(CasError, match="no file .*/c_.*"):
+        list_files(spark, source_in(tmp_path, files="c_*"))
+
+
+def test_the_sha256_is_that_of_the_bytes(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a b.csv").write_bytes(b"\x00\xff" * 70_000)
+    source = source_in(tmp_path, files="a b.csv")
+    [path] = list_files(spark, source)
+    assert sha256_of(spark, path) == hashlib.sha256(b"\x00\xff" * 70_000).hexdigest()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_csv_is_read_by_its_header_and_rows_keep_their_places(
+    spark: SparkSession, tmp_path: Path, suffix: str
+) -> None:
+    backwards = list(reversed(HEADER))
+    lines = [
+        "\ufeffextra, " + ",".join(backwards),
+        "e," + ",".join(reversed(row(number="1"))),
+        "e,too,few",
+        "",
+        "e," + ",".join(reversed(row(number='"2, ""two""\nlines"'))),
+        "e," + ",".join(reversed(row(number="3"))) + ",too many",
+        "e," + ",".join(reversed(row(number="4"))),
+    ]
+    path = tmp_path / f"extract{suffix}"
+    content = "\n".join(lines).encode()
+    path.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
+    rows = read_rows(spark, source_in(tmp_path), str(path))
+    found = rows.selectExpr("row_number", "given.number", "x", "malformed").collect()
+    assert [tuple(r) for r in found if r["malformed"] is None] == [
+        (1, "1", "100010", None),
+        (3, '2, "two"\nlines', "100010", None),
+        (5, "4", "100010", None),
+    ]
+    assert [(r["row_number"], r["malformed"]) for r in found if r["malformed"]] == [
+        (2, "3 fields, not 12"),
+        (4, "13 fields, not 12"),
+    ]
+
+
+def test_another_delimiter_counts_fields_outside_quotes(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = tmp_path / "extract.csv"
+    path.write_text("|".join(HEADER) + '\n"a|b"|c\n' + "|".join(row()) + "\n")
+    rows = read_rows(spark, source_in(tmp_path, delimiter="|"), str(path))
+    assert [r["malformed"] for r in rows.collect()] == ["2 fields, not 11", None]
+
+
+def test_an_open_quote_says_how_many_lines_it_swallowed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "extract.csv", [row(), row(number='"8'), row(), row()])
+    rows = read_rows(spark, source_in(tmp_path), str(path))
+    assert [r["malformed"] for r in rows.collect()] == [None, "1 fields over 3 lines, not 11"]
+
+
+def test_an_open_quote_in_a_large_file_is_refused(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(reading._CSV_OPTIONS, "maxCharsPerColumn", 200)
+    path = write(tmp_path / "extract.csv", [row(number='"8'), *[row()] * 9])
+    with pytest.raises(CasError, match="extract.csv: found something that cannot be read"):
+        read_rows(spark, source_in(tmp_path), str(path))
+
+
+def test_a_missing_column_is_named_beside_those_there_are(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    header = ["code" if name == "began" else name for name in HEADER]
+    path = write(tmp_path / "extract.csv", [row()], header)
+    with pytest.raises(CasError, match="no column began among number, case, code, code, ended"):
+        read_rows(spark, source_in(tmp_path), str(path))
+
+
+@pytest.mark.parametrize("content", ["", ",".join(HEADER), ",".join(HEADER) + "\n\n"])
+def test_an_empty_extract_is_refused(spark: SparkSession, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "extract.csv"
+    path.write_text(content)
+    with pytest.raises(CasError, match="extract.csv: found no rows"):
+        read_rows(spark, source_in(tmp_path), str(path))
+
+
+def broken_gzips() -> dict[str, bytes]:
+    whole = gzip.compress("\n".join(",".join(row(number=str(i))) for i in range(9999)).encode())
+    return {
+        "cut off": whole[: len(whole) // 2],
+        "damaged": whole[:-8] + b"\x00" * 8,
+        "no gzip": b"never was one",
+        "nothing": b"",
+    }
+
+
+@pytest.mark.parametrize("what", broken_gzips())
+def test_a_broken_gzip_is_refused_before_anything_is_read(
+    spark: SparkSession, tmp_path: Path, what: str
+) -> None:
+    path = tmp_path / "extract.csv.gz"
+    path.write_bytes(broken_gzips()[what])
+    with pytest.raises(CasError, match="extract.csv.gz: found a broken gzip file"):
+        read_rows(spark, source_in(tmp_path), str(path))
+
+
+def test_parquet_keeps_its_types_and_places(spark: SparkSession, tmp_path: Path) -> None:
+    frame = pd.DataFrame([row(number=str(i)) for i in range(3)], columns=list(HEADER))
+    frame["x"] = frame["x"].astype(float)
+    frame["known"] = pd.to_datetime(frame["known"]).dt.tz_localize(UTC)
+    frame.to_parquet(tmp_path / "extract.parquet", index=False)
+    source = source_in(tmp_path, format="parquet")
+    rows = read_rows(spark, source, str(tmp_path / "extract.parquet"))
+    found = rows.selectExpr("row_number", "given.number", "given.known", "x").collect()
+    known = datetime(2020, 1, 6, 9)  # noqa: DTZ001  # Spark hands out instants as naive UTC
+    assert [tuple(r) for r in found] == [
+        (1, "0", known, 100010.0),
+        (2, "1", known, 100010.0),
+        (3, "2", known, 100010.0),
+    ]
+
+
+@pytest.mark.parametrize("form", ["parquet", "geopackage"])
+def test_a_file_of_another_format_is_refused(
+    spark: SparkSession, tmp_path: Path, form: str
+) -> None:
+    path = write(tmp_path / "extract.csv", [row()] * 50)
+    source = gpkg_source(tmp_path) if form == "geopackage" else source_in(tmp_path, format=form)
+    with pytest.raises(CasError, match="extract.csv: found something that cannot be read"):
+        read_rows(spark, source, str(path))
+
+
+def test_a_geopackage_gives_points_and_no_place_for_anything_else(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = tmp_path / "extract.gpkg"
+    write_gpkg(path)
+    rows = read_rows(spark, gpkg_source(tmp_path), f"file://{path}")
+    found = rows.selectExpr("row_number", "given.number", "x", "y").orderBy("row_number").collect()
+    assert [tuple(r) for r in found] == [
+        (1, "0", 1.5, 2.5),
+        (2, "1", None, None),
+        (3, "2", None, None),
+    ]
+
+
+def test_a_missing_layer_is_named_beside_those_there_are(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_gpkg(tmp_path / "extract.gpkg")
+    source = gpkg_source(tmp_path).model_copy(update={"layer": "crimes"})
+    with pytest.raises(CasError, match="layer crimes .* no such layer; .* layers: incidents"):
+        read_rows(spark, source, str(tmp_path / "extract.gpkg"))
