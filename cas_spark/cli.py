@@ -162,7 +162,9 @@ def run_cli(arguments: list[str]) -> int:
     except CasError as error:
         console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True, highlight=False)
         return FAILED
-    except SystemExit as stop:  # typer's own: an unknown option, a date that is none, or all is well
+    except (
+        SystemExit
+    ) as stop:  # typer's own: an unknown option, a date that is none, or all is well
         return stop.code if isinstance(stop.code, int) else FAILED
     return 0
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/evaluate.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark evaluate --help`."""
+"""`spark-submit jobs/evaluate.py --settings FILE [--poll YYYY-MM-DD]`."""
 
 from cas_spark.cli import submit
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/forecast.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark forecast --help`."""
+"""`spark-submit jobs/forecast.py --settings FILE [--poll YYYY-MM-DD]`."""
 
 from cas_spark.cli import submit
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/grid.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark grid --help`."""
+"""`spark-submit jobs/grid.py --settings FILE [--poll YYYY-MM-DD]`."""
 
 from cas_spark.cli import submit
 

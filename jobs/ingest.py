@@ -1,4 +1,4 @@
-"""spark-submit jobs/ingest.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark ingest --help`."""
+"""`spark-submit jobs/ingest.py --settings FILE [--poll YYYY-MM-DD]`."""
 
 from cas_spark.cli import submit
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/snapshots.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark snapshots --help`."""
+"""`spark-submit jobs/snapshots.py --settings FILE [--poll YYYY-MM-DD]`."""
 
 from cas_spark.cli import submit
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/train.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark train --help`."""
+"""`spark-submit jobs/train.py --settings FILE [--poll YYYY-MM-DD]`."""
 
 from cas_spark.cli import submit
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/weekly.py --settings FILE [--poll YYYY-MM-DD]: see `cas-spark weekly --help`."""
+"""`spark-submit jobs/weekly.py --settings FILE [--poll YYYY-MM-DD]`."""
 
 from cas_spark.cli import submit
 

@@ -1,13 +1,18 @@
 """One Spark session for all tests, and a lake of the toy country on which a week has run."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from cas_spark.lake.session import start_session
-from cas_spark.settings import Settings
-from tests.toy import settings_of_toy
+from cas_spark.settings import Settings, load_settings
+from tests.toy import POLL, run_quietly, settings_of_toy, write_toy
+
+# Test jobs are many and tiny: the JVM's quick compiler alone is done with them sooner.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +26,11 @@ def spark() -> Iterator[SparkSession]:
 @pytest.fixture
 def toy_settings() -> Settings:
     return settings_of_toy()
+
+
+@pytest.fixture(scope="session")
+def demo_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The settings file of a lake on which a week of the toy country has run; only for reading."""
+    path = write_toy(tmp_path_factory.mktemp("toy"))
+    run_quietly(spark, "weekly", load_settings(path), POLL)
+    return path

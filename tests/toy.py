@@ -6,8 +6,9 @@ B has hardly any of either.
 
 import csv
 import gzip
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import geopandas as gpd
 import numpy as np
 import shapely
 import yaml
+from pyspark.sql import SparkSession
 
+from cas_spark.pipelines.commands import run_command
+from cas_spark.pipelines.job import Advance, Job
 from cas_spark.settings import Settings
 
 POLL = date(2024, 1, 8)
@@ -42,7 +46,7 @@ def content_of_toy(folder: Path) -> dict[str, Any]:
         "lake": str(folder / "lake"),
         "priorities": {"burglary": {"title": "Burglary"}, "robbery": {"title": "Robbery"}},
         "polls": {"count": 13},
-        "training": {"minimum_positives": 30},
+        "training": {"minimum_positives": 20},
         "grid": {
             "version": "v1",
             "valid_from": "2023-01-02",
@@ -54,7 +58,10 @@ def content_of_toy(folder: Path) -> dict[str, Any]:
                 "name": "name",
             },
             "removal": [
-                {"reason": "nothing_ever_happens", "all": [{"measure": "incidents", "within_m": 130, "below": 1}]}
+                {
+                    "reason": "nothing_ever_happens",
+                    "all": [{"measure": "incidents", "within_m": 130, "below": 1}],
+                }
             ],
         },
         "incidents": {
@@ -85,12 +92,22 @@ def content_of_toy(folder: Path) -> dict[str, Any]:
     }
 
 
+def run_quietly(spark: SparkSession, command: str, settings: Settings, poll: date | None) -> Job:
+    """Run a command of the command line in this process, without progress."""
+
+    @contextmanager
+    def silently(what: str, total: int) -> Iterator[Advance]:
+        yield lambda _: None
+
+    return run_command(spark, command, settings, poll, silently)
+
+
 def write_toy(folder: Path, seed: int = 1, **changes: Any) -> Path:
     """Write the toy's teams, extracts and settings file; the path of the last."""
     folder.mkdir(parents=True, exist_ok=True)
     write_teams(folder / "teams.gpkg")
     rows = list(incidents_of_toy(seed))
-    split = datetime(2023, 1, 1).strftime(FORMAT)
+    split = "2023-01-01 00:00:00"
     write_extract(folder / "incidents_1.csv", [r for r in rows if r["known"] < split])
     write_extract(folder / "incidents_2.csv.gz", [r for r in rows if r["known"] >= split])
     return write_settings(folder, **changes)
@@ -117,7 +134,7 @@ def write_teams(path: Path) -> None:
 def write_extract(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write rows as CSV, gzipped where the name says so."""
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wt", encoding="utf-8", newline="") as stream:  # type: ignore[operator]
+    with opener(path, "wt", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, FIELDS)
         writer.writeheader()
         writer.writerows(rows)
@@ -150,7 +167,7 @@ def incidents_of_toy(seed: int) -> Iterable[dict[str, Any]]:
     """Burglaries that keep coming back to some cells, and a few robberies."""
     random = np.random.default_rng(seed)
     days = (END - START).days
-    for kind, number in (("B1", 1700), ("R1", 90), ("Z9", 60)):
+    for kind, number in (("B1", 1700), ("R1", 700), ("Z9", 60)):
         for i in range(number):
             team_b = random.random() < 0.12
             place = (
@@ -158,7 +175,11 @@ def incidents_of_toy(seed: int) -> Iterable[dict[str, Any]]:
                 int(random.beta(2, 3) * ROWS),
             )
             day = START + timedelta(days=int(random.integers(0, days - 3)))
-            moment = datetime(day.year, day.month, day.day, int(random.integers(0, 22)))
-            delay = timedelta(days=int(random.choice([0, 1, 2, 9], p=[0.5, 0.3, 0.17, 0.03])), hours=3)
-            known = min(moment + delay, datetime(END.year, END.month, END.day))
-            yield incident(f"{kind}-{i}", kind, moment, place, max(known, moment + timedelta(hours=2)))
+            moment = datetime.combine(day, time(int(random.integers(0, 22))))
+            delay = timedelta(
+                days=int(random.choice([0, 1, 2, 9], p=[0.5, 0.3, 0.17, 0.03])), hours=3
+            )
+            known = min(moment + delay, datetime.combine(END, time()))
+            yield incident(
+                f"{kind}-{i}", kind, moment, place, max(known, moment + timedelta(hours=2))
+            )

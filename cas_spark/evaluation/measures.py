@@ -84,7 +84,9 @@ def caught_shares(
     )
     # Few cells have an incident in a week, so their ranks are all that is needed.
     hits = ranks.join(
-        incidents.select("priority", "cell_id", F.col("week_on").alias("target_week_on"), "incidents"),
+        incidents.select(
+            "priority", "cell_id", F.col("week_on").alias("target_week_on"), "incidents"
+        ),
         ["priority", "cell_id", "target_week_on"],
         "inner",
     ).select(*GROUP, "method", "target_week_on", "rank", "incidents")

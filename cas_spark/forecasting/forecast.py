@@ -71,7 +71,11 @@ def forecast(
 
     scored = snapshots.groupBy("team_id").applyInArrow(score_team, _SCORES)
     target = F.create_map(
-        *[F.lit(part) for name, weeks in horizons.items() for part in (name, poll + timedelta(weeks=weeks))]
+        *[
+            F.lit(part)
+            for name, weeks in horizons.items()
+            for part in (name, poll + timedelta(weeks=weeks))
+        ]
     )
     # Spark's exp is Java's StrictMath: the same bits on every machine, which numpy's is not.
     probability = F.lit(1.0) / (F.lit(1.0) + F.exp(-F.col("logit")))
@@ -116,9 +120,7 @@ def scores_of_team(
         Columns of `_SCORES`, a row per model and kept cell.
     """
     cells = rows.column("cell_id").to_numpy()
-    values = {
-        i.name: transformed(rows.column(i.name).to_numpy(), i) for i in catalogue.indicators
-    }
+    values = {i.name: transformed(rows.column(i.name).to_numpy(), i) for i in catalogue.indicators}
     bands = [(band.name, cells_to_choose(band.up_to, land_cells)) for band in settings.bands]
     parts = [_scores_of_model(team, cells, values, model, bands) for model in models]
     return pa.concat_tables(parts) if parts else _ARROW_SCORES.empty_table()

@@ -19,6 +19,7 @@ from cas_spark.knowledge.visibility import polls_that_see
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
+
 @dataclass(frozen=True)
 class Facts:
     """Versions of incidents of one kind, as indices; all arrays have the shape (facts,).
@@ -135,7 +136,8 @@ def weeks_since(facts: Facts, block: Block) -> Ints:
         run = last[facts.row[i], facts.column[i], start[i] : end[i]]
         np.maximum(run, facts.week[i], out=run)
     polls = np.arange(block.first_poll, block.last_poll + 1)
-    return np.minimum(polls - last, NEVER_WEEKS)
+    since: Ints = np.minimum(polls - last, NEVER_WEEKS)
+    return since
 
 
 def halo_of(columns: Ints, rows: Ints) -> tuple[int, int, Block]:

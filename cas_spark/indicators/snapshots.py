@@ -304,9 +304,7 @@ def _to_json(written: WrittenTeam) -> str:
             "team_id": written.team_id,
             "is_replacing": written.is_replacing,
             "file": vars(written.file) if written.file else None,
-            "slices": [
-                [s.poll_on.isoformat(), s.basis, s.rows, s.sha256] for s in written.slices
-            ],
+            "slices": [[s.poll_on.isoformat(), s.basis, s.rows, s.sha256] for s in written.slices],
         }
     )
 

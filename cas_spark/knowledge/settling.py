@@ -72,7 +72,7 @@ def plan(settings: Settings, poll: date, days: int, complete_from: date) -> Sche
     if training[0] <= calendar_from:
         raise CasError(
             what=f"the {settings.polls.count} polls to learn from at {poll}",
-            found=f"the first would be {training[0]}, but extracts are complete from {complete_from}",
+            found=f"the first at {training[0]}, but extracts are complete from {complete_from}",
             expected="a first poll after the first complete week",
             do="Choose a later --poll, load earlier extracts, or lower polls.count",
         )

@@ -126,7 +126,7 @@ def digest_of_slice(rows: pa.Table) -> str:
         whole = values.cast(_WHOLE[name]) if name in _WHOLE else values
         little = whole.to_numpy()
         state.update(name.encode())
-        state.update(np.ascontiguousarray(little.astype(little.dtype.newbyteorder("<"))))
+        state.update(little.astype(little.dtype.newbyteorder("<")).tobytes())
     return state.hexdigest()
 
 

@@ -1,13 +1,13 @@
 """A run's manifest: with what the run was made, and what it left behind."""
 
+import hashlib
 import json
+import platform
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from importlib.metadata import version as library_version
-import hashlib
-import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 

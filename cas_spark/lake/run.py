@@ -58,7 +58,10 @@ class Run:
         yield said
         seconds = time.monotonic() - start
         self.stages[name] = round(self.stages.get(name, 0.0) + seconds, 3)
-        figures = ", ".join(f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in said.items())
+        figures = ", ".join(
+            f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}"
+            for key, value in said.items()
+        )
         log.info("%-28s %6.1f s  %s", name, seconds, figures)
 
     def holds(self, table: Table) -> bool:
@@ -84,7 +87,9 @@ class Run:
     def append(self, table: Table, frame: DataFrame) -> None:
         """Add rows whose keys the table does not hold yet; the digest pass finds any it does."""
         self._create(table)
-        _declared(table, frame).write.format("delta").mode("append").save(self.lake.path(table.name))
+        _declared(table, frame).write.format("delta").mode("append").save(
+            self.lake.path(table.name)
+        )
         self.note_change(table)
 
     def prepare_files(self, table: Table) -> bool:

@@ -7,9 +7,9 @@ from pyspark.sql import SparkSession
 
 def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """Hadoop's file system of a path, and the path as Hadoop writes it."""
-    hadoop_path = spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr]  # noqa: SLF001
-    configuration = spark._jsc.hadoopConfiguration()  # type: ignore[union-attr]  # noqa: SLF001
-    return hadoop_path.getFileSystem(configuration), hadoop_path
+    jvm: Any = spark._jvm  # noqa: SLF001 - pyspark has no public way to Hadoop's file systems
+    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
+    return hadoop_path.getFileSystem(spark._jsc.hadoopConfiguration()), hadoop_path  # noqa: SLF001
 
 
 def exists(spark: SparkSession, path: str) -> bool:
@@ -37,5 +37,5 @@ def upload(spark: SparkSession, local: str, path: str) -> None:
     system, hadoop_path = _file_system(spark, path)
     system.delete(hadoop_path, True)
     system.mkdirs(hadoop_path.getParent())
-    source = spark._jvm.org.apache.hadoop.fs.Path(f"file://{local}")  # type: ignore[union-attr]  # noqa: SLF001
+    _, source = _file_system(spark, f"file://{local}")
     system.copyFromLocalFile(False, True, source, hadoop_path)

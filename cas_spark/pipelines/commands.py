@@ -14,8 +14,8 @@ from cas_spark.pipelines.grid import grid
 from cas_spark.pipelines.ingest import ingest
 from cas_spark.pipelines.job import Job, ShowProgress
 from cas_spark.pipelines.snapshots import snapshots
-from cas_spark.pipelines.track import track
 from cas_spark.pipelines.train import train
+from cas_spark.pipelines.views import draw_maps, track
 from cas_spark.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,6 @@ STEPS: Mapping[str, Step] = {
     "evaluate": evaluate,
 }
 WEEKLY = "weekly"
-TRACKED = ("train", "evaluate", WEEKLY)
-"""Commands after which MLflow is brought up to date."""
 
 
 def run_command(
@@ -57,15 +55,15 @@ def run_command(
     Raises:
         CasError: as the steps do.
     """
-    run = open_run(
-        Lake(spark, settings.lake), command, poll, settings.as_json(), settings.sha256()
-    )
+    run = open_run(Lake(spark, settings.lake), command, poll, settings.as_json(), settings.sha256())
     job = Job(run, settings, poll, show_progress)
     for name, step in STEPS.items():
         if command in (name, WEEKLY):
             step(job)
     manifest = run.publish()
-    if command in TRACKED:
+    if command in ("forecast", WEEKLY):
+        draw_maps(job)
+    if command in ("train", "evaluate", WEEKLY):
         track(job, manifest)
     log.info("run %d is complete", manifest.number)
     return job

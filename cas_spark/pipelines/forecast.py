@@ -1,17 +1,16 @@
-"""Forecast: every kept cell at the poll, by the poll's models; and the maps."""
+"""Forecast: every kept cell at the poll, by the poll's models."""
 
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.forecasting.forecast import Scorer
 from cas_spark.forecasting.forecast import forecast as forecast_cells
-from cas_spark.forecasting.maps import write_maps
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 
 
 def forecast(job: Job) -> None:
-    """Forecast the run's poll with the models trained for it, and write the maps.
+    """Forecast the run's poll with the models trained for it.
 
     Raises:
         CasError: there is no model for the poll.
@@ -43,6 +42,3 @@ def forecast(job: Job) -> None:
         )
         run.replace(tables.FORECASTS, rows, where=f"poll_on = DATE '{job.poll}'")
         said["rows"] = run.read(tables.FORECASTS).where(at_poll).count()
-    with run.stage("maps") as said:
-        chosen = run.read(tables.FORECASTS).where(at_poll).where("is_chosen")
-        said["files"] = len(write_maps(chosen, job.cells(), settings, job.poll, run.lake))

@@ -52,7 +52,9 @@ def grid(job: Job) -> None:
             F.lit(run.number).cast("long").alias("run_number"),
         )
         run.append(tables.CELLS, cells)
-        context = surroundings.join(land.select("cell_id", "land_share"), "cell_id", "inner").select(
+        context = surroundings.join(
+            land.select("cell_id", "land_share"), "cell_id", "inner"
+        ).select(
             F.lit(settings.version).alias("grid_version"),
             F.lit(settings.valid_from).alias("valid_from_on"),
             F.col("land_share").cast("float").alias("land_share"),

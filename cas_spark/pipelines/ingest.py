@@ -1,6 +1,7 @@
 """Ingest: extracts that are new to the lake become facts, rejected rows and revisions."""
 
-import logging
+from collections.abc import Sequence
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,11 +11,17 @@ from cas_spark.grid.tessellation import tessellate
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 from cas_spark.settings.extracts import IncidentExtracts
-from cas_spark.sources.incidents import deliver
+from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
 from cas_spark.training.outcomes import outcomes_of
 
-log = logging.getLogger(__name__)
+PARTS = (
+    (tables.INCIDENTS, "accepted"),
+    (tables.REVISIONS, "revisions"),
+    (tables.REJECTED_ROWS, "rejected"),
+    (tables.DATASETS, "dataset"),
+)
+"""Where each part of a delivery goes."""
 
 
 def ingest(job: Job) -> None:
@@ -25,25 +32,32 @@ def ingest(job: Job) -> None:
         for row in job.run.read(tables.DATASETS).select("source", "sha256").collect()
     }
     wanted = [
-        (source, path)
-        for source in job.settings.incidents
-        for path in list_files(spark, source)
+        (source, path) for source in job.settings.incidents for path in list_files(spark, source)
     ]
     new = [
         (source, path, sha256)
         for source, path in wanted
         if (source.name, sha256 := sha256_of(spark, path)) not in held
     ]
+    if not new:
+        return
+    deliveries: list[Delivery] = []
     with job.show_progress("extracts", len(new)) as advance:
         for source, path, sha256 in new:
-            _ingest_file(job, source, path, sha256)
+            deliveries.append(_deliver_file(job, source, path, sha256, deliveries))
             advance(1)
-    if new:
-        with job.run.stage("outcomes"):
-            incidents = job.run.read(tables.INCIDENTS)
-            settings = job.settings
-            outcomes = outcomes_of(incidents, settings.zone, settings.polls.weekday_number)
-            job.run.replace(tables.OUTCOMES, outcomes)
+    with job.run.stage("facts") as said:
+        run_number = F.lit(job.run.number).cast("long").alias("run_number")
+        for table, part in PARTS:
+            rows = reduce(DataFrame.unionByName, [getattr(d, part) for d in deliveries])
+            job.run.append(table, rows.select("*", run_number))
+            said[table.name] = job.run.read(table).count()
+    with job.run.stage("outcomes") as said:
+        settings = job.settings
+        incidents = job.run.read(tables.INCIDENTS)
+        outcomes = outcomes_of(incidents, settings.zone, settings.polls.weekday_number)
+        job.run.replace(tables.OUTCOMES, outcomes)
+        said["rows"] = job.run.read(tables.OUTCOMES).count()
 
 
 def land_cells(job: Job) -> DataFrame:
@@ -58,11 +72,18 @@ def land_cells(job: Job) -> DataFrame:
     return job.tessellation
 
 
-def _ingest_file(job: Job, source: IncidentExtracts, path: str, sha256: str) -> None:
-    """Take in one extract."""
+def _deliver_file(
+    job: Job, source: IncidentExtracts, path: str, sha256: str, before: Sequence[Delivery]
+) -> Delivery:
+    """Sort the rows of one extract, after those `before` it in the same run; nothing is written."""
     run = job.run
+    incident_ids = run.read(tables.INCIDENTS).select("incident_id")
+    revision_ids = run.read(tables.REVISIONS).select("revision_id")
+    for delivery in before:
+        incident_ids = incident_ids.union(delivery.accepted.select("incident_id"))
+        revision_ids = revision_ids.union(delivery.revisions.select("revision_id"))
     name = path.rsplit("/", 1)[-1]
-    with run.stage(f"ingest {name}") as said:
+    with run.stage(f"read {name}") as said:
         delivery = deliver(
             read_rows(run.lake.spark, source, path),
             source,
@@ -70,13 +91,8 @@ def _ingest_file(job: Job, source: IncidentExtracts, path: str, sha256: str) -> 
             sha256,
             name,
             land_cells(job).select("cell_id"),
-            run.read(tables.INCIDENTS).select("incident_id"),
-            run.read(tables.REVISIONS).select("revision_id"),
+            incident_ids,
+            revision_ids,
         )
-        run_number = F.lit(run.number).cast("long").alias("run_number")
-        run.append(tables.INCIDENTS, delivery.accepted.select("*", run_number))
-        run.append(tables.REVISIONS, delivery.revisions.select("*", run_number))
-        run.append(tables.REJECTED_ROWS, delivery.rejected.select("*", run_number))
-        run.append(tables.DATASETS, delivery.dataset.select("*", run_number))
-        delivery.release()
         said.update(delivery.counts)
+    return delivery

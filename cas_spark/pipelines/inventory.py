@@ -1,4 +1,4 @@
-"""What is in the lake: each table's version, rows and digest, as the last complete run left them."""
+"""What is in the lake: versions, rows and digests, as the last complete run left them."""
 
 from typing import Any
 

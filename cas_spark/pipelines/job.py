@@ -125,9 +125,11 @@ class Job:
             CasError: nothing has been ingested.
         """
         per_source = self.run.read(tables.DATASETS).groupBy("source")
-        last = per_source.agg(F.max("known_until_at").alias("known_until_at")).agg(
-            F.min(F.unix_micros("known_until_at")).alias("micros")
-        ).first()
+        last = (
+            per_source.agg(F.max("known_until_at").alias("known_until_at"))
+            .agg(F.min(F.unix_micros("known_until_at")).alias("micros"))
+            .first()
+        )
         if last is None or last["micros"] is None:
             raise CasError(
                 what="the lake's extracts",

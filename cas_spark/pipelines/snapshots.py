@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 from pyspark.sql import Row
-from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.indicators.snapshots import Plan, WrittenTeam, edges_of, write_snapshots
@@ -46,7 +46,9 @@ def snapshots(job: Job) -> None:
         added = [team.file for team in written if team.file is not None]
         live = {row["file"] for row in slices}
         removed = {row["file"]: row["team_id"] for row in held if row["file"] not in live}
-        commit_files(run.lake.root, job.snapshots, added, removed, (f"run {run.number}", run.number))
+        commit_files(
+            run.lake.root, job.snapshots, added, removed, (f"run {run.number}", run.number)
+        )
         rows = run.lake.spark.createDataFrame(slices, tables.SNAPSHOT_SLICES.schema)
         run.replace(tables.SNAPSHOT_SLICES, rows)
         parts = [(f"{row['team_id']} {row['poll_on']}", row["sha256"]) for row in slices]
@@ -59,7 +61,7 @@ def snapshots(job: Job) -> None:
 
 def _slices(
     held: Sequence[Row], written: Sequence[WrittenTeam], polls: Sequence[date]
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """What the table holds once the files are committed.
 
     A file stays while any of its slices is needed, unless its team was computed anew or is gone.
@@ -67,11 +69,9 @@ def _slices(
     anew = {team.team_id for team in written if team.is_replacing}
     teams = {team.team_id for team in written}
     needed = {
-        row["file"]
-        for row in held
-        if row["poll_on"] in polls and row["team_id"] in teams - anew
+        row["file"] for row in held if row["poll_on"] in polls and row["team_id"] in teams - anew
     }
-    slices: list[dict[str, object]] = [row.asDict() for row in held if row["file"] in needed]
+    slices: list[dict[str, Any]] = [row.asDict() for row in held if row["file"] in needed]
     for team in written:
         if team.file is not None:
             slices += [
@@ -81,7 +81,7 @@ def _slices(
     return slices
 
 
-def _check(slices: Sequence[dict[str, object]], kept: dict[str, int], polls: Sequence[date]) -> None:
+def _check(slices: Sequence[dict[str, Any]], kept: dict[str, int], polls: Sequence[date]) -> None:
     """Check that every kept cell of every team has a row at every poll, and none has two."""
     found: dict[tuple[object, object], object] = {}
     problems = []

@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-from pyspark.sql import functions as F
-
 from cas_spark.errors import CasError
 from cas_spark.knowledge.calendar import instant_of
 from cas_spark.knowledge.visibility import known_at
@@ -34,14 +32,10 @@ def train(job: Job) -> None:
         catalogue=job.catalogue,
     )
     number = len(expected.teams) * len(expected.priorities) * len(expected.horizons)
-    outcomes = known_at(
-        run.read(tables.OUTCOMES), instant_of(schedule.poll, settings.zone)
-    )
+    outcomes = known_at(run.read(tables.OUTCOMES), instant_of(schedule.poll, settings.zone))
     labels = labels_of(outcomes, settings.horizons, schedule.training).persist()
     with run.stage("train") as said, job.show_progress("models", number) as advance:
-        models = train_models(
-            run.read(job.snapshots), labels, expected, settings.training, advance
-        )
+        models = train_models(run.read(job.snapshots), labels, expected, settings.training, advance)
         said.update({"models": len(models), **Counter(model.status for model in models)})
     labels.unpersist()
     if len(models) != number:

@@ -18,10 +18,10 @@ HEADER = """# Settings
 
 <!-- Written by `make docs` from cas_spark/settings; do not edit. -->
 
-A settings file is YAML. Relative places are meant from the settings file; a place with a scheme, such
-as `s3a://bucket/lake`, is used as it is. Unknown keys are refused, and all problems are told at once,
-before Spark starts. `extends: other.yaml` takes the settings of another file and changes only what
-stands in this one.
+A settings file is YAML. Relative places are meant from the settings file; a place with a scheme,
+such as `s3a://bucket/lake`, is used as it is. Unknown keys are refused, and all problems are told
+at once, before Spark starts. `extends: other.yaml` takes the settings of another file of the same
+folder and changes only what stands in this one.
 """
 
 
@@ -57,25 +57,32 @@ def _section(section: type[Section]) -> str:
     return "\n".join([*lines, ""])
 
 
+NAMES = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "yes or no",
+    type(None): "nothing",
+}
+
+
 def _kind(annotation: Any) -> str:
-    if annotation is type(None):
-        return "nothing"
-    if inspect.isclass(annotation) and issubclass(annotation, Section):
-        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     origin, parts = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_kind(part) for part in parts)
-    if origin is Literal:
-        return " or ".join(f"`{part}`" for part in parts)
-    if origin is list:
-        return f"list of {_kind(parts[0])}"
-    if origin is dict:
-        return f"name → {_kind(parts[1])}"
-    if parts:  # Annotated
-        return _kind(parts[0])
-    return {"str": "text", "int": "whole number", "float": "number", "bool": "yes or no"}.get(
-        annotation.__name__, annotation.__name__
-    )
+    if inspect.isclass(annotation) and issubclass(annotation, Section):
+        kind = f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    elif origin in (Union, types.UnionType):
+        kind = " or ".join(_kind(part) for part in parts)
+    elif origin is Literal:
+        kind = " or ".join(f"`{part}`" for part in parts)
+    elif origin is list:
+        kind = f"list of {_kind(parts[0])}"
+    elif origin is dict:
+        kind = f"name → {_kind(parts[1])}"
+    elif parts:  # Annotated
+        kind = _kind(parts[0])
+    else:
+        kind = NAMES.get(annotation, str(annotation.__name__))
+    return kind
 
 
 def _default(field: FieldInfo) -> str:

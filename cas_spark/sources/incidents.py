@@ -25,7 +25,7 @@ class Delivery:
     """What became of the rows of one extract: three frames that add up to the rows read.
 
     All have the columns of their table but for `run_number`; `dataset` is the extract's own row.
-    They stand on rows that are kept until `release`.
+    They stand on rows that are computed and kept.
     """
 
     accepted: DataFrame
@@ -33,11 +33,6 @@ class Delivery:
     rejected: DataFrame
     dataset: DataFrame
     counts: Mapping[str, int]
-    _classified: DataFrame
-
-    def release(self) -> None:
-        """Give up the kept rows, once the frames are written."""
-        self._classified.unpersist()
 
 
 def deliver(
@@ -68,7 +63,7 @@ def deliver(
         already_revised: `revision_id` of the revisions of earlier extracts.
 
     Returns:
-        The frames, computed once and kept until `Delivery.release`. Every instant is UTC.
+        The frames, computed once. Every instant is UTC.
 
     Raises:
         CasError: most places lie outside the teams' land, so that the CRS must be wrong; the
@@ -81,14 +76,12 @@ def deliver(
     placed = _placed(interpreted, source, settings, land_cells, land)
     checked = _checked(placed, source, source.timezone or settings.timezone)
     named = _named(checked, source)
-    classified = _without_duplicates(named, source, already, already_revised).persist()
     with refusing(f"extract {name}"):
+        # Computed once, and without its lineage: `already` may stand on other extracts of this run,
+        # whose plans would otherwise double with each.
+        classified = _without_duplicates(named, source, already, already_revised).localCheckpoint()
         figures = _figures(classified)
-    try:
-        _check_places(figures, source, settings, name, land)
-    except CasError:
-        classified.unpersist()
-        raise
+    _check_places(figures, source, settings, name, land)
     return _delivery(classified, figures, source, dataset_sha256, name)
 
 
@@ -236,7 +229,6 @@ def _delivery(
         rejected=_as_declared(rows.where(~is_fine), REJECTED_ROWS),
         dataset=_dataset(figures, source, dataset_sha256, name, rows),
         counts=counts,
-        _classified=classified,
     )
 
 

@@ -28,7 +28,10 @@ def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.ND
 
 
 def training_rows(
-    snapshots: DataFrame, labels: DataFrame, indicators: Sequence[Indicator], horizons: Iterable[str]
+    snapshots: DataFrame,
+    labels: DataFrame,
+    indicators: Sequence[Indicator],
+    horizons: Iterable[str],
 ) -> DataFrame:
     """The rows that a model learns from, in one sorted partition.
 
@@ -45,7 +48,7 @@ def training_rows(
     """
     names = [indicator.name for indicator in indicators]
 
-    def transform(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def transform(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             columns = [transformed(batch[i.name].to_numpy(), i) for i in indicators]
             matrix = np.column_stack(columns).ravel()
@@ -66,7 +69,12 @@ def training_rows(
     ]
     return (
         rows.join(F.broadcast(labels), ["cell_id", "poll_on"], "left")
-        .select("cell_id", "poll_on", array_to_vector("features").alias("features"), *has_incident)
+        .select(
+            "cell_id",
+            "poll_on",
+            array_to_vector(F.col("features")).alias("features"),
+            *has_incident,
+        )
         .coalesce(1)
         .sortWithinPartitions("poll_on", "cell_id")
     )

@@ -151,7 +151,9 @@ def _train_priority(
                 blank, horizon=horizon, dropped=dropped, rows=content.rows, positives=positives
             )
             if positives < settings.minimum_positives:
-                reason = f"{positives} cell-weeks with an incident, {settings.minimum_positives} needed"
+                reason = (
+                    f"{positives} cell-weeks with an incident, {settings.minimum_positives} needed"
+                )
                 yield replace(model, status="pooled", reason=reason)
             elif positives == content.rows:
                 yield replace(model, reason="every cell-week has an incident")

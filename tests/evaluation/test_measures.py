@@ -59,7 +59,9 @@ def test_caught_shares_count_all_land_cells_and_all_incidents(spark: SparkSessio
     assert len(found) == 4
     for row in found:
         land = [cell for cell, name in cells if name == row["team_id"]]
-        share = {"caught_share_at_3_percent": 0.03, "caught_share_at_20_percent": 0.2}[row["measure"]]
+        share = {"caught_share_at_3_percent": 0.03, "caught_share_at_20_percent": 0.2}[
+            row["measure"]
+        ]
         number = int(share * len(land) + 0.5)
         chosen = [cell for cell in land if ranks.get(cell, 1_000) <= number]
         assert row["cells"] == number
@@ -89,7 +91,11 @@ def test_a_week_without_incidents_has_no_share_rather_than_zero(spark: SparkSess
 def test_baselines_count_and_rank_as_plain_python_does(spark: SparkSession) -> None:
     random = np.random.default_rng(6)
     incidents = [
-        (str(random.choice(["burglary", "robbery"])), int(random.integers(0, 12)), int(random.integers(1, 90)))
+        (
+            str(random.choice(["burglary", "robbery"])),
+            int(random.integers(0, 12)),
+            int(random.integers(1, 90)),
+        )
         for _ in range(200)
     ]
     known = spark.createDataFrame(incidents, "priority string, cell_id long, age int")
@@ -97,16 +103,18 @@ def test_baselines_count_and_rank_as_plain_python_does(spark: SparkSession) -> N
     land = [(cell, "A" if cell < 9 else "B") for cell in range(15)]
     ranked = rank_land_cells(scores, spark.createDataFrame(land, "cell_id long, team_id string"))
     weights = decay_weights(26)
-    for method, weigh in ((ALL_HISTORY, lambda _: 1), (DECAYED, lambda age: weights[age])):
+    for method, per_age in ((ALL_HISTORY, [1] * len(weights)), (DECAYED, weights)):
         for priority in ("burglary", "robbery"):
             for team in ("A", "B"):
                 score = {
-                    cell: sum(weigh(a) for p, c, a in incidents if (p, c) == (priority, cell))
+                    cell: sum(per_age[a] for p, c, a in incidents if (p, c) == (priority, cell))
                     for cell, name in land
                     if name == team
                 }
                 expected = sorted(score, key=lambda cell: (-score[cell], cell))
                 rows = ranked.where(
-                    (F.col("method") == method) & (F.col("priority") == priority) & (F.col("team_id") == team)
+                    (F.col("method") == method)
+                    & (F.col("priority") == priority)
+                    & (F.col("team_id") == team)
                 ).orderBy("rank")
                 assert [row["cell_id"] for row in rows.collect()] == expected

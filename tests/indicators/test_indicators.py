@@ -56,13 +56,14 @@ def facts_table(versions: Sequence[Version]) -> pa.Table:
         )
         for v in versions
     ]
-    columns = list(zip(*rows, strict=True)) if rows else [[]] * len(FACT_COLUMNS)
     types = [pa.string(), *[pa.int64()] * 5]
-    arrays = [pa.array(list(c), t) for c, t in zip(columns, types, strict=True)]
+    arrays = [pa.array([row[i] for row in rows], kind) for i, kind in enumerate(types)]
     return pa.table(arrays, names=list(FACT_COLUMNS))
 
 
-def snapshots_of(versions: Sequence[Version], polls: Sequence[date] = COMPUTED) -> dict:
+def snapshots_of(
+    versions: Sequence[Version], polls: Sequence[date] = COMPUTED
+) -> dict[date, pa.Table]:
     return dict(team_snapshots(cells_table(), facts_table(versions), plan(polls, polls[-1])))
 
 
@@ -96,8 +97,7 @@ def versions(draw: st.DrawFn) -> Version:
 def test_every_indicator_equals_its_slow_implementation(facts: list[Version]) -> None:
     computed = snapshots_of(facts)
     places = {
-        id_: (int(c), int(r))
-        for id_, c, r in zip(*cells_table().to_pydict().values(), strict=True)
+        id_: (int(c), int(r)) for id_, c, r in zip(*cells_table().to_pydict().values(), strict=True)
     }
     for poll, rows in computed.items():
         for indicator in CATALOGUE.indicators:
@@ -112,7 +112,9 @@ def test_every_indicator_equals_its_slow_implementation(facts: list[Version]) ->
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(versions(), max_size=25), st.randoms(use_true_random=False))
-def test_incremental_equals_full_in_any_order_of_facts(facts: list[Version], random: object) -> None:
+def test_incremental_equals_full_in_any_order_of_facts(
+    facts: list[Version], random: object
+) -> None:
     full = snapshots_of(facts)
     shuffled = list(facts)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
@@ -130,9 +132,14 @@ def _late(known_after: timedelta) -> Version:
 
 @pytest.mark.parametrize("known_after", LATE_BY)
 def test_a_later_report_never_changes_the_past(known_after: timedelta) -> None:
-    known = Version("burglary", 1, 0, datetime(2024, 1, 3, tzinfo=UTC), datetime(2024, 1, 4, tzinfo=UTC))
+    known = Version(
+        "burglary", 1, 0, datetime(2024, 1, 3, tzinfo=UTC), datetime(2024, 1, 4, tzinfo=UTC)
+    )
     poll = COMPUTED[0]
-    without, with_late = snapshots_of([known])[poll], snapshots_of([known, _late(known_after)])[poll]
+    without, with_late = (
+        snapshots_of([known])[poll],
+        snapshots_of([known, _late(known_after)])[poll],
+    )
     assert with_late.equals(without)
 
 
@@ -150,7 +157,9 @@ def test_without_the_time_rule_the_test_above_fails(
     assert not snapshots_of([_late(known_after)])[poll].equals(snapshots_of([])[poll])
 
 
-def test_an_incident_enters_at_the_first_poll_after_it_was_known_and_leaves_with_its_window() -> None:
+def test_an_incident_enters_at_the_first_poll_after_it_was_known_and_leaves_with_its_window() -> (
+    None
+):
     week = POLLS[-6]
     fact = Version("burglary", 0, 0, INSTANTS[week], INSTANTS[week] + timedelta(hours=1))
     rows = dict(team_snapshots(cells_table(), facts_table([fact]), plan(POLLS[-6:])))

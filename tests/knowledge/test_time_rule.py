@@ -23,11 +23,15 @@ SCHEMA = (
 )
 
 
-def versions(spark: SparkSession, *rows: tuple[str, datetime, datetime, datetime, datetime | None]) -> DataFrame:
+def versions(
+    spark: SparkSession, *rows: tuple[str, datetime, datetime, datetime, datetime | None]
+) -> DataFrame:
     return spark.createDataFrame(list(rows), SCHEMA)
 
 
-def known(id_: str, at: datetime, superseded: datetime | None = None) -> tuple[str, datetime, datetime, datetime, datetime | None]:
+def known(
+    id_: str, at: datetime, superseded: datetime | None = None
+) -> tuple[str, datetime, datetime, datetime, datetime | None]:
     return (id_, POLL - timedelta(days=9), POLL - timedelta(days=9), at, superseded)
 
 
@@ -51,9 +55,7 @@ def test_the_rule_for_many_polls_is_the_same_rule() -> None:
     known_at = np.array([9, 10, 9, 9, 9], dtype=np.int64)
     superseded_at = np.array([NEVER, NEVER, 19, 20, 21], dtype=np.int64)
     first, until = polls_that_see(known_at, superseded_at, edges)
-    seen = [
-        [k for k in range(3) if a <= k < b] for a, b in zip(first, until, strict=True)
-    ]
+    seen = [[k for k in range(3) if a <= k < b] for a, b in zip(first, until, strict=True)]
     slowly = [
         [k for k in range(3) if known < edges[k] and not superseded < edges[k]]
         for known, superseded in zip(known_at, superseded_at, strict=True)
@@ -81,13 +83,15 @@ def test_the_measured_delay_is_that_within_which_the_share_had_arrived(
     spark: SparkSession, toy_settings: Settings
 ) -> None:
     happened = POLL - timedelta(days=60)
-    rows = [
-        (str(i), happened, happened, happened + timedelta(days=2), None) for i in range(95)
-    ] + [(f"late {i}", happened, happened, happened + timedelta(days=20), None) for i in range(5)]
+    rows = [(str(i), happened, happened, happened + timedelta(days=2), None) for i in range(95)] + [
+        (f"late {i}", happened, happened, happened + timedelta(days=20), None) for i in range(5)
+    ]
     unseen = [(f"later {i}", happened, happened, POLL, None) for i in range(50)]
     frame = versions(spark, *rows, *unseen)
     assert settling_days(frame, POLL, toy_settings) == 2
-    one_more = versions(spark, *rows, ("late too", happened, happened, happened + timedelta(days=9), None))
+    one_more = versions(
+        spark, *rows, ("late too", happened, happened, happened + timedelta(days=9), None)
+    )
     assert settling_days(one_more, POLL, toy_settings) == 9
 
 

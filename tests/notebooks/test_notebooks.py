@@ -12,9 +12,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 @pytest.mark.spark
-def test_a_teams_week(
-    demo_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_teams_week(demo_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAS_SETTINGS", str(demo_lake))
     # The kernel starts a Spark of its own: it must not meet the one of the tests.
     for name in [name for name in os.environ if name.startswith(("PYSPARK_GATEWAY", "SPARK_ENV"))]:

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 
 from cas_spark.indicators.catalogue import Catalogue, count
 from cas_spark.settings.learning import Training
+from cas_spark.training.design_matrix import training_rows
 from cas_spark.training.mllib import FitError, fit
 from cas_spark.training.models import Expected, TrainedModel, train
 
@@ -54,7 +55,9 @@ def test_the_fit_minimises_the_stated_objective(
     snapshots, labels = toy_rows(spark)
     frame = snapshots.where("team_id = 'A'").toPandas()
     positive = {(r["cell_id"], r["poll_on"]) for r in labels.collect()}
-    y = np.array([(c, p) in positive for c, p in zip(frame["cell_id"], frame["poll_on"], strict=True)])
+    y = np.array(
+        [(c, p) in positive for c, p in zip(frame["cell_id"], frame["poll_on"], strict=True)]
+    )
     x = np.log1p(frame[[i.name for i in CATALOGUE.indicators[:2]]].to_numpy())
     scale = x.std(axis=0, ddof=1)
 
@@ -87,8 +90,6 @@ def test_a_team_with_too_few_gets_the_country_model_and_one_without_any_fails(
 
 
 def test_a_fit_that_does_not_converge_says_so(spark: SparkSession) -> None:
-    from cas_spark.training.design_matrix import training_rows
-
     snapshots, labels = toy_rows(spark)
     rows = training_rows(snapshots, labels, CATALOGUE.indicators, ["current"])
     with pytest.raises(FitError, match="did not converge within 1 iterations"):

@@ -63,7 +63,9 @@ def test_every_number_ever_known_is_a_version(
 ) -> None:
     found = outcomes_of(spark.createDataFrame(incidents, INCIDENTS), ZONE, 0)
     expected = spark.createDataFrame(outcomes, OUTCOMES.schema)
-    assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True, ignore_metadata=True)
+    assert_df_equality(
+        found, expected, ignore_row_order=True, ignore_nullable=True, ignore_metadata=True
+    )
 
 
 def test_a_week_is_the_target_of_one_poll_per_horizon(spark: SparkSession) -> None:

@@ -1,12 +1,11 @@
-"""Track: what the complete run trained and scored, logged to MLflow from the published tables.
+"""Views: maps and MLflow, made from the tables once a run is complete.
 
-MLflow is a view on the lake: where logging breaks off, the same command again mends it.
+The tables are the record. Where making a view breaks off, the same command again mends it.
 """
-
-import logging
 
 from pyspark.sql import functions as F
 
+from cas_spark.forecasting.maps import write_maps
 from cas_spark.lake import tables
 from cas_spark.lake.manifest import Manifest
 from cas_spark.pipelines.job import Job
@@ -14,7 +13,14 @@ from cas_spark.tracking.measures import log_measures, not_yet_logged
 from cas_spark.tracking.store import open_store
 from cas_spark.tracking.week import log_models
 
-log = logging.getLogger(__name__)
+
+def draw_maps(job: Job) -> None:
+    """Write the maps of the run's poll."""
+    run = job.run
+    with run.stage("maps") as said:
+        at_poll = F.col("poll_on") == F.lit(job.poll)
+        chosen = run.read(tables.FORECASTS).where(at_poll).where("is_chosen")
+        said["files"] = len(write_maps(chosen, job.cells(), job.settings, job.poll, run.lake))
 
 
 def track(job: Job, manifest: Manifest) -> None:

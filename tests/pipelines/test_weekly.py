@@ -1,0 +1,149 @@
+"""A week of the toy country, from extracts to measures, and what must hold of it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
+
+from cas_spark.lake import tables
+from cas_spark.lake.lake import Lake
+from cas_spark.settings import Settings, load_settings
+from tests.toy import POLL, run_quietly, write_toy
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession, demo_lake: Path) -> Lake:
+    return Lake(spark, load_settings(demo_lake).lake)
+
+
+@pytest.fixture(scope="module")
+def settings(demo_lake: Path) -> Settings:
+    return load_settings(demo_lake)
+
+
+def digests(spark: SparkSession, path: Path) -> dict[str, str]:
+    manifest = Lake(spark, load_settings(path).lake).last_manifest
+    assert manifest is not None
+    return dict(manifest.digests)
+
+
+def test_rows_read_are_accepted_revisions_or_rejected(lake: Lake) -> None:
+    [sums] = lake.read(tables.DATASETS).groupBy().sum().collect()
+    assert sums["sum(rows_read)"] == 2460
+    assert sums["sum(rows_accepted)"] == lake.read(tables.INCIDENTS).count() > 1700
+    assert sums["sum(rows_revisions)"] == lake.read(tables.REVISIONS).count()
+    assert sums["sum(rows_rejected)"] == lake.read(tables.REJECTED_ROWS).count() > 0
+
+
+def test_every_expected_model_has_one_row(lake: Lake) -> None:
+    models = lake.read(tables.MODELS).collect()
+    assert len(models) == 2 * 2 * 3
+    statuses = {(m["team_id"], m["priority"]): m["status"] for m in models}
+    assert statuses["A", "burglary"] == "fitted"
+    assert statuses["B", "robbery"] in ("pooled", "failed")
+    assert all(m["reason"] for m in models if m["status"] != "fitted")
+
+
+def test_snapshots_hold_every_kept_cell_at_every_poll(lake: Lake) -> None:
+    cells = lake.read(tables.CELLS).where("is_kept").groupBy("team_id").count().collect()
+    slices = lake.read(tables.SNAPSHOT_SLICES).collect()
+    kept = {row["team_id"]: row["count"] for row in cells}
+    assert all(row["rows"] == kept[row["team_id"]] for row in slices)
+    polls = {row["poll_on"] for row in slices}
+    assert len(slices) == len(kept) * len(polls)
+    assert max(polls) == POLL
+    last = lake.last_manifest
+    assert last is not None
+    rows = lake.read_version("snapshots", last.versions_out["snapshots"])
+    assert rows.count() == sum(row["rows"] for row in slices)
+    assert rows.select("team_id", "poll_on", "cell_id").distinct().count() == rows.count()
+
+
+def test_contributions_sum_to_the_logit_and_chosen_cells_are_the_likeliest(
+    lake: Lake, settings: Settings
+) -> None:
+    land = {
+        r["team_id"]: r["count"]
+        for r in lake.read(tables.CELLS).groupBy("team_id").count().collect()
+    }
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in lake.read(tables.FORECASTS).collect():
+        groups.setdefault((row["team_id"], row["priority"], row["horizon"]), []).append(row)
+    assert len(groups) == 12
+    for (team, _, horizon), rows in groups.items():
+        in_order = sorted(rows, key=lambda row: (-row["logit"], row["cell_id"]))
+        assert [row["rank"] for row in in_order] == list(range(1, len(rows) + 1))
+        number = max(1, int(settings.forecast.share * land[team] + 0.5))
+        assert [row["is_chosen"] for row in in_order] == [i < number for i in range(len(rows))]
+        target = POLL + timedelta(weeks=settings.horizons[horizon])
+        assert {row["target_week_on"] for row in rows} == {target}
+        for row in in_order[:number]:
+            total = 0.0
+            for pair in row["contributions"]:
+                total += pair["contribution"]
+            assert total == row["logit"]
+
+
+def test_every_settled_horizon_is_scored_beside_the_baselines(lake: Lake) -> None:
+    rows = lake.read(tables.EVALUATIONS)
+    kinds = rows.groupBy("horizon", "method").agg(F.countDistinct("measure").alias("n")).collect()
+    assert {(r["horizon"], r["method"], r["n"]) for r in kinds} == {
+        (horizon, method, 3)
+        for horizon in ("current", "early_1w", "early_6w")
+        for method in ("model", "all_history_count", "decayed_count")
+    }
+
+
+def test_the_same_command_again_changes_no_digest(
+    spark: SparkSession, tmp_path: Path, demo_lake: Path
+) -> None:
+    path = write_toy(tmp_path)
+    run_quietly(spark, "weekly", load_settings(path), POLL)
+    first = digests(spark, path)
+    assert first == digests(spark, demo_lake)  # another folder, another day
+    run_quietly(spark, "weekly", load_settings(path), POLL)
+    assert digests(spark, path) == first
+    # A week later: only the new poll is computed, and it equals a lake that starts there.
+    run_quietly(spark, "weekly", load_settings(path), POLL + timedelta(weeks=1))
+    lake = Lake(spark, load_settings(path).lake)
+    files = {
+        r["poll_on"]: r["file"]
+        for r in lake.read(tables.SNAPSHOT_SLICES).where("team_id = 'A'").collect()
+    }
+    assert files[POLL + timedelta(weeks=1)] != files[POLL]
+    incremental = _snapshots(lake)
+    other = write_toy(tmp_path / "other")
+    run_quietly(spark, "ingest", load_settings(other), None)
+    run_quietly(spark, "grid", load_settings(other), None)
+    run_quietly(spark, "snapshots", load_settings(other), POLL + timedelta(weeks=1))
+    full = _snapshots(Lake(spark, load_settings(other).lake))
+    assert full == {key: incremental[key] for key in full}
+
+
+def _snapshots(lake: Lake) -> dict[tuple[str, object], str]:
+    rows = lake.read(tables.SNAPSHOT_SLICES).collect()
+    return {(row["team_id"], row["poll_on"]): row["sha256"] for row in rows}
+
+
+def test_a_broken_run_is_never_seen_and_the_same_command_mends_it(
+    spark: SparkSession, tmp_path: Path, demo_lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_toy(tmp_path)
+    run_quietly(spark, "ingest", load_settings(path), None)
+    before = digests(spark, path)
+    with monkeypatch.context() as patched:
+        patched.setattr("cas_spark.pipelines.evaluate.settling_days", _fail)
+        with pytest.raises(OSError, match="the disk is full"):
+            run_quietly(spark, "weekly", load_settings(path), POLL)
+    assert digests(spark, path) == before
+    assert not Lake(spark, load_settings(path).lake).holds(tables.FORECASTS)
+    run_quietly(spark, "weekly", load_settings(path), POLL)
+    assert digests(spark, path) == digests(spark, demo_lake)
+
+
+def _fail(*_: object) -> int:
+    raise OSError("the disk is full")
