@@ -1,13 +1,14 @@
 # Everything that people and CI type. Nothing but git, make and Python 3.11 to 3.13 need be there.
 BIN := .venv/bin
 DEMO_SETTINGS := conf/demo.yaml
+DEMO_POLL := 2025-01-06
 CODE := cas_spark jobs deploy tests
 
 # Another project's Python or Spark must not leak into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV SPARK_HOME SPARK_CONF_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format format-check lint types imports unit test-fast lock clean
+.PHONY: help setup demo test format format-check lint types imports unit test-fast docs lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +18,7 @@ setup:  ## Install uv, the locked Python packages, Java and the jars; quick when
 
 demo: setup  ## Generate a small demo country and run the weekly run on it
 	$(BIN)/cas-spark generate --settings $(DEMO_SETTINGS)
-	$(BIN)/cas-spark weekly --settings $(DEMO_SETTINGS)
+	$(BIN)/cas-spark weekly --settings $(DEMO_SETTINGS) --poll $(DEMO_POLL)
 
 test: format-check lint types imports unit  ## Check format, lint, types and imports; run all tests
 
@@ -43,6 +44,9 @@ unit: setup  ## Run all tests
 
 test-fast: setup  ## Run the tests that need no Spark
 	$(BIN)/pytest -m "not spark"
+
+docs: setup  ## Write the reference of the settings
+	$(BIN)/python -m cas_spark.settings.reference > docs/settings.md
 
 lock: setup  ## Check that uv.lock fits pyproject.toml, without a mirror of one's own
 	env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL $(BIN)/uv lock --check

@@ -36,7 +36,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+LOG_WIDTH = 160
 console = Console(stderr=True)
+if not console.is_terminal:  # a log file has no width to keep to
+    console.width = LOG_WIDTH
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file (YAML).")]
 Poll = Annotated[
@@ -84,7 +87,7 @@ def _print_report(job: Job, settings_path: Path) -> None:
     grid.add_column()
     for what, figure in report.lines:
         grid.add_row(what, figure)
-    out = Console()
+    out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     out.print(grid)
     for label in report.labels:
         out.print(f"[bold]{label}[/bold]")

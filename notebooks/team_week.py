@@ -1,24 +1,12 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
-# # A team's week
-#
-# What the last complete run of a lake says about one team: with what it was made, from which
-# extracts, which cells are likeliest and why, and how well such forecasts did beside plain counting.
-#
-# It reads the lake and writes nothing. The settings are those named by the environment variable
-# `CAS_SETTINGS`; without it, those of the demo.
+"""# A team's week.
+
+What the last complete run of a lake says about one team: with what it was made, from which
+extracts, which cells are likeliest and why, and how well such forecasts did beside plain counting.
+
+It reads the lake and writes nothing. The settings are those named by the environment variable
+`CAS_SETTINGS`; without it, those of the demo.
+"""
 
 # %%
 import os
@@ -29,9 +17,8 @@ from IPython.display import Image, Markdown
 from pyspark.sql import functions as F
 
 import cas_spark
-from cas_spark.forecasting.forecast import INTERCEPT
 from cas_spark.forecasting.maps import as_png, draw_map
-from cas_spark.forecasting.reasons import sentence_of, words_of
+from cas_spark.forecasting.reasons import largest_reasons, sentence_of, words_of
 from cas_spark.indicators.catalogue import catalogue_of
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
@@ -85,8 +72,8 @@ pd.Series(
 ).to_frame()
 
 # %% [markdown]
-# What it left behind: the version of each table, and the digest of its rows. Two runs that found the
-# same have the same digests.
+# What it left behind: the version of each table, and the digest of its rows. Two runs that found
+# the same have the same digests.
 
 # %%
 pd.DataFrame({"version": dict(run.versions_out), "digest": dict(run.digests)}).sort_index()
@@ -113,9 +100,9 @@ pd.DataFrame(
 )
 
 # %%
-reasons = lake.read(tables.REJECTED_ROWS).groupBy("source", "reason").count()
+rejected = lake.read(tables.REJECTED_ROWS).groupBy("source", "reason").count()
 pd.DataFrame(
-    [row.asDict() for row in reasons.orderBy("source", F.desc("count"), "reason").collect()],
+    [row.asDict() for row in rejected.orderBy("source", F.desc("count"), "reason").collect()],
     columns=["source", "reason", "count"],
 )
 
@@ -137,31 +124,24 @@ pd.DataFrame([{name: row[name] for name in shown} for row in models])
 # ## The map
 
 # %%
-chosen = forecasts.where(of_team & F.col("is_chosen")).orderBy("rank").collect()
+catalogue = catalogue_of(list(settings.priorities))
+largest = largest_reasons(F.col("contributions"), catalogue.indicators)
+chosen = (
+    forecasts.where(of_team & F.col("is_chosen"))
+    .withColumn("reasons", largest)
+    .orderBy("priority", "horizon", "rank")
+    .collect()
+)
 Image(as_png(draw_map(cells, chosen, settings, priority, horizon)))
 
 # %% [markdown]
 # ## The likeliest cells, and what raises them
-# The contributions of all indicators and the intercept sum to the cell's logit. They tell on what the
-# forecast rests, not what causes crime there.
+# The contributions of all indicators and the intercept sum to the cell's logit. They tell on what
+# the forecast rests, not what causes crime there.
 
 # %%
-catalogue = catalogue_of(list(settings.priorities))
 titles = {name: kind.title for name, kind in settings.priorities.items()}
 words = {indicator.name: words_of(indicator, titles) for indicator in catalogue.indicators}
-same_everywhere = {INTERCEPT, *(i.name for i in catalogue.indicators if i.kind == "season")}
-
-
-def reasons_of(row):
-    """The three largest contributions that raise a cell."""
-    raises = [
-        (pair["indicator"], pair["contribution"])
-        for pair in row["contributions"]
-        if pair["contribution"] > 0 and pair["indicator"] not in same_everywhere
-    ]
-    return sorted(raises, key=lambda pair: (-pair[1], pair[0]))[:3]
-
-
 top = [row for row in chosen if (row["priority"], row["horizon"]) == (priority, horizon)][:10]
 pd.DataFrame(
     [
@@ -171,7 +151,7 @@ pd.DataFrame(
             "band": row["band"],
             "probability": row["probability"],
             "week from": row["target_week_on"],
-            "reasons": sentence_of(reasons_of(row), words),
+            "reasons": sentence_of(row["reasons"], words),
         }
         for row in top
     ]
@@ -205,7 +185,8 @@ table = pd.DataFrame(
     columns=["priority", "horizon", "method", "caught", "incidents", "polls"],
 )
 table["share"] = table["caught"] / table["incidents"].where(table["incidents"] > 0)
-table.sort_values(["priority", "horizon", "share"], ascending=[True, True, False])
+order = ["priority", "horizon", "share", "method"]
+table.sort_values(order, ascending=[True, True, False, True], ignore_index=True)
 
 # %% [markdown]
 # All of this again, with the same settings: `cas-spark weekly --settings FILE`.

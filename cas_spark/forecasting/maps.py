@@ -5,6 +5,7 @@ bytes.
 """
 
 import json
+import logging
 import tempfile
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -172,7 +173,8 @@ def _frame_of(places: Sequence[_Place], settings: Settings) -> gpd.GeoDataFrame:
 
 @contextmanager
 def _clock_standing_at(poll: date) -> Iterator[None]:
-    """Let GDAL write the poll where it would write the time of writing."""
+    """Let GDAL write the poll where it would write the time of writing, and say nothing of it."""
+    logging.getLogger("pyogrio").setLevel(logging.WARNING)
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{poll}T00:00:00.000Z"})
     try:
         yield
@@ -259,7 +261,7 @@ def draw_map(
     picture, extent = _raster(ids, kinds)
 
     figure = Figure(figsize=(8, 9), dpi=120)
-    axes = figure.add_axes((0.09, 0.19, 0.86, 0.73))
+    axes = figure.add_axes((0.11, 0.19, 0.84, 0.73))
     palette = ListedColormap(["#ffffff", LAND, REMOVED, *colours])
     axes.imshow(
         picture,
@@ -287,21 +289,21 @@ def draw_map(
         Patch(color=LAND, label=f"not chosen ({int((kinds == 1).sum())})"),
         Patch(color=REMOVED, label=f"removed, no forecast ({int((kinds == 2).sum())})"),  # noqa: PLR2004
     ]
-    figure.legend(handles=legend, loc=(0.08, 0.09), ncols=3, fontsize=8.5, frameon=False)
+    figure.legend(handles=legend, loc=(0.1, 0.09), ncols=3, fontsize=8.5, frameon=False)
     first = places[0]
     team = land[0]["team_name"] or teams[0]
     figure.text(
-        0.09, 0.962, f"{settings.priorities[priority].title}, {team}", fontsize=14, weight="bold"
+        0.11, 0.962, f"{settings.priorities[priority].title}, {team}", fontsize=14, weight="bold"
     )
     figure.text(
-        0.09,
+        0.11,
         0.935,
         f"week from {first['target_week_on']}, forecast of {first['poll_on']} ({horizon}); "
         f"cells of {CELL_SIZE_M} by {CELL_SIZE_M} m",
         fontsize=10,
     )
     said = textwrap.fill(" ".join([NOTICE, *settings.labels]), 115)
-    figure.text(0.09, 0.08, said, fontsize=8, va="top", color="#333333")
+    figure.text(0.11, 0.08, said, fontsize=8, va="top", color="#333333")
     return figure
 
 

@@ -201,15 +201,20 @@ def _rows(
 
 
 def _what_is_malformed(record: Column, delimiter: str, expected: int) -> Column:
-    """What is wrong with a record, without its content: that may hold personal data."""
+    """What is wrong with a record, without its content: that may hold personal data.
+
+    Nothing (null) where there is no malformed record.
+    """
     # A delimiter outside quotes has an even number of quotes after it.
     outside_quotes = rf'\Q{delimiter}\E(?=(?:[^"]*"[^"]*")*[^"]*$)'
     fields = F.size(F.split(record, outside_quotes)).cast("string")
     lines = F.size(F.split(record, "\n"))
-    over = F.when(lines > 1, F.concat(F.lit(" over "), lines.cast("string"), F.lit(" lines")))
-    return F.when(
-        record.isNotNull(),
-        F.concat(fields, F.lit(" fields"), F.coalesce(over, F.lit("")), F.lit(f", not {expected}")),
+    is_one_line = record.isNotNull() & (lines == 1)
+    return F.when(is_one_line, F.concat(fields, F.lit(f" fields, not {expected}"))).when(
+        lines > 1,
+        F.concat(
+            lines.cast("string"), F.lit(f" lines that are not {expected} fields: an open quote?")
+        ),
     )
 
 

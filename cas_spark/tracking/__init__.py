@@ -8,9 +8,11 @@ import os
 import warnings
 
 # Before MLflow is first imported. Unless told not to, it sends usage figures to its makers, tells
-# of its own housekeeping, and puts the uv.lock of whatever folder it runs in into each model.
+# of its own housekeeping, prints an address per run, and puts the uv.lock of whatever folder it
+# runs in into each model.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
 
 with warnings.catch_warnings():

@@ -5,7 +5,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from mlflow.entities import Metric, Run, RunTag
 from pyspark.sql import Row
@@ -149,7 +149,8 @@ def _metric(name: str, value: float, row: Row) -> Metric:
 
 
 def _instant(moment: datetime) -> str:
-    return str(milliseconds(moment))
+    """A moment as a tag holds it, in UTC."""
+    return datetime.fromtimestamp(milliseconds(moment) / 1000, tz=UTC).isoformat()
 
 
 def _digest(rows: Sequence[Row]) -> str:

@@ -42,7 +42,7 @@ def log_models(
     Args:
         store: where to.
         settings: of the lake.
-        manifest: of the complete run that trained them.
+        manifest: of the complete run that published them.
         models: all rows of `models` of one poll.
         catalogue: the indicators that the models read.
         team_names: team id -> name, where the teams have one.
@@ -127,7 +127,7 @@ def _log_anew(
             **note,
             "level": WEEK,
             CONTENT: content,
-            "run_number": str(manifest.number),
+            "run_number": str(max(model["run_number"] for model in models)),
         },
     )
     run_id = parent.info.run_id
@@ -208,8 +208,7 @@ def _of_the_week(
     return {
         "settings_sha256": manifest.settings_sha256,
         "grid_version": settings.grid.version,
-        "run_number": manifest.number,
-        "step": manifest.step,
+        "run_number": max(model["run_number"] for model in models),
         "commit": manifest.commit,
         "lock_sha256": manifest.lock_sha256,
         "engine": " ".join(sorted({model["engine"] for model in models})),

@@ -157,3 +157,12 @@ def test_overlapping_teams_are_refused(spark: SparkSession) -> None:
     with pytest.raises(CasError, match=r"1 cells .* x = 187\.5, y = 62\.5, .* a 1\.0+, b 0\.2"):
         check_teams_do_not_overlap(cells)
     check_teams_do_not_overlap(cells.where("column != 1"))
+
+
+@pytest.mark.spark
+def test_a_full_cell_is_full_however_many_teams_divide_it(spark: SparkSession) -> None:
+    thirds = {str(i): shapely.box(i * 125 / 3, 0, (i + 1) * 125 / 3, 125) for i in range(3)}
+    (cell,) = tessellate(teams_of(spark, thirds)).collect()
+    assert cell.team_id == "0"
+    assert cell.land_share == 1
+    assert sum(pair.share for pair in cell.team_shares) < 1

@@ -1,6 +1,5 @@
 """Every notebook runs from start to end on a lake on which a week has run."""
 
-import os
 from pathlib import Path
 
 import jupytext
@@ -14,9 +13,6 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 @pytest.mark.spark
 def test_a_teams_week(demo_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAS_SETTINGS", str(demo_lake))
-    # The kernel starts a Spark of its own: it must not meet the one of the tests.
-    for name in [name for name in os.environ if name.startswith(("PYSPARK_GATEWAY", "SPARK_ENV"))]:
-        monkeypatch.delenv(name)
     notebook = jupytext.read(NOTEBOOKS / "team_week.py")
     client = NotebookClient(
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": tmp_path}}

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from mlflow.entities import Run
@@ -98,6 +98,8 @@ def test_only_what_is_not_logged_yet_is_asked_for(store: Store, parent: str) -> 
     scored = [(POLL, "current", as_of), (POLL, "early_1w", as_of)]
     assert not_yet_logged(store, scored) == [(POLL, "current"), (POLL, "early_1w")]
     log_measures(store, evaluations_of(horizons=["current"]))
+    tag = child_of(store, parent).data.tags["scored_as_of.current"]
+    assert tag == as_of.astimezone(UTC).isoformat()
     assert not_yet_logged(store, scored) == [(POLL, "early_1w")]
     again = [(POLL, "current", as_of + timedelta(days=7))]
     assert not_yet_logged(store, again) == [(POLL, "current")]

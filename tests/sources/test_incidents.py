@@ -1,0 +1,633 @@
+"""Every row of an extract ends in exactly one frame, with the first check it failed."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from chispa.dataframe_comparer import assert_df_equality
+from pyproj import CRS, Transformer
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.knowledge.visibility import known_at
+from cas_spark.lake.tables import DATASETS, INCIDENTS, REJECTED_ROWS, REVISIONS
+from cas_spark.sources.moments import month_start
+from tests.sources.deliveries import (
+    BOTTOM,
+    LEFT,
+    delivered,
+    ids_of,
+    land_of,
+    reasons_of,
+    row,
+    settings_of,
+    write,
+)
+
+pytestmark = pytest.mark.spark
+
+STATE_PLANE = "ESRI:102696"
+UTM = "EPSG:26915"
+ST_LOUIS = (740_000.0, 4_273_000.0)
+
+# What a row is changed to, the reason it is rejected with, and the value told with it.
+REJECTED: list[tuple[dict[str, str], str, str | None]] = [
+    ({"note": "test"}, "a_test", "test"),
+    ({"note": " test ", "code": "??"}, "a_test", "test"),
+    ({"kind": "undo", "note": "test"}, "a_test", "test"),
+    ({"code": "Q"}, "unknown_code", "Q"),
+    ({"code": "b1"}, "unknown_code", "b1"),
+    ({"code": "R1"}, "unknown_code", "R1"),
+    ({"code": ""}, "unknown_code", None),
+    ({"code": "Z9", "began": "?"}, "other_code", "Z9"),
+    ({"known": "soon"}, "known_unreadable", "soon"),
+    ({"known": "2020-02-30 10:00"}, "known_unreadable", "2020-02-30 10:00"),
+    ({"known": "", "began": "?"}, "known_unreadable", None),
+    ({"kind": "undo", "known": "?"}, "known_unreadable", "?"),
+    ({"began": "", "ended": ""}, "occurred_unreadable", ""),
+    ({"began": "5 Jan"}, "occurred_unreadable", "5 Jan to 2020-01-05 12:00"),
+    ({"ended": "2020-01-05 24:10"}, "occurred_unreadable", "2020-01-05 10:00 to 2020-01-05 24:10"),
+    ({"began": "1900-01-01 00:00", "ended": ""}, "occurred_too_early", "1900-01-01 00:00"),
+    (
+        {"began": "2018-12-31 23:59"},
+        "occurred_too_early",
+        "2018-12-31 23:59 to 2020-01-05 12:00",
+    ),
+    (
+        {"ended": "2020-01-05 09:59"},
+        "interval_backwards",
+        "2020-01-05 10:00 to 2020-01-05 09:59",
+    ),
+    (
+        {"ended": "2020-01-06 09:01"},
+        "occurred_after_known",
+        "2020-01-05 10:00 to 2020-01-06 09:01, known 2020-01-06 09:00",
+    ),
+    ({"number": ""}, "key_missing", None),
+    ({"number": " ", "x": "0"}, "key_missing", None),
+    ({"x": "0"}, "coordinates_missing", "0, 400010"),
+    ({"x": "0.0", "y": "0.00"}, "coordinates_missing", "0.0, 0.00"),
+    ({"x": "", "y": ""}, "coordinates_missing", ""),
+    ({"y": "abc"}, "coordinates_missing", "100010, abc"),
+    ({"y": "NaN"}, "coordinates_missing", "100010, NaN"),
+    ({"x": "400010", "y": "100010"}, "outside_teams", "400010, 100010"),
+    ({"x": "1e12"}, "outside_teams", "1e12, 400010"),
+    ({"x": "1e308", "y": "-1e308"}, "outside_teams", "1e308, -1e308"),
+    ({"x": "Infinity"}, "outside_teams", "Infinity, 400010"),
+    ({"x": "99999.99"}, "outside_teams", "99999.99, 400010"),
+]
+
+
+def test_a_rejected_row_tells_the_first_check_it_failed_and_the_value(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    fine = [row(number=f"fine {i}") for i in range(len(REJECTED))]
+    broken = [
+        row(**{"number": f"broken {i}", **changes}) for i, (changes, _, _) in enumerate(REJECTED)
+    ]
+    path = write(tmp_path / "extract.csv", [*fine, *broken, ["too", "few"]])
+    delivery = delivered(spark, settings_of(tmp_path), path)
+    expected = [
+        ("register", "f00d", len(fine) + i, reason, found, changes.get("kind") == "undo")
+        for i, (changes, reason, found) in enumerate(REJECTED, start=1)
+    ]
+    expected.append(("register", "f00d", 2 * len(fine) + 1, "malformed", "2 fields, not 11", False))
+    columns = ", ".join(f"{c.name} {c.type.simpleString()}" for c in REJECTED_ROWS.columns[:-1])
+    assert_df_equality(
+        delivery.rejected,
+        spark.createDataFrame(expected, columns),
+        ignore_nullable=True,
+        ignore_row_order=True,
+    )
+    assert delivery.accepted.count() == len(fine)
+
+
+def test_an_accepted_row_is_an_incident_in_utc_in_its_cell(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rows = [
+        row(),
+        row(number="8", case="", code="R12", ended="", by="P", x="100499.99", y="400125"),
+        row(number="9", began="5/7/2020 1:05", ended="", known="2020-07-05 01:05", by="?"),
+    ]
+    path = write(tmp_path / "extract.csv", rows)
+    delivery = delivered(spark, settings_of(tmp_path), path)
+    corner = 3_700_500_800  # row 3200, column 800, each from 500,000
+    cell = 1_000_000 * 500_000 + corner
+    found = delivery.accepted.drop("incident_id", "case_key").orderBy("row_number")
+    summer = datetime(2020, 7, 4, 23, 5)  # noqa: DTZ001  # Spark hands out instants as naive UTC
+    expected = [
+        (
+            *(_utc(6, 8), None, _utc(5, 9), _utc(5, 11), "burglary", "B1"),
+            *(503_200_500_800, "citizen", "register", "f00d", 1),
+        ),
+        (
+            *(_utc(6, 8), None, _utc(5, 9), _utc(5, 9), "robbery", "R12"),
+            *(503_201_500_803, "police", "register", "f00d", 2),
+        ),
+        (
+            *(summer, None, summer, summer, "burglary", "B1"),
+            *(503_200_500_800, None, "register", "f00d", 3),
+        ),
+    ]
+    del cell
+    columns = ", ".join(
+        f"{c.name} {c.type.simpleString()}"
+        for c in INCIDENTS.columns
+        if c.name not in {"incident_id", "case_key", "run_number"}
+    )
+    assert_df_equality(found, spark.createDataFrame(expected, columns), ignore_nullable=True)
+
+
+def _utc(day: int, hour: int) -> datetime:
+    return datetime(2020, 1, day, hour)  # noqa: DTZ001  # Spark hands out instants as naive UTC
+
+
+def test_the_frames_have_the_columns_of_their_tables(spark: SparkSession, tmp_path: Path) -> None:
+    path = write(tmp_path / "extract.csv", [row(), row(kind="undo"), row(code="?")])
+    delivery = delivered(spark, settings_of(tmp_path), path)
+    for table, frame in {
+        INCIDENTS: delivery.accepted,
+        REVISIONS: delivery.revisions,
+        REJECTED_ROWS: delivery.rejected,
+        DATASETS: delivery.dataset,
+    }.items() if False else [
+        (INCIDENTS, delivery.accepted),
+        (REVISIONS, delivery.revisions),
+        (REJECTED_ROWS, delivery.rejected),
+        (DATASETS, delivery.dataset),
+    ]:
+        declared = [(c.name, c.type.simpleString()) for c in table.columns if c.name != "run_number"]
+        assert frame.dtypes == declared
+
+
+def test_the_dataset_adds_up_and_tells_when_its_rows_became_known(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rows = [
+        row(number="1"),
+        row(number="2", known="2020-03-01 00:00"),
+        row(number="3", known="2020-04-01 00:00", kind="undo", code="?", x="", began="?"),
+        row(number="4", known="2020-05-01 00:00", x=""),
+    ]
+    path = write(tmp_path / "extract.csv", rows)
+    delivery = delivered(spark, settings_of(tmp_path), path)
+    assert dict(delivery.counts) == {"read": 4, "accepted": 2, "revisions": 1, "rejected": 1}
+    [found] = delivery.dataset.collect()
+    assert found.asDict() == {
+        "source": "register",
+        "sha256": "f00d",
+        "name": "extract.csv",
+        "rows_read": 4,
+        "rows_accepted": 2,
+        "rows_revisions": 1,
+        "rows_rejected": 1,
+        "complete_from_on": date(2020, 1, 1),
+        "known_from_at": _utc(6, 8),
+        "known_until_at": datetime(2020, 3, 31, 22),  # noqa: DTZ001  # naive UTC
+        "is_known_at_assumed": False,
+        "origin": "someone",
+        "purpose": "tests",
+        "legal_basis": "none needed",
+    }
+
+
+def test_an_extract_without_a_usable_row_has_no_moments(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    delivery = delivered(
+        spark, settings_of(tmp_path), write(tmp_path / "extract.csv", [row(code="?")])
+    )
+    [found] = delivery.dataset.collect()
+    assert (found["known_from_at"], found["known_until_at"]) == (None, None)
+
+
+def test_a_correction_is_a_revision_of_the_incident_its_key_names(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rows = [
+        row(),
+        row(kind="undo", known="2020-02-01 00:00"),
+        row(number="", kind="undo", code="Z1", began="?", x="0", case=""),
+    ]
+    delivery = delivered(spark, settings_of(tmp_path), write(tmp_path / "extract.csv", rows))
+    [incident] = delivery.accepted.collect()
+    full, bare = delivery.revisions.orderBy("row_number").collect()
+    assert full["incident_id"] == incident["incident_id"]
+    assert full["case_key"] == incident["case_key"] is not None
+    assert (full["code"], full["priority"]) == ("B1", "burglary")
+    assert full["occurred_from_at"] == incident["occurred_from_at"]
+    assert full["cell_id"] == incident["cell_id"]
+    assert full["known_at"] > incident["known_at"]
+    nothing = ("incident_id", "case_key", "priority", "occurred_from_at", "cell_id")
+    assert [bare[name] for name in nothing] == [None] * len(nothing)
+    assert (bare["code"], bare["status"], full["status"]) == ("Z1", "pending", "pending")
+
+
+def test_ids_hold_nothing_of_the_row(spark: SparkSession, tmp_path: Path) -> None:
+    secret = row(number="SECRET123", case="SECRET456")
+    path = write(tmp_path / "extract.csv", [secret, [*secret[:9], "undo", ""]])
+    delivery = delivered(spark, settings_of(tmp_path), path)
+    for frame in (delivery.accepted, delivery.revisions):
+        assert "SECRET" not in str(frame.collect())
+
+
+def test_with_a_key_the_first_row_that_is_fine_counts(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [
+        row(number="1", x="0"),  # not fine, so it keeps nobody out
+        row(number="1"),
+        row(number="2"),
+        row(number="1", x="100020", known="2020-01-09 00:00"),
+        row(number="1", kind="undo"),
+        row(number="1", kind="undo", known="2020-02-09 00:00"),
+        row(number="1", kind="undo"),
+    ]
+    path = write(tmp_path / "extract.csv", rows)
+    settings = settings_of(tmp_path)
+    delivery = delivered(spark, settings, path)
+    assert list(reasons_of(delivery).values()) == [
+        "coordinates_missing",
+        "accepted",
+        "accepted",
+        "duplicate",
+        "revision",
+        "revision",
+        "duplicate",
+    ]
+    later = write(
+        tmp_path / "later.csv", [row(number="3"), row(number="2", code="R12"), rows[4], rows[0]]
+    )
+    second = delivered(spark, settings, later, earlier=ids_of(delivery))
+    assert list(reasons_of(second).values()) == [
+        "accepted",
+        "duplicate",
+        "duplicate",
+        "coordinates_missing",
+    ]
+
+
+def test_without_a_key_equal_rows_are_incidents_and_later_equals_are_duplicates(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path, key=[])
+    same, other, undo = row(), row(x="100020"), row(kind="undo")
+    path = write(tmp_path / "extract.csv", [same, same, other, undo, undo])
+    delivery = delivered(spark, settings, path)
+    assert list(reasons_of(delivery).values()) == ["accepted"] * 3 + ["revision"] * 2
+    assert delivery.accepted.select("incident_id").distinct().count() == 3
+    later = write(tmp_path / "later.csv", [row(x="100030"), same, same, same, undo, undo, undo])
+    second = delivered(spark, settings, later, earlier=ids_of(delivery))
+    assert list(reasons_of(second).values()) == [
+        *("accepted", "duplicate", "duplicate", "accepted"),
+        *("duplicate", "duplicate", "revision"),
+    ]
+
+
+def of_months(rule: str, **known: Any) -> dict[str, Any]:
+    return {"column": "known", "formats": ["yyyy-MM"], "rule": rule, **known}
+
+
+def test_a_coded_month_was_known_when_the_next_one_began(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path, known=of_months("next_month"))
+    rows = [
+        row(number="1", known="2020-01"),
+        row(number="2", known="2020-06"),
+        row(number="3", known="2020-12"),
+        row(number="4", known="2020-01", began="2020-02-01 00:00", ended=""),
+        row(number="5", known="2020-01", began="2020-02-01 00:01", ended=""),
+        row(number="6", known="2020-01-05"),
+    ]
+    delivery = delivered(spark, settings, write(tmp_path / "extract.csv", rows))
+    assert list(reasons_of(delivery).values())[3:] == [
+        *("accepted", "occurred_after_known", "known_unreadable")
+    ]
+    known = [r["known_at"] for r in delivery.accepted.orderBy("row_number").collect()]
+    assert known == [
+        datetime(2020, 1, 31, 23),  # noqa: DTZ001  # naive UTC
+        datetime(2020, 6, 30, 22),  # noqa: DTZ001  # naive UTC
+        datetime(2020, 12, 31, 23),  # noqa: DTZ001  # naive UTC
+        datetime(2020, 1, 31, 23),  # noqa: DTZ001  # naive UTC
+    ]
+
+
+def test_the_start_of_the_coded_month_would_leak(spark: SparkSession, tmp_path: Path) -> None:
+    """A poll in the month must not see what was coded, let alone what happened, after it."""
+    settings = settings_of(tmp_path, known=of_months("next_month"))
+    rows = [row(known="2020-06", began="2020-06-20 10:00", ended="")]
+    honest = delivered(spark, settings, write(tmp_path / "extract.csv", rows)).accepted
+    mid_month = datetime(2020, 6, 15, tzinfo=ZoneInfo("Europe/Amsterdam"))
+    leaky = honest.withColumn("known_at", month_start(F.col("occurred_from_at"), "Europe/Amsterdam"))
+    happened_later = F.col("occurred_from_at") > F.lit(mid_month)
+    assert known_at(leaky, mid_month).where(happened_later).count() == 1
+    assert known_at(honest, mid_month).count() == 0
+    assert leaky.where(F.col("known_at") < F.col("occurred_from_at")).count() == 1
+    assert honest.where(F.col("known_at") < F.col("occurred_from_at")).count() == 0
+
+
+def test_an_assumed_delay_stays_within_the_coded_month(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = settings_of(tmp_path, known=of_months("assumed_delay", delay_days=7))
+    microsecond = timedelta(microseconds=1)
+    zone = ZoneInfo("Europe/Amsterdam")
+    cases = [
+        ("2020-06-05 10:00", datetime(2020, 6, 12, 10, tzinfo=zone)),
+        ("2020-05-24 23:59", datetime(2020, 6, 1, tzinfo=zone)),
+        ("2019-01-02 10:00", datetime(2020, 6, 1, tzinfo=zone)),
+        ("2020-06-23 10:00", datetime(2020, 6, 30, 10, tzinfo=zone)),
+        ("2020-06-24 10:00", datetime(2020, 7, 1, tzinfo=zone) - microsecond),
+        ("2020-06-30 23:59", datetime(2020, 7, 1, tzinfo=zone) - microsecond),
+        ("2020-07-01 00:00", None),
+    ]
+    rows = [
+        row(number=str(i), known="2020-06", began=b, ended="") for i, (b, _) in enumerate(cases)
+    ]
+    undo = row(kind="undo", known="2020-06", began="2020-06-05 10:00", ended="")
+    delivery = delivered(spark, settings, write(tmp_path / "extract.csv", [*rows, undo]))
+    found = {r["row_number"]: r["micros"] for r in _micros(delivery.accepted)}
+    assert found == {
+        number: _epoch_micros(known) for number, (_, known) in enumerate(cases, start=1) if known
+    }
+    assert reasons_of(delivery)[len(cases)] == "occurred_after_known"
+    [correction] = _micros(delivery.revisions)
+    assert correction["micros"] == _epoch_micros(datetime(2020, 7, 1, tzinfo=zone) - microsecond)
+    assert delivery.dataset.first()["is_known_at_assumed"]
+
+
+def _micros(frame: Any) -> Any:
+    return frame.select("row_number", F.unix_micros("known_at").alias("micros")).collect()
+
+
+def _epoch_micros(moment: datetime) -> int:
+    return round(moment.timestamp()) * 1_000_000 - (1 if moment.microsecond else 0)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "America/Chicago", "America/Sao_Paulo"])
+def test_changes_of_the_clock_are_read_as_python_reads_them(
+    spark: SparkSession, tmp_path: Path, zone: str
+) -> None:
+    """Local time that is skipped counts later, and time that comes twice as the first of both."""
+    settings = settings_of(tmp_path, timezone=zone, key=[])
+    days = [date(2018, 11, 4), date(2019, 3, 10), date(2019, 3, 31), date(2019, 10, 27)]
+    moments = [
+        datetime(day.year, day.month, day.day, hour, 30)  # noqa: DTZ001  # local, zone added below
+        for day in (*days, date(2019, 11, 3))
+        for hour in range(4)
+    ]
+    texts = [f"{moment:%Y-%m-%d %H:%M}" for moment in moments]
+    settings = settings_of(
+        tmp_path,
+        timezone=zone,
+        key=[],
+        occurred={"start": "began", "formats": ["yyyy-MM-dd HH:mm"], "earliest": "2018-01-01"},
+    )
+    path = write(tmp_path / "extract.csv", [row(began=text) for text in texts])
+    delivery = delivered(spark, settings, path)
+    found = delivery.accepted.orderBy("row_number").select(F.unix_seconds("occurred_from_at"))
+    expected = [round(moment.replace(tzinfo=ZoneInfo(zone)).timestamp()) for moment in moments]
+    assert [r[0] for r in found.collect()] == expected
+
+
+def test_a_pattern_with_an_offset_reads_an_instant(spark: SparkSession, tmp_path: Path) -> None:
+    known = {"column": "known", "formats": ["yyyy-MM-dd'T'HH:mmXXX"]}
+    path = write(tmp_path / "extract.csv", [row(known="2020-01-06T00:00-05:00")])
+    delivery = delivered(spark, settings_of(tmp_path, known=known), path)
+    assert delivery.accepted.first()["known_at"] == _utc(6, 5)
+
+
+@pytest.mark.parametrize(
+    ("formats", "found"), [([], "string and no formats"), (["yyyy-QQQQQQQ"], "'yyyy-QQQQQQQ'")]
+)
+def test_moments_that_no_format_reads_are_a_settings_error(
+    spark: SparkSession, tmp_path: Path, formats: list[str], found: str
+) -> None:
+    settings = settings_of(tmp_path, known={"column": "known", "formats": formats})
+    with pytest.raises(CasError, match=f"column known: found {found}"):
+        delivered(spark, settings, write(tmp_path / "extract.csv", [row()]))
+
+
+def test_typed_columns_need_no_formats(spark: SparkSession, tmp_path: Path) -> None:
+    """Dates and times without zone are local, timestamps are instants, whole numbers are codes."""
+    columns = "number long, case string, code double, began timestamp_ntz, ended date, "
+    columns += "known timestamp, x double, y float, by string, kind int, note string"
+    local = datetime(2020, 1, 5, 0)  # noqa: DTZ001  # a time without zone
+    known = datetime(2020, 1, 6, 9)  # noqa: DTZ001  # Spark takes it as UTC
+    one = (7, "c", 15.0, local, date(2020, 1, 6), known, 100_010.0, 400_010.0, "c", 1, None)
+    spark.createDataFrame([one, (8, *one[1:9], -1, None)], columns).write.parquet(
+        str(tmp_path / "parts")
+    )
+    settings = settings_of(
+        tmp_path,
+        format="parquet",
+        occurred={"start": "began", "end": "ended", "earliest": "2019-01-01"},
+        known={"column": "known"},
+        priority={"column": "code", "codes": {"burglary": ["15"], "robbery": ["16"]}},
+        correction={"column": "kind", "equals": ["-1"]},
+    )
+    found: list[Any] = []
+    for part in sorted((tmp_path / "parts").glob("*.parquet")):
+        delivery = delivered(spark, settings, part)
+        found += delivery.accepted.collect()
+        found += delivery.revisions.collect()
+    incident, revision = sorted(found, key=lambda r: r["code"] + str(r["known_at"]) + str(len(r)))[
+        ::-1
+    ] if len(found[0]) < len(found[-1]) else (found[0], found[-1])
+    incident, revision = (
+        (incident, revision) if "occurred_until_at" in incident else (revision, incident)
+    )
+    assert (incident["occurred_from_at"], incident["occurred_until_at"]) == (_utc(4, 23), _utc(5, 23))
+    assert (incident["known_at"], incident["code"]) == (known, "15")
+    assert revision["code"] == "15"
+
+
+def feet_of(*places: tuple[float, float]) -> list[tuple[float, float]]:
+    """Places of UTM zone 15 in the feet of Missouri's State Plane."""
+    back = Transformer.from_crs(UTM, STATE_PLANE, always_xy=True)
+    return [back.transform(x, y) for x, y in places]
+
+
+@pytest.mark.parametrize(
+    "crs", [STATE_PLANE, CRS.from_user_input(STATE_PLANE).to_wkt(), "EPSG:4326", "EPSG:3857"]
+)
+def test_places_of_any_crs_fall_in_their_cells(
+    spark: SparkSession, tmp_path: Path, crs: str
+) -> None:
+    x, y = ST_LOUIS
+    land = land_of(spark, x, y)
+    left, bottom = x // 125 * 125, y // 125 * 125
+    inside = [(left + 60 + 125 * i, bottom + 60 + 125 * j) for i in range(4) for j in range(4)]
+    back = Transformer.from_crs(UTM, crs, always_xy=True)
+    strays = [("nan", "1"), ("1e12", "1e12"), ("-1e308", "1e308"), ("1", "1"), ("abc", "2")]
+    good = [tuple(f"{v:.9f}" for v in back.transform(*place)) for place in inside]
+    swapped = [(y, x) for x, y in good[:1]]
+    rows = [row(x=px, y=py) for px, py in [*good, *strays, *swapped]]
+    settings = settings_of(
+        tmp_path, crs=UTM, key=[], location={"x": "x", "y": "y", "crs": crs}
+    )
+    delivery = delivered(spark, settings, write(tmp_path / "extract.csv", rows), land=land)
+    assert [r["cell_id"] for r in delivery.accepted.orderBy("row_number").collect()] == [
+        (int((py) // 125) + 500_000) * 1_000_000 + int(px // 125) + 500_000 for px, py in inside
+    ]
+    assert Counter(r["reason"] for r in delivery.rejected.collect()) == {
+        "coordinates_missing": 2,
+        "outside_teams": 4,
+    }
+
+
+def test_an_extract_in_another_crs_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    x, y = ST_LOUIS
+    places = feet_of(*[(x + i, y + 125 * i) for i in range(6)])
+    rows = [row(x=f"{px:.2f}", y=f"{py:.2f}") for px, py in places]
+    rows.append(row(x="0"))
+    path = write(tmp_path / "extract.csv", rows)
+    metres = "EPSG:6512"  # the same State Plane, in metres
+    settings = settings_of(tmp_path, crs=UTM, key=[], location={"x": "x", "y": "y", "crs": metres})
+    with pytest.raises(CasError) as refused:
+        delivered(spark, settings, path, land=land_of(spark, x, y))
+    message = str(refused.value)
+    assert "places of the extract extract.csv: found 6 of 6 outside the teams; row 1" in message
+    assert f"x {places[0][0]:,.1f}, y {places[0][1]:,.1f} in EPSG:6512 lies at x " in message
+    assert "Mend incidents.register.location: the CRS is wrong" in message
+
+
+@pytest.mark.parametrize(("outside", "is_refused"), [(3, False), (4, True)])
+def test_an_extract_is_refused_when_more_than_half_lies_outside(
+    spark: SparkSession,
+    tmp_path: Path,
+    outside: int,
+    is_refused: bool,  # noqa: FBT001  # a case
+) -> None:
+    rows = [row(number=f"in {i}") for i in range(3)]
+    rows += [row(number=f"out {i}", x="90000") for i in range(outside)]
+    rows += [row(number=f"undo {i}", x="90000", kind="undo") for i in range(9)]
+    rows += [row(number=f"zero {i}", x="0") for i in range(9)]
+    path = write(tmp_path / "extract.csv", rows)
+    if is_refused:
+        with pytest.raises(CasError, match="4 of 7 outside"):
+            delivered(spark, settings_of(tmp_path), path)
+    else:
+        assert delivered(spark, settings_of(tmp_path), path).counts["accepted"] == 3
+
+
+def test_a_geopackage_is_delivered_like_any_extract(spark: SparkSession, tmp_path: Path) -> None:
+    rows = [row(number=str(i)) for i in range(3)]
+    places = [shapely.Point(LEFT + 130, BOTTOM + 10), None, shapely.Point(LEFT - 1, BOTTOM)]
+    fields = {name: [fields[i] for fields in rows] for i, name in enumerate(HEADER_WITHOUT_PLACE)}
+    frame = gpd.GeoDataFrame(fields, geometry=places, crs="EPSG:28992")
+    frame.to_file(tmp_path / "extract.gpkg", layer="incidents", driver="GPKG")
+    settings = settings_of(
+        tmp_path,
+        format="geopackage",
+        layer="incidents",
+        location={"geometry": "geom", "crs": "EPSG:28992"},
+    )
+    delivery = delivered(spark, settings, tmp_path / "extract.gpkg")
+    assert list(reasons_of(delivery).values()) == [
+        *("accepted", "coordinates_missing", "outside_teams")
+    ]
+    assert delivery.accepted.first()["cell_id"] == 503_200_500_801
+
+
+HEADER_WITHOUT_PLACE = ("number", "case", "code", "began", "ended", "known", "", "", "by")
+
+
+def oracle(has_key: bool) -> Callable[[list[list[str]]], list[str]]:  # noqa: FBT001  # a case
+    """What becomes of random rows, one after the other, by a program without Spark."""
+    seen: Counter[tuple[str, ...]] = Counter()
+
+    def judge(rows: list[list[str]]) -> list[str]:
+        now: Counter[tuple[str, ...]] = Counter()
+        return [outcome(fields, now) for fields in rows] + (seen.update(now) or [])  # type: ignore[func-returns-value]
+
+    def outcome(fields: list[str], now: Counter[tuple[str, ...]]) -> str:
+        if len(fields) != 11:
+            return "malformed"
+        number, _, code, began, ended, known, x, _, _, kind, note = fields
+        reason = first_fault(number, code, began, ended or began, known, x)
+        if note == "test":
+            return "a_test"
+        if kind == "undo":
+            reason = "" if known != "?" else "known_unreadable"
+        if reason:
+            return reason
+        identity = ("key", number) if has_key and kind != "undo" else tuple(fields)
+        now[identity] += 1
+        is_again = now[identity] > 1 if has_key else False
+        if is_again or now[identity] <= seen[identity]:
+            return "duplicate"
+        return "revision" if kind == "undo" else "accepted"
+
+    def first_fault(number: str, code: str, began: str, ended: str, known: str, x: str) -> str:
+        faults = {
+            "unknown_code": code == "Q",
+            "other_code": code == "Z",
+            "known_unreadable": known == "?",
+            "occurred_unreadable": "?" in (began, ended),
+            "occurred_too_early": began < "2019-01-01",
+            "interval_backwards": ended < began,
+            "occurred_after_known": ended > known,
+            "key_missing": has_key and not number,
+            "coordinates_missing": x in {"0", ""},
+            "outside_teams": x == "1e7",
+        }
+        return next((reason for reason, fails in faults.items() if fails), "")
+
+    return judge
+
+
+def random_rows(number: int, seed: int) -> list[list[str]]:
+    random = np.random.default_rng(seed)
+
+    def one_of(*values: str) -> str:
+        return str(random.choice(values))
+
+    moments = [f"20{year}-0{month}-01 00:00" for year in (18, 19, 20) for month in (1, 2)]
+    mostly_fine = lambda fine, *bad: one_of(*[fine] * 9, *bad)  # noqa: E731  # a word for it
+    rows = []
+    for _ in range(number):
+        fields = row(
+            number=mostly_fine(str(random.integers(40)), ""),
+            case="C",
+            code=mostly_fine(one_of("B", "R11"), "Q", "Z"),
+            began=mostly_fine(one_of(*moments[2:4]), *moments, "?"),
+            ended=mostly_fine("", *moments, "?"),
+            known=mostly_fine(one_of(*moments[4:]), *moments, "?"),
+            x=mostly_fine(one_of("100010", "100200"), "0", "", "1e7"),
+            kind=one_of("new", "new", "new", "undo"),
+            note=mostly_fine("", "test"),
+        )
+        rows.append(fields if random.random() > 0.03 else fields[:-2])
+    return rows
+
+
+@pytest.mark.parametrize("key", [["number"], []])
+def test_every_row_ends_in_exactly_one_frame_and_the_same_extract_adds_nothing(
+    spark: SparkSession, tmp_path: Path, key: list[str]
+) -> None:
+    settings = settings_of(tmp_path, key=key)
+    judge = oracle(bool(key))
+    rows = random_rows(900, seed=len(key))
+    path = write(tmp_path / "extract.csv", rows[:600])
+    first = delivered(spark, settings, path)
+    expected = judge(rows[:600])
+    assert list(reasons_of(first).items()) == list(enumerate(expected, start=1))
+    assert {"accepted", "revision", "outside_teams", "malformed"} <= set(expected)
+    again = delivered(spark, settings, path, earlier=ids_of(first))
+    assert (again.counts["accepted"], again.counts["revisions"]) == (0, 0)
+    assert again.counts["rejected"] == again.counts["read"] == 600
+    # A later extract repeats some rows of the first and brings others.
+    mixed = rows[300:]
+    later = delivered(
+        spark, settings, write(tmp_path / "later.csv", mixed), earlier=ids_of(first)
+    )
+    assert list(reasons_of(later).values()) == judge(mixed)

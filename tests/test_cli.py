@@ -1,0 +1,95 @@
+"""Wrong settings and arguments: told all at once, before Spark starts, with exit code 2."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cas_spark import cli
+from cas_spark.errors import CasError
+from tests.toy import content_of_toy, write_settings, write_teams
+
+
+@pytest.fixture(autouse=True)
+def _no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"Spark was started for {name}")
+
+    monkeypatch.setattr(cli, "start_session", refuse)
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = cli.run_cli(list(arguments))
+    captured = capsys.readouterr()
+    return code, " ".join((captured.err + captured.out).split())
+
+
+def written(folder: Path, content: dict[str, Any]) -> str:
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(path)
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = content_of_toy(tmp_path)
+    content["horizon"] = {"current": 0}
+    content["grid"]["crs"] = "EPSG:4326"
+    content["polls"]["weekday"] = "moonday"
+    code, text = told(capsys, "weekly", "--settings", written(tmp_path, content))
+    assert code == 2
+    assert "3 problems" in text
+    assert "horizon: Extra inputs are not permitted" in text
+    assert "geographic in degree: cells are squares of 125 m" in text
+    assert "'moonday': give one of monday" in text
+
+
+def test_a_missing_file_and_a_wrong_poll_day_are_told_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_settings(tmp_path)
+    code, text = told(capsys, "weekly", "--settings", str(path), "--poll", "2024-01-09")
+    assert code == 2
+    assert "poll 2024-01-09 is a tuesday, expected a monday" in text
+    assert f"no such file: {tmp_path}/teams.gpkg" in text
+    assert f"no such file: {tmp_path}/incidents_*.csv*" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["weekly", "--settings", "nowhere.yaml"], "no such file"),
+        (["weekly"], "Missing option '--settings'"),
+        (["weekly", "--settings", "x.yaml", "--poll", "soon"], "does not match the format"),
+        (["wekly", "--settings", "x.yaml"], "No such command 'wekly'"),
+    ],
+)
+def test_wrong_arguments_exit_with_2(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told(capsys, *arguments)
+    assert code == 2
+    assert text in said
+
+
+def test_a_failure_says_what_to_do_and_exits_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_settings(tmp_path)
+    write_teams(tmp_path / "teams.gpkg")
+    (tmp_path / "incidents_1.csv").write_text("x\n")
+
+    def fail(name: str) -> None:
+        raise CasError("the lake [red]", "nothing", "something", f"Start {name}")
+
+    monkeypatch.setattr(cli, "start_session", fail)
+    code, text = told(capsys, "ingest", "--settings", str(path))
+    assert code == 1
+    assert text == "the lake [red]: found nothing; expected something. Start cas-spark ingest toy"
+
+
+def test_help_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = told(capsys, "--help")
+    assert code == 0
+    for step in ("ingest", "grid", "snapshots", "train", "forecast", "evaluate", "weekly"):
+        assert step in text
