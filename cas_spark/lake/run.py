@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import DataFrame, DataFrameWriter
 
 from cas_spark.errors import CasError
 from cas_spark.lake import manifest as record
@@ -76,20 +77,35 @@ class Run:
         return spark.read.format("delta").load(self.lake.path(table.name))
 
     def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
-        """Put `frame` in place of the rows that `where` selects, or of the whole table."""
-        self._create(table)
+        """Put `frame` in place of the rows that `where` selects, or of the whole table.
+
+        Raises:
+            CasError: columns or rows are not as declared.
+        """
         writer = _declared(table, frame).write.format("delta").mode("overwrite")
-        if where is not None:
-            writer = writer.option("replaceWhere", where)
-        writer.save(self.lake.path(table.name))
-        self.note_change(table)
+        self._save(table, writer if where is None else writer.option("replaceWhere", where))
 
     def append(self, table: Table, frame: DataFrame) -> None:
-        """Add rows whose keys the table does not hold yet; the digest pass finds any it does."""
+        """Add rows whose keys the table does not hold yet; `publish` finds any it does.
+
+        Raises:
+            CasError: columns or rows are not as declared.
+        """
+        self._save(table, _declared(table, frame).write.format("delta").mode("append"))
+
+    def _save(self, table: Table, writer: DataFrameWriter) -> None:
         self._create(table)
-        _declared(table, frame).write.format("delta").mode("append").save(
-            self.lake.path(table.name)
-        )
+        try:
+            writer.save(self.lake.path(table.name))
+        except Py4JJavaError as error:
+            if "DeltaInvariantViolationException" not in str(error.java_exception):
+                raise
+            raise CasError(
+                what=f"rows for table {table.name}",
+                found=str(error.java_exception.getMessage()),
+                expected="values as declared in cas_spark/lake/tables.py",
+                do="This is a fault of the program: report it with this message",
+            ) from error
         self.note_change(table)
 
     def prepare_files(self, table: Table) -> bool:
