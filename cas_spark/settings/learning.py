@@ -15,9 +15,9 @@ class Training(Section):
     """
 
     engine: Literal["mllib"] = "mllib"
-    reg_param: float = Field(default=1e-4, ge=0)
+    reg_param: float = Field(default=1e-3, ge=0)
     tolerance: float = Field(default=1e-6, gt=0)
-    max_iterations: int = Field(default=100, ge=1)
+    max_iterations: int = Field(default=500, ge=1)
     minimum_positives: int = Field(
         default=50,
         ge=1,

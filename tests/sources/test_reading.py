@@ -172,10 +172,10 @@ def test_parquet_keeps_its_types_and_places(spark: SparkSession, tmp_path: Path)
 def test_a_file_of_another_format_is_refused(
     spark: SparkSession, tmp_path: Path, form: str
 ) -> None:
-    path = tmp_path / "extract.csv"
+    path = tmp_path / "extract"
     path.write_bytes(b"neither of them" * 99)
     source = gpkg_source(tmp_path) if form == "geopackage" else source_in(tmp_path, format=form)
-    with pytest.raises(CasError, match="extract.csv: found something that cannot be read"):
+    with pytest.raises(CasError, match="extract: found something that cannot be read"):
         read_rows(spark, source, str(path))
 
 
