@@ -61,7 +61,7 @@ def test_a_missing_file_and_a_wrong_poll_day_are_told_together(
         (["weekly", "--settings", "nowhere.yaml"], "no such file"),
         (["weekly"], "Missing option '--settings'"),
         (["weekly", "--settings", "x.yaml", "--poll", "soon"], "does not match the format"),
-        (["wekly", "--settings", "x.yaml"], "No such command 'wekly'"),
+        (["monthly", "--settings", "x.yaml"], "No such command 'monthly'"),
     ],
 )
 def test_wrong_arguments_exit_with_2(

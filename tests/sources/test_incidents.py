@@ -350,7 +350,8 @@ def test_an_assumed_delay_stays_within_the_coded_month(spark: SparkSession, tmp_
     assert reasons_of(delivery)[len(cases)] == "occurred_after_known"
     [correction] = _micros(delivery.revisions)
     assert correction["micros"] == _epoch_micros(datetime(2020, 7, 1, tzinfo=zone) - microsecond)
-    assert delivery.dataset.first()["is_known_at_assumed"]
+    [dataset] = delivery.dataset.collect()
+    assert dataset["is_known_at_assumed"]
 
 
 def _micros(frame: Any) -> Any:
@@ -390,7 +391,8 @@ def test_a_pattern_with_an_offset_reads_an_instant(spark: SparkSession, tmp_path
     known = {"column": "known", "formats": ["yyyy-MM-dd'T'HH:mmXXX"]}
     path = write(tmp_path / "extract.csv", [row(known="2020-01-06T00:00-05:00")])
     delivery = delivered(spark, settings_of(tmp_path, known=known), path)
-    assert delivery.accepted.first()["known_at"] == _utc(6, 5)
+    [incident] = delivery.accepted.collect()
+    assert incident["known_at"] == _utc(6, 5)
 
 
 @pytest.mark.parametrize(
@@ -514,7 +516,8 @@ def test_a_geopackage_is_delivered_like_any_extract(spark: SparkSession, tmp_pat
     assert list(reasons_of(delivery).values()) == [
         *("accepted", "coordinates_missing", "outside_teams")
     ]
-    assert delivery.accepted.first()["cell_id"] == 503_200_500_801
+    [incident] = delivery.accepted.collect()
+    assert incident["cell_id"] == 503_200_500_801
 
 
 def oracle(key: list[str]) -> Callable[[list[list[str]]], list[str]]:

@@ -28,6 +28,11 @@ YEARS = range(2008, 2018)
 CHICAGO = ZoneInfo("America/Chicago")
 PRIORITIES = {"3": "robbery", "4": "aggravated_assault", "5": "burglary", "7": "vehicle_theft"}
 
+CONTENT = (
+    *("case_id", "coded_month", "date_occurred", "crime_code", "count"),
+    *("x_coord", "y_coord"),
+)
+
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.skipif(
@@ -88,11 +93,7 @@ def judge(path: Path, land: set[int]) -> Iterator[Judged]:
         }
         yield Judged(
             outcome=next((reason for reason, fails in faults.items() if fails), "accepted"),
-            content=tuple(
-                row[name]
-                for name in ("case_id", "coded_month", "date_occurred", "crime_code", "count")
-                + ("x_coord", "y_coord")
-            ),
+            content=tuple(row[name] for name in CONTENT),
             priority=priority,
             cell_id=int(cell) if cell in land else None,
             occurred=occurred.astimezone(UTC),
@@ -160,7 +161,6 @@ def test_all_ten_extracts_add_up_as_an_independent_count_has_it(
         }
         delivery.accepted.select("incident_id").write.mode("append").parquet(ids["incident_id"])
         delivery.revisions.select("revision_id").write.mode("append").parquet(ids["revision_id"])
-        delivery.release()
         earlier = (spark.read.parquet(ids["incident_id"]), spark.read.parquet(ids["revision_id"]))
     assert sum(seen.values()) == earlier[0].count() + earlier[1].count()
 
@@ -173,7 +173,6 @@ def test_every_incident_is_known_when_its_rule_says(
     columns = ("row_number", "priority", "cell_id")
     instants = (F.unix_micros(name) for name in ("occurred_from_at", "known_at"))
     found = {tuple(row) for row in delivery.accepted.select(*columns, *instants).collect()}
-    delivery.release()
     expected = set()
     for number, row in enumerate(judge(DATA / "incidents_2013.csv.gz", land), start=1):
         known = row.coded_until
