@@ -1,6 +1,5 @@
 """One Spark session for all tests, and a lake of the toy country on which a week has run."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +10,20 @@ from cas_spark.lake.session import start_session
 from cas_spark.settings import Settings, load_settings
 from tests.toy import POLL, run_quietly, settings_of_toy, write_toy
 
-# Test jobs are many and tiny: the JVM's quick compiler alone is done with them sooner.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+# Test jobs are many and tiny: compiling each query takes longer than running it uncompiled.
+QUICK_FOR_TINY_JOBS = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     session = start_session("tests")
-    session.conf.set("spark.sql.shuffle.partitions", "2")
+    for name, value in QUICK_FOR_TINY_JOBS.items():
+        session.conf.set(name, value)
     yield session
     session.stop()
 

@@ -6,8 +6,9 @@ that a border crosses are cut further. So a cell's area comes from one intersect
 pieces cut elsewhere, and a full cell is exactly full.
 
 Areas are added as integers (2^-40 of a cell), since sums of doubles would depend on the order in
-which a cluster adds them. A share is a whole number of 2^-24 of a cell (9 cm²), so that shares add
-up exactly and keep their value as a 32-bit float; what is smaller than half of that is no land.
+which a cluster adds them. A share is a whole number of 2^-24 of a cell (9 cm²), so that it keeps
+its value as a 32-bit float; what is smaller than half of that is no land. A cell's land share is
+rounded once, from all areas, so that a full cell is full however many teams divide it.
 """
 
 from pyspark.sql import Column, DataFrame
@@ -37,7 +38,7 @@ def tessellate(teams: DataFrame) -> DataFrame:
     Returns:
         One row per cell with land: cell_id (long), column and row (int), team_id, team_name and
         region (string; of the team with the largest share, ties by the smallest id), land_share
-        (double, 0-1, the sum of the shares, at most 1) and team_shares (array of team_id and share
+        (double, 0-1, of all teams together, at most 1) and team_shares (array of team_id and share
         (double, 0-1), by id).
     """
     partitions = int(teams.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
@@ -62,7 +63,7 @@ def tessellate(teams: DataFrame) -> DataFrame:
             F.min("team_name").alias("team_name"),
             F.min("region").alias("region"),
         )
-        .select("column", "row", "team_id", "team_name", "region", _rounded_share().alias("share"))
+        .select("*", _rounded_share(F.col("area")).alias("share"))
         .where(F.col("share") > 0)
     )
     largest_first = F.struct(
@@ -70,7 +71,7 @@ def tessellate(teams: DataFrame) -> DataFrame:
     )
     cells = shares.groupBy("column", "row").agg(
         F.min(largest_first).alias("team"),
-        F.sum("share").alias("land"),
+        _rounded_share(F.sum("area")).alias("land"),
         F.array_sort(F.collect_list(F.struct("team_id", "share"))).alias("shares"),
     )
     return cells.select(
@@ -209,10 +210,10 @@ def _cells_of(squares: DataFrame) -> DataFrame:
     )
 
 
-def _rounded_share() -> Column:
+def _rounded_share(area: Column) -> Column:
     """An area in 2^-40 of a cell, rounded to 2^-24 of a cell, half up."""
     half = 2 ** (AREA_BITS - SHARE_BITS - 1)
-    return F.shiftright(F.col("area") + half, AREA_BITS - SHARE_BITS)
+    return F.shiftright(area + half, AREA_BITS - SHARE_BITS)
 
 
 def _as_share(units: Column) -> Column:

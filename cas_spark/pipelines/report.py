@@ -50,7 +50,7 @@ def _say_cells(job: Job, report: Report) -> None:
     share = share_in_removed_cells(job.run.read(tables.INCIDENTS), removed)
     report.lines.append(("cells kept", f"{kept:,}"))
     report.lines.append(
-        ("cells removed", f"{removed.count():,}, with {share:.1%} of all incidents")
+        ("cells removed", f"{removed.count():,}, with {share:.3%} of all incidents")
     )
 
 

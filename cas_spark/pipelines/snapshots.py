@@ -12,6 +12,7 @@ from cas_spark.lake import tables
 from cas_spark.lake.arrow_door import commit_files
 from cas_spark.lake.digest import digest_of_parts, schema_text
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import following_tasks
 
 
 def snapshots(job: Job) -> None:
@@ -39,8 +40,12 @@ def snapshots(job: Job) -> None:
     )
     cells = job.cells().where("is_kept")
     with run.stage("snapshots") as said:
-        written = write_snapshots(cells, run.read(tables.INCIDENTS), plan)
         kept = {row["team_id"]: row["count"] for row in cells.groupBy("team_id").count().collect()}
+        with (
+            job.show_progress("teams", len(kept)) as advance,
+            following_tasks(run.lake.spark, advance, len(kept)),
+        ):
+            written = write_snapshots(cells, run.read(tables.INCIDENTS), plan)
         slices = _slices(held, written, polls)
         _check(slices, kept, polls)
         added = [team.file for team in written if team.file is not None]

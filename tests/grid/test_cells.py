@@ -13,7 +13,7 @@ from cas_spark.grid import cells
 
 steps = st.integers(-cells.OFFSET, cells.OFFSET - 1)
 pairs = st.lists(st.tuples(steps, steps), min_size=1, max_size=20)
-metres = st.floats(-cells.BOUND_M, cells.BOUND_M, exclude_max=True)
+metres = st.floats(-cells.BOUND_M, cells.BOUND_M, exclude_max=True, allow_subnormal=False)
 
 
 @given(pairs)

@@ -32,5 +32,5 @@ def test_the_calendar_begins_with_the_first_complete_week() -> None:
 
 
 def test_extracts_that_begin_too_late_are_refused() -> None:
-    with pytest.raises(CasError, match="complete from 2023-12-01"):
-        plan(TOY, POLL, 3, date(2023, 12, 1))
+    with pytest.raises(CasError, match="complete from 2024-02-01"):
+        plan(TOY, POLL, 3, date(2024, 2, 1))

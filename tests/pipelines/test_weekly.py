@@ -1,5 +1,6 @@
 """A week of the toy country, from extracts to measures, and what must hold of it."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pyspark.sql import functions as F
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.settings import Settings, load_settings
-from tests.toy import POLL, run_quietly, write_toy
+from tests.toy import POLL, run_quietly, write_settings, write_toy
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
@@ -98,51 +99,51 @@ def test_every_settled_horizon_is_scored_beside_the_baselines(lake: Lake) -> Non
     }
 
 
-def test_the_same_command_again_changes_no_digest(
-    spark: SparkSession, tmp_path: Path, demo_lake: Path
-) -> None:
-    path = write_toy(tmp_path)
-    run_quietly(spark, "weekly", load_settings(path), POLL)
-    first = digests(spark, path)
-    assert first == digests(spark, demo_lake)  # another folder, another day
-    run_quietly(spark, "weekly", load_settings(path), POLL)
-    assert digests(spark, path) == first
-    # A week later: only the new poll is computed, and it equals a lake that starts there.
-    run_quietly(spark, "weekly", load_settings(path), POLL + timedelta(weeks=1))
-    lake = Lake(spark, load_settings(path).lake)
-    files = {
-        r["poll_on"]: r["file"]
-        for r in lake.read(tables.SNAPSHOT_SLICES).where("team_id = 'A'").collect()
-    }
-    assert files[POLL + timedelta(weeks=1)] != files[POLL]
-    incremental = _snapshots(lake)
-    other = write_toy(tmp_path / "other")
-    run_quietly(spark, "ingest", load_settings(other), None)
-    run_quietly(spark, "grid", load_settings(other), None)
-    run_quietly(spark, "snapshots", load_settings(other), POLL + timedelta(weeks=1))
-    full = _snapshots(Lake(spark, load_settings(other).lake))
-    assert full == {key: incremental[key] for key in full}
-
-
-def _snapshots(lake: Lake) -> dict[tuple[str, object], str]:
-    rows = lake.read(tables.SNAPSHOT_SLICES).collect()
-    return {(row["team_id"], row["poll_on"]): row["sha256"] for row in rows}
-
-
-def test_a_broken_run_is_never_seen_and_the_same_command_mends_it(
+def test_a_broken_run_is_never_seen_and_the_same_command_mends_it_and_changes_nothing_again(
     spark: SparkSession, tmp_path: Path, demo_lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_toy(tmp_path)
     run_quietly(spark, "ingest", load_settings(path), None)
     before = digests(spark, path)
     with monkeypatch.context() as patched:
-        patched.setattr("cas_spark.pipelines.evaluate.settling_days", _fail)
+        patched.setattr("cas_spark.pipelines.train.train_models", _fail)
         with pytest.raises(OSError, match="the disk is full"):
             run_quietly(spark, "weekly", load_settings(path), POLL)
     assert digests(spark, path) == before
-    assert not Lake(spark, load_settings(path).lake).holds(tables.FORECASTS)
+    assert not Lake(spark, load_settings(path).lake).holds(tables.SNAPSHOT_SLICES)
     run_quietly(spark, "weekly", load_settings(path), POLL)
-    assert digests(spark, path) == digests(spark, demo_lake)
+    mended = digests(spark, path)
+    assert mended == digests(spark, demo_lake)  # another folder, another time
+    run_quietly(spark, "weekly", load_settings(path), POLL)
+    assert digests(spark, path) == mended
+
+
+def test_a_week_later_only_the_new_poll_is_computed_and_equals_a_full_computation(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = write_toy(tmp_path / "incremental")
+    for step in ("ingest", "grid"):
+        run_quietly(spark, step, load_settings(path), None)
+    shutil.copytree(path.parent, tmp_path / "full")
+    later = POLL + timedelta(weeks=1)
+    for poll in (POLL, later):
+        run_quietly(spark, "snapshots", load_settings(path), poll)
+    lake = Lake(spark, load_settings(path).lake)
+    files = {
+        r["poll_on"]: r["file"]
+        for r in lake.read(tables.SNAPSHOT_SLICES).where("team_id = 'A'").collect()
+    }
+    assert files[later] != files[POLL]
+    incremental = _snapshots(lake)
+    other = load_settings(write_settings(tmp_path / "full"))
+    run_quietly(spark, "snapshots", other, later)
+    full = _snapshots(Lake(spark, other.lake))
+    assert full == {key: incremental[key] for key in full}
+
+
+def _snapshots(lake: Lake) -> dict[tuple[str, object], str]:
+    rows = lake.read(tables.SNAPSHOT_SLICES).collect()
+    return {(row["team_id"], row["poll_on"]): row["sha256"] for row in rows}
 
 
 def _fail(*_: object) -> int:

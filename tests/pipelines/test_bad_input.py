@@ -1,0 +1,166 @@
+"""What a step refuses: the error names it and says what to do, and the lake stays as it was."""
+
+import gzip
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cas_spark.errors import CasError
+from cas_spark.lake import tables
+from cas_spark.lake.lake import Lake
+from cas_spark.lake.manifest import Manifest
+from cas_spark.settings import load_settings
+from tests.toy import POLL, content_of_toy, run_quietly, write_settings, write_toy
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of the toy country with facts and cells; a step that fails leaves it so."""
+    folder = tmp_path_factory.mktemp("ingested")
+    settings = load_settings(write_toy(folder))
+    run_quietly(spark, "ingest", settings, None)
+    run_quietly(spark, "grid", settings, None)
+    return folder
+
+
+def last_manifest(spark: SparkSession, folder: Path) -> Manifest:
+    manifest = Lake(spark, str(folder / "lake")).last_manifest
+    assert manifest is not None
+    return manifest
+
+
+def grid_with(folder: Path, **changes: Any) -> dict[str, Any]:
+    grid: dict[str, Any] = content_of_toy(folder)["grid"]
+    return {"grid": grid | changes}
+
+
+@pytest.mark.parametrize(
+    ("step", "poll", "changes", "texts"),
+    [
+        (
+            "snapshots",
+            POLL + timedelta(weeks=60),
+            {},
+            ["poll 2025-03-03", "last row became known on 2024-04-1", "an earlier --poll"],
+        ),
+        (
+            "snapshots",
+            POLL,
+            {"polls": {"count": 300}},
+            ["300 polls to learn from", "complete from 2020-01-01", "lower polls.count"],
+        ),
+        (
+            "snapshots",
+            POLL,
+            {"polls": {"count": 104}},
+            ["history before the first poll", "burglary_count_156w", "allow_short_history"],
+        ),
+        (
+            "snapshots",
+            date(2023, 3, 6),
+            {"polls": {"count": 13, "allow_short_history": True}},
+            ["grid version v1", "valid_from 2023-01-02", "polls from 2022-"],
+        ),
+        ("forecast", POLL, {}, ["the forecast of 2024-01-08", "Run `cas-spark train`"]),
+        (
+            "grid",
+            None,
+            grid_with(Path(), removal=[]),
+            ["grid version v1", "settings or files other than", "a new grid.version"],
+        ),
+        (
+            "snapshots",
+            POLL,
+            grid_with(Path(), version="v2"),
+            ["grid version v2", "no cells in the lake", "cas-spark grid"],
+        ),
+    ],
+)
+def test_a_step_that_cannot_be_done_says_why_and_publishes_nothing(
+    spark: SparkSession,
+    folder: Path,
+    step: str,
+    poll: date | None,
+    changes: dict[str, Any],
+    texts: list[str],
+) -> None:
+    before = last_manifest(spark, folder)
+    if "grid" in changes:
+        changes["grid"]["teams"] = content_of_toy(folder)["grid"]["teams"]
+    settings = load_settings(write_settings(folder, **changes))
+    with pytest.raises(CasError) as refused:
+        run_quietly(spark, step, settings, poll)
+    for text in texts:
+        assert text in str(refused.value)
+    assert last_manifest(spark, folder) == before
+
+
+def test_short_history_that_is_allowed_leaves_indicators_out_and_says_so(
+    spark: SparkSession, folder: Path
+) -> None:
+    changes = {"polls": {"count": 104, "allow_short_history": True}}
+    changes |= grid_with(folder, version="v2", valid_from="2021-01-04")
+    settings = load_settings(write_settings(folder, **changes))
+    run_quietly(spark, "grid", settings, None)
+    run_quietly(spark, "snapshots", settings, POLL)
+    manifest = last_manifest(spark, folder)
+    left_out = manifest.facts["left_out_indicators"]
+    assert "burglary_count_156w" in left_out
+    columns = Lake(spark, str(folder / "lake")).read_version(
+        "snapshots", manifest.versions_out["snapshots"]
+    )
+    assert not set(left_out) & set(columns.columns)
+    assert "burglary_count_52w" in columns.columns
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("incidents_3.csv.gz", gzip.compress(b"number,kind\n" * 99)[:40], "incidents_3.csv.gz"),
+        ("incidents_3.csv", b"number,kind\n1,B1\n", "incidents_3.csv"),
+        ("incidents_3.csv", b"", "incidents_3.csv"),
+    ],
+)
+def test_one_bad_extract_keeps_the_others_out_too(
+    spark: SparkSession, tmp_path: Path, name: str, content: bytes, text: str
+) -> None:
+    settings = load_settings(write_toy(tmp_path))
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CasError) as refused:
+        run_quietly(spark, "ingest", settings, None)
+    assert text in str(refused.value)
+    lake = Lake(spark, settings.lake)
+    assert lake.last_manifest is None
+    assert not (tmp_path / "lake" / tables.INCIDENTS.name).exists()
+
+
+def test_points_in_another_crs_than_declared_are_refused(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_toy(tmp_path)
+    incidents = content_of_toy(tmp_path)["incidents"]
+    incidents["register"]["location"]["crs"] = "EPSG:32631"
+    settings = load_settings(write_settings(tmp_path, incidents=incidents))
+    with pytest.raises(CasError, match="incidents_1.csv") as refused:
+        run_quietly(spark, "ingest", settings, None)
+    assert "EPSG:32631" in str(refused.value)
+    assert Lake(spark, settings.lake).last_manifest is None
+
+
+def test_an_extract_of_one_stray_row_is_taken_in_and_the_row_counted(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = load_settings(write_toy(tmp_path))
+    header = (tmp_path / "incidents_1.csv").read_text().splitlines()[0]
+    (tmp_path / "incidents_2.csv.gz").write_bytes(
+        gzip.compress(f"{header}\nonly,three,fields\n".encode(), mtime=0)
+    )
+    run_quietly(spark, "ingest", settings, None)
+    rejected = Lake(spark, settings.lake).read(tables.REJECTED_ROWS)
+    reasons = {row["reason"]: row["count"] for row in rejected.groupBy("reason").count().collect()}
+    assert reasons["malformed"] == 1
