@@ -29,6 +29,7 @@ from cas_spark.sources.generator import generate
 from cas_spark.tracking.store import open_store
 
 FAILED, WRONG_SETTINGS = 1, 2
+NOTEBOOK = "notebooks/team_week"
 
 app = typer.Typer(
     help="Place-based crime anticipation: forecasts places, never persons; people decide.",
@@ -101,7 +102,8 @@ def next_lines(job: Job, settings_path: Path) -> list[str]:
     """What to type next: the MLflow UI, the notebook, the map, the tables."""
     return [
         f"mlflow ui --backend-store-uri {open_store(job.settings).uri}",
-        f"CAS_SETTINGS={settings_path} jupyter lab notebooks/team_week.ipynb",
+        f"jupytext --to ipynb {NOTEBOOK}.py && "
+        f"CAS_SETTINGS={settings_path.resolve()} jupyter lab {NOTEBOOK}.ipynb",
         f"maps (DRAFT): {job.run.lake.path('maps')}/{job.poll}",
         f"cas-spark tables --settings {settings_path}",
     ]

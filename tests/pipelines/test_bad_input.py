@@ -39,6 +39,11 @@ def grid_with(folder: Path, **changes: Any) -> dict[str, Any]:
     return {"grid": grid | changes}
 
 
+def incidents_with(**changes: Any) -> dict[str, Any]:
+    register = content_of_toy(Path())["incidents"]["register"]
+    return {"incidents": {"register": register | changes}}
+
+
 @pytest.mark.parametrize(
     ("step", "poll", "changes", "texts"),
     [
@@ -57,7 +62,7 @@ def grid_with(folder: Path, **changes: Any) -> dict[str, Any]:
         (
             "snapshots",
             POLL,
-            {"polls": {"count": 104}},
+            incidents_with(complete_from="2021-01-04"),
             ["history before the first poll", "burglary_count_156w", "allow_short_history"],
         ),
         (
