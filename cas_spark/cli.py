@@ -102,7 +102,7 @@ def next_lines(job: Job, settings_path: Path) -> list[str]:
     """What to type next: the MLflow UI, the notebook, the map, the tables."""
     return [
         f"mlflow ui --backend-store-uri {open_store(job.settings).uri}",
-        f"jupytext --to ipynb {NOTEBOOK}.py && "
+        f"jupytext --to ipynb {NOTEBOOK}.py",
         f"CAS_SETTINGS={settings_path.resolve()} jupyter lab {NOTEBOOK}.ipynb",
         f"maps (DRAFT): {job.run.lake.path('maps')}/{job.poll}",
         f"cas-spark tables --settings {settings_path}",
