@@ -96,7 +96,8 @@ def test_a_step_that_cannot_be_done_says_why_and_publishes_nothing(
 ) -> None:
     before = last_manifest(spark, folder)
     if "grid" in changes:
-        changes["grid"]["teams"] = content_of_toy(folder)["grid"]["teams"]
+        teams = content_of_toy(folder)["grid"]["teams"]
+        changes = changes | {"grid": changes["grid"] | {"teams": teams}}
     settings = load_settings(write_settings(folder, **changes))
     with pytest.raises(CasError) as refused:
         run_quietly(spark, step, settings, poll)
