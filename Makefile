@@ -2,13 +2,15 @@
 BIN := .venv/bin
 DEMO_SETTINGS := conf/demo.yaml
 DEMO_POLL := 2025-01-06
-CODE := cas_spark jobs deploy tests
+CODE := cas_spark jobs deploy benchmarks tests
+BENCH_SETTINGS := conf/stlouis.yaml
+BENCH_POLL := 2017-10-02
 
 # Another project's Python or Spark must not leak into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV SPARK_HOME SPARK_CONF_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format format-check lint types imports unit test-fast docs lock clean
+.PHONY: help setup demo test format format-check lint types imports unit test-fast bench docs lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +47,12 @@ unit: setup  ## Run all tests
 test-fast: setup  ## Run the tests that need no Spark
 	$(BIN)/pytest -m "not spark"
 
-docs: setup  ## Write the reference of the settings
+bench: setup  ## What engines and indicators cost, as JSON lines; after a weekly run of its settings
+	$(BIN)/python benchmarks/bench.py --settings $(BENCH_SETTINGS) --poll $(BENCH_POLL)
+
+docs: setup  ## Write the references of settings and indicators
 	$(BIN)/python -m cas_spark.settings.reference > docs/settings.md
+	$(BIN)/python -m cas_spark.indicators.reference > docs/indicators.md
 
 lock: setup  ## Check that uv.lock fits pyproject.toml, without a mirror of one's own
 	env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL $(BIN)/uv lock --check

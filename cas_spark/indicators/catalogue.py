@@ -1,21 +1,30 @@
 """The catalogue: every indicator as a declaration, from which its name and kernel follow.
 
 An indicator says what it counts, never when something was known: that is the framework's business.
-Changing what a name means needs a higher `version`.
+Changing what a name means needs a higher `version`; a test holds each to the values it stands for.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
-Kind = Literal["count", "density", "weeks_since", "season"]
+from cas_spark.settings import Settings
+
+Kind = Literal["count", "density", "ever", "weeks_since", "level", "calendar", "context"]
+Group = Literal["history", "near", "others", "calendar", "surroundings"]
 
 ANY = "any"
 """In place of a priority: incidents of all priorities together."""
 
 NEVER_WEEKS = 260
 """What `weeks_since` says where nothing happened in the last 260 weeks, or nothing is known."""
+
+ALL_HISTORY = (0, None)
+
+_INCIDENTS = "incidents"
+LASTING = "places near where it often happens are likelier"
 
 
 @dataclass(frozen=True)
@@ -24,91 +33,297 @@ class Indicator:
 
     Attributes:
         kind: which kernel computes it.
-        name: derived from what it is; the column in `snapshots`.
-        meaning: what it is, with its unit, in English.
+        group: which it belongs to when reasons are told by group.
+        name: derived from what it is; the column in `snapshots` or `cell_context`.
+        meaning: what it is, in English.
         meaning_nl: the same in Dutch.
+        unit: of its values.
+        source: the table that it is computed from.
+        purpose: why a model looks at it.
         of: the priority whose incidents it counts, `any` for all, None where it counts none.
-        window_weeks: it looks at the window [poll - window_weeks, poll).
+        when: which ages count, in words.
+        when_nl: the same in Dutch.
+        window: [newest, oldest) age in weeks of what it counts; oldest None for all history.
+        half_life_weeks: in place of a window: an incident weighs 2^(-age / half life).
         bandwidth_m: of the Gaussian by which it weighs distance.
-        transform: applied when a model reads it: log1p for counts, none for the rest.
+        blocks: for weeks since, whether the 3 x 3 cells around count as well.
+        is_read_by_all: whether the models of other priorities look at it too.
+        transform: applied when a model reads it: log1p for counts and distances, none for the rest.
         version: raised when its meaning changes.
     """
 
     kind: Kind
+    group: Group
     name: str
     meaning: str
     meaning_nl: str
+    unit: str
+    source: str
+    purpose: str
     of: str | None = None
-    window_weeks: int | None = None
+    when: str = ""
+    when_nl: str = ""
+    window: tuple[int, int | None] | None = None
+    half_life_weeks: int | None = None
     bandwidth_m: int | None = None
+    is_of_block: bool = False
+    is_read_by_all: bool = False
     transform: Literal["log1p", "none"] = "log1p"
     version: int = 1
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it stands in `cell_context`, since it changes with the years, not the weeks."""
+        return self.kind == "context"
+
+    @property
+    def weeks_needed(self) -> int:
+        """How far back the extracts must reach; all history and decay take what there is."""
+        return (self.window[1] or 0) if self.window else 0
 
     @property
     def declaration(self) -> str:
         """All that its values depend on, as text."""
         return (
-            f"{self.name} v{self.version}: {self.kind} of {self.of} over {self.window_weeks} w, "
-            f"bandwidth {self.bandwidth_m} m"
+            f"{self.name} v{self.version}: {self.kind} of {self.of}, window {self.window}, "
+            f"half-life {self.half_life_weeks} w, bandwidth {self.bandwidth_m} m, "
+            f"block {self.is_of_block}, {self.transform}"
         )
 
 
-def count(of: str, window_weeks: int) -> Indicator:
-    """Incidents in the cell over a window."""
-    return Indicator(
-        kind="count",
-        name=f"{of}_count_{window_weeks}w",
-        meaning=f"number of {of} incidents in the cell in the last {window_weeks} weeks",
-        meaning_nl=f"aantal incidenten {of} in het vakje in de laatste {window_weeks} weken",
-        of=of,
-        window_weeks=window_weeks,
+@dataclass(frozen=True)
+class Ages:
+    """Which ages count and how, in a name and in words."""
+
+    name: str
+    words: str
+    words_nl: str
+    window: tuple[int, int | None] | None = None
+    half_life_weeks: int | None = None
+
+
+def in_last(weeks: int) -> Ages:
+    """The weeks just before the poll."""
+    return Ages(
+        f"{weeks}w",
+        f"in the last {weeks} weeks",
+        f"in de laatste {weeks} weken",
+        window=(0, weeks),
     )
 
 
-def density(of: str, bandwidth_m: int, window_weeks: int) -> Indicator:
-    """Incidents around the cell over a window, each weighed by its distance."""
+def between(newest: int, oldest: int) -> Ages:
+    """A window that ended some weeks ago."""
+    return Ages(
+        f"{newest}w_to_{oldest}w",
+        f"between {newest} and {oldest} weeks ago",
+        f"tussen {newest} en {oldest} weken geleden",
+        window=(newest, oldest),
+    )
+
+
+IN_ALL_HISTORY = Ages("all", "in all history", "in de hele historie", window=ALL_HISTORY)
+
+
+def decayed(half_life_weeks: int) -> Ages:
+    """All history, the older the less."""
+    return Ages(
+        f"decayed_{half_life_weeks}w",
+        f"in all history, each weighing half as much for every {half_life_weeks} weeks of age",
+        f"in de hele historie, elk half zo zwaar voor elke {half_life_weeks} weken ouderdom",
+        half_life_weeks=half_life_weeks,
+    )
+
+
+def count(of: str, ages: Ages, *, is_read_by_all: bool = False) -> Indicator:
+    """Incidents in the cell."""
+    return Indicator(
+        kind="count",
+        group="history",
+        name=f"{of}_count_{ages.name}",
+        meaning=f"number of {of} incidents in the cell {ages.words}",
+        meaning_nl=f"aantal incidenten {of} in het vakje {ages.words_nl}",
+        unit="incidents",
+        source=_INCIDENTS,
+        purpose="places where it happened before are likelier places again",
+        of=of,
+        when=ages.words,
+        when_nl=ages.words_nl,
+        window=ages.window,
+        half_life_weeks=ages.half_life_weeks,
+        is_read_by_all=is_read_by_all,
+    )
+
+
+def density(of: str, bandwidth_m: int, ages: Ages, purpose: str = LASTING) -> Indicator:
+    """Incidents around the cell, each weighed by its distance."""
     return Indicator(
         kind="density",
-        name=f"{of}_density_{bandwidth_m}m_{window_weeks}w",
-        meaning=f"number of {of} incidents around the cell in the last {window_weeks} weeks, each "
-        f"weighed by exp(-d² / 2 · {bandwidth_m}²), d in metres between the cells' centres",
-        meaning_nl=f"aantal incidenten {of} rond het vakje in de laatste {window_weeks} weken, "
-        f"elk gewogen met exp(-d² / 2 · {bandwidth_m}²), d in meters tussen de middens",
+        group="near",
+        name=f"{of}_density_{bandwidth_m}m_{ages.name}",
+        meaning=f"number of {of} incidents around the cell {ages.words}, each weighed by "
+        f"exp(-d² / 2 · {bandwidth_m}²), d in metres between the cells' centres",
+        meaning_nl=f"aantal incidenten {of} rond het vakje {ages.words_nl}, elk gewogen met "
+        f"exp(-d² / 2 · {bandwidth_m}²), d in meters tussen de middens",
+        unit="weighed incidents",
+        source=_INCIDENTS,
+        purpose=purpose,
         of=of,
-        window_weeks=window_weeks,
+        when=ages.words,
+        when_nl=ages.words_nl,
+        window=ages.window,
+        half_life_weeks=ages.half_life_weeks,
         bandwidth_m=bandwidth_m,
     )
 
 
-def weeks_since(of: str) -> Indicator:
-    """Weeks since the last incident in the cell."""
+def _weeks_since(of: str, *, is_of_block: bool) -> Indicator:
+    where = ("the 3 x 3 cells around it", "de 3 x 3 vakjes eromheen") if is_of_block else None
+    place, place_nl = where or ("the cell", "het vakje")
     return Indicator(
         kind="weeks_since",
-        name=f"{of}_weeks_since",
+        group="near" if is_of_block else "history",
+        name=f"{of}_weeks_since{'_3x3' if is_of_block else ''}",
         meaning=f"weeks between the poll and the start of the week of the last {of} incident in "
-        f"the cell; {NEVER_WEEKS} where there was none in that time",
+        f"{place}; {NEVER_WEEKS} where there was none in that time",
         meaning_nl=f"weken tussen de peiling en het begin van de week van het laatste incident "
-        f"{of} in het vakje; {NEVER_WEEKS} als er in die tijd geen was",
+        f"{of} in {place_nl}; {NEVER_WEEKS} als er in die tijd geen was",
+        unit="weeks",
+        source=_INCIDENTS,
+        purpose="a place is likeliest again soon after an incident",
         of=of,
+        is_of_block=is_of_block,
     )
 
 
-SEASON = (
-    Indicator(
-        kind="season",
-        name="season_sin",
-        meaning="sine of the poll's place in the year (0 on 1 January)",
-        meaning_nl="sinus van de plaats van de peiling in het jaar (0 op 1 januari)",
+def _level(of: str) -> Indicator:
+    return Indicator(
+        kind="level",
+        group="calendar",
+        name=f"{of}_of_team_13w",
+        meaning=f"number of {of} incidents in all kept cells of the team in the last 13 weeks",
+        meaning_nl=f"aantal incidenten {of} in alle vakjes van het team in de laatste 13 weken",
+        unit="incidents",
+        source=_INCIDENTS,
+        purpose="the level of the whole team rises and falls over the years",
+        of=of,
+        window=(0, 13),
+    )
+
+
+def _of_priority(of: str) -> Iterable[Indicator]:
+    """What is counted of each priority."""
+    yield from (count(of, in_last(weeks)) for weeks in (4, 13, 52, 104, 156))
+    yield count(of, IN_ALL_HISTORY, is_read_by_all=True)
+    yield from (count(of, decayed(weeks)) for weeks in (1, 8, 52))
+    near_repeat = "shortly after an incident its surroundings are likelier (near repeats)"
+    yield from (density(of, 125, ages) for ages in (in_last(13), in_last(156), IN_ALL_HISTORY))
+    yield from (density(of, 250, ages) for ages in (in_last(52), IN_ALL_HISTORY))
+    yield from (density(of, 250, decayed(weeks), near_repeat) for weeks in (2, 8))
+    yield density(of, 500, in_last(156))
+    season = "some places have their season: what happened there a year ago may come back"
+    yield density(of, 250, between(44, 56), season)
+    yield from (_weeks_since(of, is_of_block=block) for block in (False, True))
+    yield _level(of)
+
+
+def _of_all_crime() -> Iterable[Indicator]:
+    """What is counted of all priorities together."""
+    exposure = "where there is much of any crime there are people and goods at risk"
+    yield count(ANY, in_last(52))
+    yield count(ANY, IN_ALL_HISTORY)
+    yield density(ANY, 250, in_last(52), exposure)
+    yield Indicator(
+        kind="ever",
+        group="history",
+        name=f"{ANY}_ever",
+        meaning="1 where any incident was ever known to have happened in the cell, else 0",
+        meaning_nl="1 als in het vakje ooit een incident bekend was, anders 0",
+        unit="0 or 1",
+        source=_INCIDENTS,
+        purpose="tells cells where nothing can happen from those where nothing has happened lately",
+        of=ANY,
+        window=ALL_HISTORY,
         transform="none",
-    ),
-    Indicator(
-        kind="season",
-        name="season_cos",
-        meaning="cosine of the poll's place in the year (1 on 1 January)",
-        meaning_nl="cosinus van de plaats van de peiling in het jaar (1 op 1 januari)",
-        transform="none",
-    ),
-)
+    )
+
+
+def _calendar() -> Iterable[Indicator]:
+    for name, meaning, meaning_nl, unit in (
+        (
+            "season_sin",
+            "sine of the poll's place in the year (0 on 1 January)",
+            "sinus van de plaats van de peiling in het jaar (0 op 1 januari)",
+            "-1 to 1",
+        ),
+        (
+            "season_cos",
+            "cosine of the poll's place in the year (1 on 1 January)",
+            "cosinus van de plaats van de peiling in het jaar (1 op 1 januari)",
+            "-1 to 1",
+        ),
+        (
+            "daylight_hours",
+            "hours between sunrise and sunset on the day of the poll, in the middle of the team",
+            "uren tussen zonsopkomst en zonsondergang op de dag van de peiling, midden in het team",
+            "hours",
+        ),
+    ):
+        yield Indicator(
+            kind="calendar",
+            group="calendar",
+            name=name,
+            meaning=meaning,
+            meaning_nl=meaning_nl,
+            unit=unit,
+            source="the poll's date",
+            purpose="crime has its seasons",
+            transform="none",
+        )
+
+
+def _context(surroundings: Sequence[str]) -> Iterable[Indicator]:
+    """The slow indicators: what a cell is and what lies around it."""
+
+    def slow(
+        name: str, meaning: str, meaning_nl: str, unit: str, source: str, purpose: str,
+        transform: Literal["log1p", "none"],
+    ) -> Indicator:  # fmt: skip
+        return Indicator(
+            kind="context", group="surroundings", name=name, meaning=meaning,
+            meaning_nl=meaning_nl, unit=unit, source=source, purpose=purpose, transform=transform,
+        )  # fmt: skip
+
+    yield slow(
+        "land_share",
+        "share of the cell that is land of a team",
+        "deel van het vakje dat land van een team is",
+        "share",
+        "the teams' polygons",
+        "less land, fewer incidents",
+        "none",
+    )
+    for layer in surroundings:
+        source = f"grid.surroundings: {layer}"
+        purpose = "what lies around a place draws or keeps off incidents"
+        yield slow(
+            f"{layer}_distance_m",
+            f"metres from the cell's centre to the nearest of {layer}",
+            f"meters van het midden van het vakje tot de dichtstbijzijnde van {layer}",
+            "m",
+            source,
+            purpose,
+            "log1p",
+        )
+        yield slow(
+            f"{layer}_within_500m",
+            f"number of {layer} within 500 m of the cell's centre",
+            f"aantal {layer} binnen 500 m van het midden van het vakje",
+            "number",
+            source,
+            purpose,
+            "log1p",
+        )
 
 
 @dataclass(frozen=True)
@@ -119,8 +334,18 @@ class Catalogue:
 
     @property
     def names(self) -> list[str]:
-        """The indicators' names: the columns of `snapshots`, in order."""
+        """The indicators' names, in order."""
         return [indicator.name for indicator in self.indicators]
+
+    @property
+    def fast(self) -> "Catalogue":
+        """Those that stand in `snapshots`."""
+        return Catalogue(tuple(i for i in self.indicators if not i.is_slow))
+
+    @property
+    def slow(self) -> "Catalogue":
+        """Those that stand in `cell_context`."""
+        return Catalogue(tuple(i for i in self.indicators if i.is_slow))
 
     @property
     def version(self) -> str:
@@ -129,25 +354,37 @@ class Catalogue:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def of_priority(self, priority: str) -> list[Indicator]:
-        """What the models of a priority look at: its own, those of all priorities, the season."""
-        return [i for i in self.indicators if i.of in (priority, ANY, None)]
+        """What the models of a priority look at.
+
+        Its own, those of all crime, the calendar, the surroundings, and of the other priorities
+        their whole history.
+        """
+        shared = (priority, ANY, None)
+        return [i for i in self.indicators if i.of in shared or i.is_read_by_all]
 
     def within(self, weeks_of_history: int) -> "Catalogue":
         """The catalogue without the indicators whose window reaches further back."""
-        kept = [i for i in self.indicators if (i.window_weeks or 0) <= weeks_of_history]
-        return Catalogue(tuple(kept))
+        return Catalogue(tuple(i for i in self.indicators if i.weeks_needed <= weeks_of_history))
+
+    def without(self, patterns: Sequence[str]) -> "Catalogue":
+        """The catalogue without the indicators whose name matches a pattern such as `*_ever`."""
+        return Catalogue(
+            tuple(
+                i
+                for i in self.indicators
+                if not any(fnmatchcase(i.name, pattern) for pattern in patterns)
+            )
+        )
 
 
-def _of_incidents(of: str) -> Iterable[Indicator]:
-    yield from (count(of, weeks) for weeks in (4, 13, 52, 156))
-    yield density(of, 125, 13)
-    yield density(of, 125, 156)
-    yield density(of, 250, 52)
-    yield weeks_since(of)
+def catalogue_of_lake(settings: Settings) -> Catalogue:
+    """The catalogue of a lake, however far back its extracts reach."""
+    layers = [layer.name for layer in settings.grid.surroundings]
+    whole = catalogue_of(list(settings.priorities), layers)
+    return whole.without(settings.indicators.leave_out)
 
 
-def catalogue_of(priorities: Sequence[str]) -> Catalogue:
-    """The catalogue for these priorities, in their order."""
-    own = [indicator for priority in priorities for indicator in _of_incidents(priority)]
-    shared = [count(ANY, 52), density(ANY, 250, 52)]
-    return Catalogue((*own, *shared, *SEASON))
+def catalogue_of(priorities: Sequence[str], surroundings: Sequence[str] = ()) -> Catalogue:
+    """The catalogue for these priorities and layers of surroundings, in their order."""
+    own = [indicator for priority in priorities for indicator in _of_priority(priority)]
+    return Catalogue((*own, *_of_all_crime(), *_calendar(), *_context(surroundings)))

@@ -8,9 +8,10 @@ computed from; only slices whose basis changed, or that are missing, are compute
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +19,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.grid.cells import column_of, row_of
-from cas_spark.indicators import kernels
-from cas_spark.indicators.catalogue import ANY, Catalogue, Indicator
-from cas_spark.indicators.kernels import Block, Facts, Ints
-from cas_spark.indicators.season import season
+from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.indicators.kernels import Ints
+from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.indicators.weights import HALO_CELLS
-from cas_spark.knowledge.calendar import Schedule
+from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.visibility import NEVER, counts_at, polls_that_see
-from cas_spark.lake.arrow_door import WrittenFile, digest_of_slice, write_file
+from cas_spark.lake.arrow_door import WrittenFile, write_file
 
 TILE_CELLS = 16
 """Facts find the teams near them by tiles of this many cells; at least as wide as the halo."""
@@ -34,17 +34,16 @@ if TILE_CELLS < HALO_CELLS:
     message = f"tiles of {TILE_CELLS} cells are narrower than the halo of {HALO_CELLS}"
     raise ValueError(message)
 
-FACT_COLUMNS = ("priority", "column", "row", "counts_at", "known_at", "superseded_at")
-
 
 @dataclass(frozen=True)
 class Plan:
     """What the tasks need to know; sent to each of them.
 
     Attributes:
-        catalogue: the indicators to compute.
+        catalogue: the indicators; the fast ones are computed.
         priorities: in the settings' order.
         grid_version: of the cells.
+        crs: of the grid.
         edges: instants of the polls, microseconds UTC, from the calendar's first to the run's poll.
         polls: dates of the polls to compute, consecutive; the last is that of the last edge.
         existing: team -> poll -> basis of the slices that the lake holds.
@@ -55,6 +54,7 @@ class Plan:
     catalogue: Catalogue
     priorities: tuple[str, ...]
     grid_version: str
+    crs: str
     edges: Ints
     polls: tuple[date, ...]
     existing: Mapping[str, Mapping[date, str]]
@@ -94,9 +94,10 @@ class WrittenTeam:
     slices: tuple[Slice, ...]
 
 
-def edges_of(schedule: Schedule) -> Ints:
-    """The instants of the schedule's polls, microseconds UTC, shape (polls,)."""
-    return np.array([_micros(edge) for edge in schedule.edges], dtype=np.int64)
+def edges_until(poll: date, calendar_from: date, zone: ZoneInfo) -> Ints:
+    """The instants of all polls of the calendar up to one, microseconds UTC, shape (polls,)."""
+    polls = polls_between(calendar_from, poll)
+    return np.array([_micros(instant_of(day, zone)) for day in polls], dtype=np.int64)
 
 
 def write_snapshots(cells: DataFrame, incidents: DataFrame, plan: Plan) -> list[WrittenTeam]:
@@ -113,7 +114,7 @@ def write_snapshots(cells: DataFrame, incidents: DataFrame, plan: Plan) -> list[
         return pa.table({"team_id": [written.team_id], "written": [_to_json(written)]})
 
     kept = cells.select("team_id", "cell_id", "column", "row")
-    facts = _facts_near_teams(kept, incidents)
+    facts = facts_near_teams(kept, incidents)
     rows = (
         kept.groupBy("team_id")
         .cogroup(facts.groupBy("near_team_id"))
@@ -123,7 +124,7 @@ def write_snapshots(cells: DataFrame, incidents: DataFrame, plan: Plan) -> list[
     return [_from_json(row["written"]) for row in sorted(rows, key=lambda row: row["team_id"])]
 
 
-def _facts_near_teams(cells: DataFrame, incidents: DataFrame) -> DataFrame:
+def facts_near_teams(cells: DataFrame, incidents: DataFrame) -> DataFrame:
     """Each version of an incident once per team that it may matter to, as numbers."""
     tile = [F.floor(F.col(axis) / TILE_CELLS).cast("int") for axis in ("column", "row")]
     around = F.array(*[F.lit(step) for step in (-1, 0, 1)])
@@ -170,15 +171,20 @@ def write_team(team_id: str, cells: pa.Table, facts: pa.Table, plan: Plan) -> Wr
     if not wanted or cells.num_rows == 0:
         return WrittenTeam(team_id, is_replacing, None, ())
     # Values of a poll do not depend on which polls are computed beside it; a gap costs only time.
-    first = plan.polls.index(wanted[0])
-    values = dict(team_snapshots(cells, facts, plan, first))
-    rows = [values[poll] for poll in wanted]
-    file = write_file(plan.root, plan.table, team_id, rows, plan.catalogue.names)
-    slices = tuple(
-        Slice(poll, bases[poll], part.num_rows, digest_of_slice(part))
-        for poll, part in zip(wanted, rows, strict=True)
+    polls = plan.polls[plan.polls.index(wanted[0]) :]
+    team = team_of(cells, facts, plan.priorities, plan.edges, plan.catalogue, plan.crs)
+    rows = team.snapshots(polls, len(plan.edges) - len(polls))
+    slices = (part for poll, part in rows if poll in set(wanted))
+    file, digests = write_file(plan.root, plan.table, team_id, slices, team.catalogue.names)
+    return WrittenTeam(
+        team_id,
+        is_replacing,
+        file,
+        tuple(
+            Slice(poll, bases[poll], cells.num_rows, sha256)
+            for poll, sha256 in zip(wanted, digests, strict=True)
+        ),
     )
-    return WrittenTeam(team_id, is_replacing, file, slices)
 
 
 def bases_of(cells: pa.Table, facts: pa.Table, plan: Plan) -> dict[date, str]:
@@ -187,7 +193,7 @@ def bases_of(cells: pa.Table, facts: pa.Table, plan: Plan) -> dict[date, str]:
     A version enters at the first poll that sees it and leaves at the first that no longer does, so
     each poll's digest continues the one before.
     """
-    state = hashlib.sha256(f"{plan.grid_version}\n{plan.catalogue.version}\n".encode())
+    state = hashlib.sha256(f"{plan.grid_version}\n{plan.catalogue.fast.version}\n".encode())
     state.update(cells.column("cell_id").to_numpy().astype("<i8").tobytes())
     state.update(str(int(plan.edges[0])).encode())
     known_at, superseded_at = _numbers(facts, "known_at"), _numbers(facts, "superseded_at")
@@ -204,90 +210,6 @@ def bases_of(cells: pa.Table, facts: pa.Table, plan: Plan) -> dict[date, str]:
             done += 1
         bases[poll] = state.copy().hexdigest()
     return bases
-
-
-def team_snapshots(
-    cells: pa.Table, facts: pa.Table, plan: Plan, first: int = 0
-) -> Iterator[tuple[date, pa.Table]]:
-    """The rows of one team per poll, from `plan.polls[first]` on, sorted by cell.
-
-    Args:
-        cells: cell_id, column, row; sorted by cell_id.
-        facts: FACT_COLUMNS of the versions in and around the team.
-        plan: what to compute.
-        first: place in `plan.polls` of the first poll to compute.
-
-    Yields:
-        (poll, rows with poll_on, cell_id and one float column per indicator).
-    """
-    columns, rows = _numbers(cells, "column"), _numbers(cells, "row")
-    left, bottom, size = kernels.halo_of(columns, rows)
-    block = Block(size.columns, size.rows, plan.first_poll + first, len(plan.edges) - 1)
-    by_kind = _facts_by_priority(facts, plan, left, bottom, block)
-    polls = plan.polls[first:]
-    at_cells = (rows - bottom, columns - left)
-    values = np.empty((block.polls, len(plan.catalogue.indicators), cells.num_rows), np.float32)
-    for place, indicator in enumerate(plan.catalogue.indicators):
-        values[:, place, :] = _values(indicator, by_kind, block, polls, at_cells)
-    schema = pa.schema(
-        [
-            pa.field("poll_on", pa.date32(), nullable=False),
-            pa.field("cell_id", pa.int64(), nullable=False),
-            *(pa.field(name, pa.float32(), nullable=False) for name in plan.catalogue.names),
-        ]
-    )
-    cell_ids = cells.column("cell_id").combine_chunks()
-    for index, poll in enumerate(polls):
-        arrays = [pa.array([poll] * cells.num_rows, pa.date32()), cell_ids]
-        arrays += [pa.array(values[index, place]) for place in range(values.shape[1])]
-        yield poll, pa.table(arrays, schema=schema)
-
-
-def _facts_by_priority(
-    facts: pa.Table, plan: Plan, left: int, bottom: int, block: Block
-) -> dict[str, Facts]:
-    """Facts inside the rectangle per priority, and of all together."""
-    numbers = {name: _numbers(facts, name) for name in FACT_COLUMNS if name != "priority"}
-    numbers["column"] = numbers["column"] - left
-    numbers["row"] = numbers["row"] - bottom
-    inside = (
-        (numbers["column"] >= 0)
-        & (numbers["column"] < block.columns)
-        & (numbers["row"] >= 0)
-        & (numbers["row"] < block.rows)
-    )
-    priority = np.array(facts.column("priority").to_pylist(), dtype=object)
-    chosen = {of: inside & (priority == of) for of in plan.priorities}
-    chosen[ANY] = inside & np.isin(priority, plan.priorities)
-    return {
-        of: kernels.as_facts(
-            **{name: values[choice] for name, values in numbers.items()}, edges=plan.edges
-        )
-        for of, choice in chosen.items()
-    }
-
-
-def _values(
-    indicator: Indicator,
-    by_kind: Mapping[str, Facts],
-    block: Block,
-    polls: Sequence[date],
-    at_cells: tuple[Ints, Ints],
-) -> kernels.Floats:
-    """One indicator's values, shape (polls, cells)."""
-    if indicator.kind == "season":
-        wave = np.array([season(poll)[indicator.name] for poll in polls], dtype=np.float32)
-        return np.broadcast_to(wave[:, None], (len(polls), len(at_cells[0])))
-    facts = by_kind[indicator.of or ANY]
-    if indicator.kind == "weeks_since":
-        dense = kernels.weeks_since(facts, block).astype(np.float32)
-    else:
-        counts = kernels.window_counts(facts, block, indicator.window_weeks or 0)
-        if indicator.kind == "density":
-            dense = kernels.density(counts, indicator.bandwidth_m or 0)
-        else:
-            dense = counts.astype(np.float32)
-    return dense[at_cells].T
 
 
 def _numbers(rows: pa.Table, name: str) -> Ints:

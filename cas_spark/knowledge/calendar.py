@@ -45,11 +45,6 @@ class Schedule:
         return tuple(polls_between(self.training[0], self.poll))
 
     @property
-    def edges(self) -> list[datetime]:
-        """The instants of all polls from `calendar_from` to `poll`."""
-        return [instant_of(day, self.zone) for day in polls_between(self.calendar_from, self.poll)]
-
-    @property
     def weeks_of_history(self) -> int:
         """Whole weeks with complete extracts before the first training poll."""
         return (self.training[0] - self.calendar_from).days // 7

@@ -53,7 +53,7 @@ def settled_at(week_on: date, days: int, zone: ZoneInfo) -> datetime:
     return instant_of(week_on + WEEK + timedelta(days=days), zone)
 
 
-def plan(settings: Settings, poll: date, days: int, complete_from: date) -> Schedule:
+def plan(settings: Settings, poll: date, days: int, calendar_from: date) -> Schedule:
     """The polls of a run at `poll`, when weeks settle `days` after their end.
 
     All horizons learn from the same polls: the newest whose longest target has settled at `poll`.
@@ -67,12 +67,11 @@ def plan(settings: Settings, poll: date, days: int, complete_from: date) -> Sche
     while settled_at(newest + settings.longest_horizon_weeks * WEEK, days, zone) > moment:
         newest -= WEEK
     training = tuple(polls_between(newest - (settings.polls.count - 1) * WEEK, newest))
-    offset = (poll.weekday() - complete_from.weekday()) % 7
-    calendar_from = complete_from + timedelta(days=offset)
     if training[0] <= calendar_from:
         raise CasError(
             what=f"the {settings.polls.count} polls to learn from at {poll}",
-            found=f"the first at {training[0]}, but extracts are complete from {complete_from}",
+            found=f"the first at {training[0]}, but the first complete week of extracts from "
+            f"{calendar_from}",
             expected="a first poll after the first complete week",
             do="Choose a later --poll, load earlier extracts, or lower polls.count",
         )

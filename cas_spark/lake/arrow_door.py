@@ -7,9 +7,11 @@ Only `snapshots` uses it.
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -74,48 +76,95 @@ _WHOLE = {"poll_on": pa.int32(), "cell_id": pa.int64()}
 
 
 def write_file(
-    root: str, table: str, partition: str, slices: Sequence[pa.Table], columns: Sequence[str]
-) -> WrittenFile:
+    root: str, table: str, partition: str, slices: Iterable[pa.Table], columns: Sequence[str]
+) -> tuple[WrittenFile, list[str]]:
     """Write a team's slices, one row group each, as one file of the table; in a task.
 
     The name follows from the content, so that a task that is tried again, or twice at once, writes
-    the same file. The file appears whole or not at all.
+    the same file. The file appears whole or not at all. One slice at a time is held in memory.
 
     Args:
         root: the lake's root.
         table: name of the table.
         partition: value of the partition column.
-        slices: rows with poll_on, cell_id and the columns, sorted by both.
+        slices: at least one; rows with poll_on, cell_id and the columns, sorted by both.
         columns: the table's float columns, in order.
+
+    Returns:
+        What was written, and the digest of each slice.
 
     Raises:
         CasError: a slice is not as declared.
     """
     keys = ("poll_on", "cell_id")
-    check_rows(pa.concat_tables(slices), keys, columns)
     system, folder = _file_system(f"{root}/{table}")
     system.create_dir(folder, recursive=True)
-    content = hashlib.sha256(partition.encode())
-    for rows in slices:
-        content.update(digest_of_slice(rows).encode())
-    name = f"{content.hexdigest()[:40]}.parquet"
     # A name of its own while it is written: two tries of a task may run at once.
-    unfinished = f"{folder}/.{name}.{os.getpid()}"
-    with (
-        system.open_output_stream(unfinished) as stream,
-        pq.ParquetWriter(stream, slices[0].schema, compression="zstd") as writer,
-    ):
-        for rows in slices:
-            writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
-    system.move(unfinished, f"{folder}/{name}")
-    rows_written = sum(rows.num_rows for rows in slices)
-    return WrittenFile(
-        name=name,
-        partition=partition,
-        bytes=system.get_file_info(f"{folder}/{name}").size,
-        rows=rows_written,
-        stats=_stats(slices, rows_written),
-    )
+    unfinished = f"{folder}/.{uuid4().hex}.unfinished"
+    ends: list[pa.Table] = []
+    digests, rows_written = [], 0
+    try:
+        with ExitStack() as opened:
+            stream = opened.enter_context(system.open_output_stream(unfinished))
+            writer: pq.ParquetWriter | None = None
+            for rows in slices:
+                check_rows(rows, keys, columns)
+                check_rows(pa.concat_tables([*ends[-1:], rows.slice(0, 1)]), keys, columns)
+                if writer is None:
+                    file = pq.ParquetWriter(stream, rows.schema, compression="zstd")
+                    writer = opened.enter_context(file)
+                writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+                digests.append(digest_of_slice(rows))
+                rows_written += rows.num_rows
+                ends += [rows.slice(0, 1), rows.slice(max(rows.num_rows - 1, 0), 1)]
+        content = hashlib.sha256("\n".join([partition, *digests]).encode())
+        name = f"{content.hexdigest()[:40]}.parquet"
+        size = system.get_file_info(unfinished).size
+        system.move(unfinished, f"{folder}/{name}")
+    except BaseException:
+        if system.get_file_info(unfinished).type != pyarrow.fs.FileType.NotFound:
+            system.delete_file(unfinished)
+        raise
+    stats = _stats(pa.concat_tables(ends), rows_written)
+    return WrittenFile(name, partition, size, rows_written, stats), digests
+
+
+def read_slices(
+    root: str, table: str, files: Sequence[str], columns: Sequence[str], first: date, last: date
+) -> pa.Table:
+    """Read a team's rows at the polls from `first` to `last`; in a task.
+
+    Args:
+        root: the lake's root.
+        table: name of the table.
+        files: of the team, as the driver knows them from the run's own version of the table.
+        columns: to read, beside poll_on and cell_id.
+        first: poll.
+        last: poll.
+
+    Returns:
+        Rows sorted by poll_on and cell_id; none where there are no files.
+    """
+    system, folder = _file_system(f"{root}/{table}")
+    polls = (pc.field("poll_on") >= first) & (pc.field("poll_on") <= last)
+    parts = [
+        pq.read_table(
+            f"{folder}/{name}",
+            columns=["poll_on", "cell_id", *columns],
+            filters=polls,
+            filesystem=system,
+            use_threads=False,
+        )
+        for name in files
+    ]
+    if not parts:
+        names = {"poll_on": pa.date32(), "cell_id": pa.int64()}
+        names |= dict.fromkeys(columns, pa.float32())
+        return pa.schema(list(names.items())).empty_table()
+    rows = pa.concat_tables(parts)
+    if len(parts) > 1:
+        rows = rows.sort_by([("poll_on", "ascending"), ("cell_id", "ascending")])
+    return rows
 
 
 def digest_of_slice(rows: pa.Table) -> str:
@@ -189,19 +238,17 @@ def _file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     return pyarrow.fs.LocalFileSystem(), path
 
 
-def _stats(slices: Sequence[pa.Table], rows: int) -> str:
-    """Delta's statistics of a file, by which readers skip it."""
-    polls = [value for part in slices for value in (part["poll_on"][0], part["poll_on"][-1])]
-    cells = [value for part in slices for value in (part["cell_id"][0], part["cell_id"][-1])]
+def _stats(ends: pa.Table, rows: int) -> str:
+    """Delta's statistics of a file, by which readers skip it, from the ends of its slices."""
     extremes = {
-        "poll_on": [scalar.as_py().isoformat() for scalar in polls],
-        "cell_id": [scalar.as_py() for scalar in cells],
+        "poll_on": [day.isoformat() for day in ends["poll_on"].to_pylist()],
+        "cell_id": ends["cell_id"].to_pylist(),
     }
     return json.dumps(
         {
             "numRecords": rows,
             "minValues": {name: min(values) for name, values in extremes.items()},
             "maxValues": {name: max(values) for name, values in extremes.items()},
-            "nullCount": dict.fromkeys(slices[0].column_names, 0),
+            "nullCount": dict.fromkeys(ends.column_names, 0),
         }
     )

@@ -55,14 +55,14 @@ def test_other_rows_are_refused_and_no_file_is_left(
     with pytest.raises(CasError) as error:
         write_file(str(tmp_path), "snapshots", "A", [bad], ["count"])
     assert problem in str(error.value)
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_the_same_rows_make_the_same_file_and_other_rows_another(tmp_path: Path) -> None:
-    first = write_file(str(tmp_path), "snapshots", "A", [rows()], ["count"])
-    again = write_file(str(tmp_path), "snapshots", "A", [rows()], ["count"])
-    other = write_file(str(tmp_path), "snapshots", "A", [rows(values=[0.0, 1.0])], ["count"])
-    other_team = write_file(str(tmp_path), "snapshots", "B", [rows()], ["count"])
+    first, _ = write_file(str(tmp_path), "snapshots", "A", [rows()], ["count"])
+    again, _ = write_file(str(tmp_path), "snapshots", "A", [rows()], ["count"])
+    other, _ = write_file(str(tmp_path), "snapshots", "A", [rows(values=[0.0, 1.0])], ["count"])
+    other_team, _ = write_file(str(tmp_path), "snapshots", "B", [rows()], ["count"])
     assert first == again
     names = {first.name, other.name, other_team.name}
     assert len(names) == 3

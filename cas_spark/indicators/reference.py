@@ -1,0 +1,46 @@
+"""The reference of all indicators as Markdown, from their declarations.
+
+`make docs` writes it to docs/indicators.md; a test holds the file to it.
+"""
+
+import sys
+from collections.abc import Iterable
+
+from cas_spark.indicators.catalogue import Indicator, catalogue_of
+
+PRIORITY, LAYER = "PRIORITY", "LAYER"
+
+HEADER = f"""# Indicators
+
+<!-- Written by `make docs` from cas_spark/indicators/catalogue.py; do not edit. -->
+
+What a model looks at. `{PRIORITY}` stands for each priority of the settings, `{LAYER}` for each
+layer of surroundings; `any` for incidents of all priorities together. A model of a priority looks
+at its own indicators, at those of `any`, the calendar and the surroundings, and of the other
+priorities at those marked ¹. An incident counts from the first poll at which it was known; no
+indicator sees more.
+
+The table holds plain values; a model reads those marked log1p as log(1 + value). Changing what a
+name means raises its version. `indicators.leave_out` in the settings leaves some out.
+
+| name | version | unit | read as | meaning | betekenis | why |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def reference() -> str:
+    """Every indicator, with a row."""
+    catalogue = catalogue_of([PRIORITY], [LAYER])
+    return HEADER + "\n".join(_rows(catalogue.indicators)) + "\n"
+
+
+def _rows(indicators: Iterable[Indicator]) -> Iterable[str]:
+    for i in indicators:
+        name = f"`{i.name}`{'¹' if i.is_read_by_all else ''}"
+        read_as = "log1p" if i.transform == "log1p" else "as it is"
+        cells = (name, str(i.version), i.unit, read_as, i.meaning, i.meaning_nl, i.purpose)
+        yield f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

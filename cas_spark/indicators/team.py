@@ -1,0 +1,205 @@
+"""The snapshots of one team: every fast indicator of its kept cells at a run of polls."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy import sparse
+
+from cas_spark.indicators import kernels
+from cas_spark.indicators.calendar import calendar_values, latitude_of
+from cas_spark.indicators.catalogue import ANY, Catalogue, Indicator
+from cas_spark.indicators.kernels import Doubles, Facts, Ints, Polls, Space, Timings
+from cas_spark.indicators.weights import (
+    DECAY_SCALE_BITS,
+    GAUSSIAN,
+    GAUSSIAN_SCALE_BITS,
+    HALO_CELLS,
+    weights_by_age,
+)
+
+FACT_COLUMNS = ("priority", "column", "row", "counts_at", "known_at", "superseded_at")
+"""Columns of the facts of a team: place in the grid, and instants in microseconds UTC."""
+
+POLLS_AT_ONCE = 32
+"""Bounds the memory of a task; no value depends on it."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Team:
+    """A team's cells and facts, as the kernels take them.
+
+    Attributes:
+        catalogue: the fast indicators.
+        cell_ids: kept cells, sorted.
+        space: the cells and the places around them.
+        facts: priority (and ANY) -> its facts.
+        timings: in which all facts lie in time.
+        incidence: priority (and ANY) -> facts per place and timing.
+        gaussians: bandwidth in metres -> its weights, along columns and along rows.
+        latitude: in degrees.
+        weeks: number of weeks of the calendar.
+    """
+
+    catalogue: Catalogue
+    cell_ids: pa.Array
+    space: Space
+    facts: Mapping[str, Facts]
+    timings: Timings
+    incidence: Mapping[str, sparse.csr_array]
+    gaussians: Mapping[int, tuple[sparse.csr_array, sparse.csr_array]]
+    latitude: float
+    weeks: int
+
+    def snapshots(self, polls: Sequence[date], first_poll: int) -> Iterator[tuple[date, pa.Table]]:
+        """The rows of each poll, sorted by cell.
+
+        Args:
+            polls: consecutive.
+            first_poll: place of the first of them in the calendar.
+
+        Yields:
+            (poll, rows with poll_on, cell_id and one float column per fast indicator).
+        """
+        for start in range(0, len(polls), POLLS_AT_ONCE):
+            days = polls[start : start + POLLS_AT_ONCE]
+            first = first_poll + start
+            values = _Values(self, days, Polls(first, first + len(days) - 1))
+            columns = [values.of(indicator) for indicator in self.catalogue.indicators]
+            for index, poll in enumerate(days):
+                yield poll, self._rows(poll, [column[index] for column in columns])
+
+    def _rows(self, poll: date, columns: Sequence[Floats]) -> pa.Table:
+        schema = pa.schema(
+            [
+                pa.field("poll_on", pa.date32(), nullable=False),
+                pa.field("cell_id", pa.int64(), nullable=False),
+                *(pa.field(name, pa.float32(), nullable=False) for name in self.catalogue.names),
+            ]
+        )
+        day = pa.array([poll], pa.date32()).take(pa.array(np.zeros(len(self.cell_ids), np.int8)))
+        arrays = [day, self.cell_ids, *(pa.array(column) for column in columns)]
+        return pa.table(arrays, schema=schema)
+
+
+def team_of(
+    cells: pa.Table,
+    facts: pa.Table,
+    priorities: Sequence[str],
+    edges: Ints,
+    catalogue: Catalogue,
+    crs: str,
+) -> Team:
+    """Prepare a team.
+
+    Args:
+        cells: cell_id, column, row; sorted by cell_id.
+        facts: FACT_COLUMNS of the versions in and around the team.
+        priorities: all of the lake.
+        edges: instants of the calendar's polls, microseconds UTC.
+        catalogue: the indicators; only the fast ones are computed.
+        crs: of the grid.
+    """
+    at = np.column_stack([_numbers(cells, "column"), _numbers(cells, "row")])
+    where = np.column_stack([_numbers(facts, "column"), _numbers(facts, "row")])
+    priority = np.array(facts.column("priority").to_pylist(), dtype=object)
+    near = (where >= at.min(axis=0) - HALO_CELLS) & (where <= at.max(axis=0) + HALO_CELLS)
+    used = near.all(axis=1) & np.isin(priority, priorities)
+    places, place = np.unique(where[used], axis=0, return_inverse=True)
+    counts_at, known_at, superseded_at = (
+        _numbers(facts, name)[used] for name in ("counts_at", "known_at", "superseded_at")
+    )
+    every, counts = kernels.facts_of(place.reshape(-1), counts_at, known_at, superseded_at, edges)
+    priority = priority[used][counts]
+    timings, timing = kernels.timings_of(every)
+    chosen = {of: priority == of for of in priorities}
+    chosen[ANY] = np.ones(len(priority), dtype=bool)
+    space = Space(at, places)
+    bandwidths = {i.bandwidth_m for i in catalogue.fast.indicators if i.bandwidth_m}
+    return Team(
+        catalogue=catalogue.fast,
+        cell_ids=cells.column("cell_id").combine_chunks(),
+        space=space,
+        facts={of: every.where(choice) for of, choice in chosen.items()},
+        timings=timings,
+        incidence={
+            of: kernels.incidence(
+                every.place[choice], timing[choice], len(places), len(timings.rows)
+            )
+            for of, choice in chosen.items()
+        },
+        gaussians={metres: space.gaussian(GAUSSIAN[metres]) for metres in bandwidths},
+        latitude=latitude_of(at[:, 0], at[:, 1], crs),
+        weeks=len(edges),
+    )
+
+
+@dataclass(frozen=True)
+class _Values:
+    """The values at some polls; what several indicators share is worked out once."""
+
+    team: Team
+    days: Sequence[date]
+    polls: Polls
+    _series: dict[object, Doubles] = field(default_factory=dict)
+    _weights: dict[object, Doubles] = field(default_factory=dict)
+    _last: dict[str, Ints] = field(default_factory=dict)
+
+    def of(self, indicator: Indicator) -> Floats:
+        """One indicator's values, shape (polls, cells)."""
+        space = self.team.space
+        if indicator.kind == "calendar":
+            return self._same_everywhere(self._calendar[indicator.name])
+        if indicator.kind == "weeks_since":
+            return self._weeks_since(indicator)
+        series, bits = self._over_ages(indicator)
+        if indicator.kind == "level":
+            return self._same_everywhere(space.of_team(series)[0])
+        if indicator.kind == "density":
+            bits += 2 * GAUSSIAN_SCALE_BITS
+            along_columns, along_rows = self.team.gaussians[indicator.bandwidth_m or 0]
+            values = along_rows @ (along_columns @ series)
+        else:
+            values = space.in_cells(series)
+        if indicator.kind == "ever":
+            values = values > 0
+        return np.ascontiguousarray((values.T / float(1 << bits)).astype(np.float32))
+
+    def _over_ages(self, indicator: Indicator) -> tuple[Doubles, int]:
+        """The weighted number of incidents per place and poll, in units of 2^-bits."""
+        ages = (indicator.window, indicator.half_life_weeks)
+        key = (indicator.of, ages)
+        if key not in self._series:
+            if ages not in self._weights:
+                by_age = weights_by_age(self.team.weeks, *ages)
+                self._weights[ages] = self.team.timings.weights(by_age, self.polls)
+            self._series[key] = self.team.incidence[indicator.of or ANY] @ self._weights[ages]
+        return self._series[key], DECAY_SCALE_BITS if indicator.half_life_weeks else 0
+
+    def _weeks_since(self, indicator: Indicator) -> Floats:
+        space, of = self.team.space, indicator.of or ANY
+        if of not in self._last:
+            self._last[of] = kernels.last_weeks(self.team.facts[of], len(space.places), self.polls)
+        last = self._last[of]
+        of_cells = space.last_of(last, self.polls, is_of_block=indicator.is_of_block)
+        return np.ascontiguousarray(kernels.weeks_since(of_cells, self.polls).T.astype(np.float32))
+
+    @cached_property
+    def _calendar(self) -> Mapping[str, Doubles]:
+        per_poll = [calendar_values(day, self.team.latitude) for day in self.days]
+        return {name: np.array([values[name] for values in per_poll]) for name in per_poll[0]}
+
+    def _same_everywhere(self, of_polls: Doubles) -> Floats:
+        """A value per poll, for every cell."""
+        cells = len(self.team.cell_ids)
+        return np.repeat(of_polls.astype(np.float32)[:, None], cells, axis=1)
+
+
+def _numbers(rows: pa.Table, name: str) -> Ints:
+    return np.asarray(rows.column(name).to_numpy(), dtype=np.int64)
