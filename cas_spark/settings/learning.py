@@ -7,6 +7,14 @@ from pydantic import Field, model_validator
 from cas_spark.settings.section import Section
 
 
+class Indicators(Section):
+    """Which indicators of the catalogue (docs/indicators.md) are used."""
+
+    leave_out: list[str] = Field(
+        default_factory=list, description="patterns of names, such as `*_weeks_since*`"
+    )
+
+
 class Training(Section):
     """One logistic regression per team, priority and horizon.
 
@@ -14,15 +22,27 @@ class Training(Section):
     coefficients on standardised columns; the intercept is free.
     """
 
-    engine: Literal["mllib"] = "mllib"
+    engine: Literal["grouped", "mllib"] = Field(
+        default="grouped",
+        description="grouped: all models of a team at once; mllib: the reference, one by one",
+    )
     reg_param: float = Field(default=1e-3, ge=0)
-    tolerance: float = Field(default=1e-6, gt=0)
+    tolerance: float = Field(
+        default=1e-7,
+        gt=0,
+        description="grouped: of the gradient's norm on standardised columns; mllib: its `tol`",
+    )
     max_iterations: int = Field(default=500, ge=1)
     minimum_positives: int = Field(
         default=50,
         ge=1,
-        description="settled cell-weeks with an incident below which the model of the whole "
-        "country stands in",
+        description="settled cell-weeks with an incident below which the model of the region, or "
+        "of the whole country, stands in",
+    )
+    pooled_rows: int = Field(
+        default=1_000_000,
+        ge=1000,
+        description="about so many rows without an incident, of all, make such a model",
     )
     maximum_failed_share: float = Field(default=0.05, ge=0, le=1)
 
@@ -61,4 +81,6 @@ class Evaluation(Section):
     """What is measured beside which baselines."""
 
     shares: list[float] = Field(default_factory=lambda: [0.01, 0.03, 0.05], min_length=1)
-    decayed_count_half_life_weeks: float = Field(default=26, gt=0)
+    tuning_weeks: int = Field(
+        default=52, ge=1, description="weeks before a backtest on which everything is tuned"
+    )

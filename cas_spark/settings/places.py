@@ -115,6 +115,13 @@ class Grid(Section):
         if len(names) != len(set(names)):
             message = f"surroundings have the same name twice: {names}"
             raise ValueError(message)
+        late = [s.name for s in self.surroundings if s.published_on > self.valid_from]
+        if late:
+            message = (
+                f"surroundings {late} were published after valid_from {self.valid_from}: they were "
+                "not known at the first poll that this grid version serves"
+            )
+            raise ValueError(message)
         return self
 
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from cas_spark.settings.extracts import IncidentExtracts, ZoneName
 from cas_spark.settings.generator import Generator
-from cas_spark.settings.learning import Evaluation, Forecast, Training
+from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.schedule import WEEKDAYS, Polls
@@ -76,6 +76,7 @@ class Settings(Section):
         min_length=1,
         description="weeks between the poll and the start of the target week",
     )
+    indicators: Indicators = Indicators()
     training: Training = Training()
     forecast: Forecast = Forecast()
     evaluation: Evaluation = Evaluation()

@@ -1,8 +1,8 @@
 """The design matrix: what a model sees of a snapshot.
 
-`snapshots` holds plain values, which people read. The declared transform is applied here, for
-training and forecasting alike, and rounded, since `log1p` differs in its last bits between
-processors.
+`snapshots` and `cell_context` hold plain values, which people read. The declared transform is
+applied here, for training and forecasting alike, and rounded, since `log1p` differs in its last
+bits between processors.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,14 +17,33 @@ from pyspark.sql import functions as F
 from cas_spark.indicators.catalogue import Indicator
 
 ROUNDING = 1 << 16
+BLOCK_ROWS = 4096
 
 
 def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.NDArray[np.float64]:
     """An indicator's plain values as a model reads them; rounded to 2^-16."""
     wide = values.astype(np.float64)
     if indicator.transform == "log1p":
-        wide = np.log1p(wide)
-    return np.rint(wide * ROUNDING) / ROUNDING
+        np.log1p(wide, out=wide)
+    wide *= ROUNDING
+    np.rint(wide, out=wide)
+    wide /= ROUNDING
+    return wide
+
+
+def matrix_of(rows: pa.Table, indicators: Sequence[Indicator]) -> npt.NDArray[np.float32]:
+    """The transformed indicators of these rows, shape (rows, indicators).
+
+    Exact in float32 below 2^8, as whole multiples of 2^-16.
+    """
+    columns = [rows.column(i.name).to_numpy() for i in indicators]
+    matrix = np.empty((rows.num_rows, len(indicators)), dtype=np.float32)
+    # Block by block, so that a row's neighbours are still in the cache when the next column comes.
+    for start in range(0, rows.num_rows, BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        for place, (column, indicator) in enumerate(zip(columns, indicators, strict=True)):
+            matrix[block, place] = transformed(column[block], indicator)
+    return matrix
 
 
 def training_rows(
@@ -38,7 +57,8 @@ def training_rows(
     One sorted partition makes every sum of the fit run in the same order, so that it repeats.
 
     Args:
-        snapshots: rows of `snapshots`, of the teams and polls to learn from.
+        snapshots: rows of `snapshots` with the slow indicators beside them, of the teams and polls
+            to learn from.
         labels: `outcomes.labels_of` for one priority.
         indicators: that the model looks at, in catalogue order.
         horizons: names; each becomes a column `label_<horizon>` of 0.0 and 1.0.
@@ -50,10 +70,9 @@ def training_rows(
 
     def transform(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            columns = [transformed(batch[i.name].to_numpy(), i) for i in indicators]
-            matrix = np.column_stack(columns).ravel()
-            offsets = np.arange(0, len(matrix) + 1, len(names), dtype=np.int32)
-            features = pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix))
+            matrix = matrix_of(pa.Table.from_batches([batch]), indicators).astype(np.float64)
+            offsets = np.arange(0, matrix.size + 1, len(names), dtype=np.int32)
+            features = pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
             yield pa.record_batch(
                 [batch["cell_id"], batch["poll_on"], features],
                 names=["cell_id", "poll_on", "features"],

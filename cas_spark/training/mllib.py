@@ -1,30 +1,30 @@
 """The reference engine: `pyspark.ml`'s LogisticRegression, one model at a time."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
+from py4j.protocol import Py4JError
+from pyspark import StorageLevel, inheritable_thread_target
+from pyspark.errors import PySparkException
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.settings.learning import Training
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A fitted logistic regression.
-
-    Attributes:
-        intercept: on transformed indicators.
-        coefficients: on transformed, not standardised, indicators.
-        iterations: that the optimiser took.
-    """
-
-    intercept: float
-    coefficients: tuple[float, ...]
-    iterations: int
+from cas_spark.training.design_matrix import training_rows
+from cas_spark.training.models import (
+    Expected,
+    Fit,
+    TrainedModel,
+    TrainingData,
+    blank,
+    reason_of,
+    too_few,
+)
 
 
 class FitError(Exception):
@@ -94,3 +94,80 @@ def fit(rows: DataFrame, label: str, settings: Training) -> Fit:
         message = "the coefficients are not finite"
         raise FitError(message)
     return Fit(float(model.intercept), coefficients, int(iterations))
+
+
+def fit_teams(
+    data: TrainingData, expected: Expected, settings: Training, progress: Callable[[int], None]
+) -> list[TrainedModel]:
+    """Fit every team's models; those with too few incidents are left `pooled`, without a fit.
+
+    Args:
+        data: what to learn from.
+        expected: what is to be trained.
+        settings: the engine's.
+        progress: called with the number of models done, each time some are.
+    """
+    spark = data.snapshots.sparkSession
+    first, last = expected.polls[0], expected.polls[-1]
+    snapshots = data.snapshots.where(F.col("poll_on").between(first, last))
+    groups = [(team, of) for of in expected.priorities for team in expected.teams]
+
+    @inheritable_thread_target(spark)
+    def fit_group(group: tuple[str, str]) -> list[TrainedModel]:
+        team, priority = group
+        rows = snapshots.where(F.col("team_id") == team)
+        labels = data.labels.where(F.col("priority") == priority)
+        models = list(_fit_priority(rows, labels, expected, settings, team, priority))
+        progress(len(models))
+        return models
+
+    # Fits are many small jobs; as many at once as there are cores keep all of them busy.
+    with ThreadPoolExecutor(spark.sparkContext.defaultParallelism) as pool:
+        return [model for models in pool.map(fit_group, groups) for model in models]
+
+
+def _fit_priority(
+    snapshots: DataFrame,
+    labels: DataFrame,
+    expected: Expected,
+    settings: Training,
+    team: str,
+    priority: str,
+) -> Iterator[TrainedModel]:
+    """Fit all horizons of a priority on the same rows, computed once."""
+    indicators = expected.catalogue.of_priority(priority)
+    blanks = [blank(team, priority, horizon, expected) for horizon in expected.horizons]
+    rows = training_rows(
+        snapshots, labels.drop("priority", "team_id"), indicators, expected.horizons
+    ).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        content = content_of(rows, expected.horizons)
+        dropped = tuple(
+            i.name for i, constant in zip(indicators, content.is_constant, strict=False) if constant
+        )
+        for model in blanks:
+            positives = content.positives[model.horizon]
+            known = replace(model, dropped=dropped, rows=content.rows, positives=positives)
+            if positives < settings.minimum_positives:
+                why = too_few(positives, settings.minimum_positives)
+                yield replace(known, status="pooled", reason=why)
+            elif positives == content.rows:
+                yield replace(known, reason="every cell-week has an incident")
+            else:
+                yield _fitted(known, rows, settings)
+    except (PySparkException, Py4JError) as error:
+        for model in blanks:
+            yield replace(model, reason=reason_of(error))
+    finally:
+        rows.unpersist()
+
+
+def _fitted(model: TrainedModel, rows: DataFrame, settings: Training) -> TrainedModel:
+    """The model with its fit, or failed with the reason."""
+    start = time.monotonic()
+    try:
+        fitted = fit(rows, f"label_{model.horizon}", settings)
+    except (FitError, PySparkException, Py4JError) as error:
+        return replace(model, reason=reason_of(error))
+    seconds = round(time.monotonic() - start, 3)
+    return replace(model, status="fitted", fit=fitted, seconds=seconds)

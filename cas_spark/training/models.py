@@ -1,26 +1,18 @@
-"""Training: one row for every expected model, whatever becomes of it.
+"""What is trained: one model for every team, priority and horizon, whatever becomes of it.
 
 A model is `fitted` on its team, `pooled` (its team has too few settled cell-weeks with an incident,
-so the model of the whole country stands in) or `failed` with the reason; none goes missing.
+so the model of its region or of the whole country stands in) or `failed` with the reason; none goes
+missing.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from py4j.protocol import Py4JError
-from pyspark import StorageLevel, inheritable_thread_target
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from cas_spark.indicators.catalogue import Catalogue, Indicator
-from cas_spark.settings.learning import Training
-from cas_spark.training import mllib
-from cas_spark.training.design_matrix import training_rows
+from cas_spark.indicators.catalogue import Catalogue
 
 
 @dataclass(frozen=True)
@@ -30,16 +22,64 @@ class Expected:
     Attributes:
         poll: whose forecast the models make.
         polls: that they learn from, oldest first.
-        teams, priorities, horizons: a model is expected for every combination.
-        catalogue: the indicators of the snapshots.
+        teams: team -> its region, None where it has none.
+        priorities, horizons: a model is expected for every combination with a team.
+        catalogue: the indicators.
     """
 
     poll: date
     polls: tuple[date, ...]
-    teams: tuple[str, ...]
+    teams: Mapping[str, str | None]
     priorities: tuple[str, ...]
     horizons: tuple[str, ...]
     catalogue: Catalogue
+
+
+@dataclass(frozen=True)
+class SnapshotFiles:
+    """Where tasks find the snapshots of their team.
+
+    Attributes:
+        root: the lake's.
+        table: name of the table.
+        of_team: team -> the files of that table that hold its rows.
+    """
+
+    root: str
+    table: str
+    of_team: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What models learn from.
+
+    Attributes:
+        snapshots: rows of `snapshots` with the slow indicators of their cell beside them.
+        files: the same without the slow indicators, for tasks that read their own team.
+        labels: `outcomes.labels_of`, all priorities, with the team_id of the cell.
+        context: team_id, cell_id and the slow indicators of every kept cell.
+    """
+
+    snapshots: DataFrame
+    files: SnapshotFiles
+    labels: DataFrame
+    context: DataFrame
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted logistic regression.
+
+    Attributes:
+        intercept: on transformed indicators.
+        coefficients: on transformed, not standardised, indicators; 0 for those dropped.
+        iterations: that the optimiser took.
+    """
+
+    intercept: float
+    coefficients: tuple[float, ...]
+    iterations: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +91,7 @@ class TrainedModel:
     horizon: str
     status: str
     reason: str | None
-    fit: mllib.Fit | None
+    fit: Fit | None
     indicators: tuple[str, ...]
     dropped: tuple[str, ...]
     rows: int
@@ -76,147 +116,24 @@ class TrainedModel:
             "rows": self.rows,
             "positives": self.positives,
             "iterations": self.fit.iterations if self.fit else None,
-            "engine": engine,
+            # Stand-ins are fitted by the grouped engine's solver, whichever engine fits the rest.
+            "engine": "grouped" if self.status == "pooled" else engine,
             "seconds": self.seconds,
             "run_number": run_number,
         }
 
 
-def train(
-    snapshots: DataFrame,
-    labels: DataFrame,
-    expected: Expected,
-    settings: Training,
-    progress: Callable[[int], None],
-) -> list[TrainedModel]:
-    """Train every expected model.
-
-    Args:
-        snapshots: of the polls to learn from (others are left out).
-        labels: `outcomes.labels_of`, all priorities.
-        expected: what is to be trained.
-        settings: the engine's.
-        progress: called with the number of models done, each time some are.
-
-    Returns:
-        Exactly one model per team, priority and horizon, in that order.
-    """
-    spark = snapshots.sparkSession
-    first, last = expected.polls[0], expected.polls[-1]
-    snapshots = snapshots.where(F.col("poll_on").between(first, last))
-    groups = [(team, priority) for priority in expected.priorities for team in expected.teams]
-
-    @inheritable_thread_target(spark)
-    def train_group(group: tuple[str, str]) -> list[TrainedModel]:
-        team, priority = group
-        rows = snapshots.where(F.col("team_id") == team)
-        models = list(_train_priority(rows, labels, expected, settings, team, priority))
-        progress(len(models))
-        return models
-
-    # Fits are many small jobs; as many at once as there are cores keep all of them busy.
-    with ThreadPoolExecutor(spark.sparkContext.defaultParallelism) as pool:
-        models = [model for models in pool.map(train_group, groups) for model in models]
-    models = _pool_small_ones(models, snapshots, labels, expected, settings)
-    return sorted(models, key=lambda m: (m.team_id, m.priority, m.horizon))
+def blank(team: str, priority: str, horizon: str, expected: Expected) -> TrainedModel:
+    """A model of which nothing is known yet."""
+    names = tuple(i.name for i in expected.catalogue.of_priority(priority))
+    return TrainedModel(team, priority, horizon, "failed", None, None, names, (), 0, 0, None)
 
 
-def _train_priority(
-    snapshots: DataFrame,
-    labels: DataFrame,
-    expected: Expected,
-    settings: Training,
-    team: str,
-    priority: str,
-) -> Iterator[TrainedModel]:
-    """Train all horizons of a priority on the same rows, those of `snapshots`."""
-    indicators = expected.catalogue.of_priority(priority)
-    blank = TrainedModel(
-        team, priority, "", "failed", None, None, tuple(i.name for i in indicators), (), 0, 0, None
-    )
-    try:
-        rows = _rows_of(snapshots, labels, indicators, priority, expected.horizons)
-    except (PySparkException, Py4JError) as error:
-        for horizon in expected.horizons:
-            yield replace(blank, horizon=horizon, reason=_reason(error))
-        return
-    try:
-        content = mllib.content_of(rows, expected.horizons)
-        dropped = tuple(
-            i.name for i, constant in zip(indicators, content.is_constant, strict=False) if constant
-        )
-        for horizon in expected.horizons:
-            positives = content.positives[horizon]
-            model = replace(
-                blank, horizon=horizon, dropped=dropped, rows=content.rows, positives=positives
-            )
-            if positives < settings.minimum_positives:
-                reason = (
-                    f"{positives} cell-weeks with an incident, {settings.minimum_positives} needed"
-                )
-                yield replace(model, status="pooled", reason=reason)
-            elif positives == content.rows:
-                yield replace(model, reason="every cell-week has an incident")
-            else:
-                yield _fitted(model, rows, settings)
-    finally:
-        rows.unpersist()
+def too_few(positives: int, needed: int) -> str:
+    """Why a model is pooled."""
+    return f"{positives} cell-weeks with an incident, {needed} needed"
 
 
-def _rows_of(
-    snapshots: DataFrame,
-    labels: DataFrame,
-    indicators: Sequence[Indicator],
-    priority: str,
-    horizons: Sequence[str],
-) -> DataFrame:
-    """Training rows of a priority, computed once and kept for all horizons and iterations."""
-    of_priority = labels.where(F.col("priority") == priority).drop("priority")
-    rows = training_rows(snapshots, of_priority, indicators, horizons)
-    return rows.persist(StorageLevel.MEMORY_AND_DISK)
-
-
-def _fitted(model: TrainedModel, rows: DataFrame, settings: Training) -> TrainedModel:
-    """The model with its fit, or failed with the reason."""
-    start = time.monotonic()
-    try:
-        fit = mllib.fit(rows, f"label_{model.horizon}", settings)
-    except (mllib.FitError, PySparkException, Py4JError) as error:
-        return replace(model, reason=_reason(error))
-    seconds = round(time.monotonic() - start, 3)
-    return replace(model, status="fitted", fit=fit, seconds=seconds)
-
-
-def _pool_small_ones(
-    models: Sequence[TrainedModel],
-    snapshots: DataFrame,
-    labels: DataFrame,
-    expected: Expected,
-    settings: Training,
-) -> list[TrainedModel]:
-    """Give each model that has too few incidents the model of the whole country."""
-    asked = sorted({(m.priority, m.horizon) for m in models if m.status == "pooled"})
-    of_country: dict[tuple[str, str], TrainedModel] = {}
-    for priority in sorted({priority for priority, _ in asked}):
-        horizons = tuple(h for p, h in asked if p == priority)
-        wanted = replace(expected, horizons=horizons)
-        for model in _train_priority(snapshots, labels, wanted, settings, "", priority):
-            of_country[priority, model.horizon] = model
-    result = []
-    for model in models:
-        pooled = of_country.get((model.priority, model.horizon))
-        if model.status != "pooled" or pooled is None:
-            result.append(model)
-        elif pooled.fit is None:
-            reason = f"{model.reason}; nor does the whole country have a model: {pooled.reason}"
-            result.append(replace(model, status="failed", reason=reason))
-        else:
-            result.append(
-                replace(model, fit=pooled.fit, dropped=pooled.dropped, seconds=pooled.seconds)
-            )
-    return result
-
-
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The first line of what went wrong."""
     return str(error).strip().splitlines()[0][:500] if str(error).strip() else repr(error)

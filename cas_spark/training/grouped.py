@@ -1,0 +1,223 @@
+"""The default engine: a task per team fits all its priorities and horizons on one shared matrix."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import GroupedData, Row
+
+from cas_spark.errors import CasError
+from cas_spark.lake.spread import SLOT, one_task_each, slots_of
+from cas_spark.settings.learning import Training
+from cas_spark.training import solver
+from cas_spark.training.models import (
+    Expected,
+    Fit,
+    SnapshotFiles,
+    TrainedModel,
+    TrainingData,
+    blank,
+    reason_of,
+    too_few,
+)
+from cas_spark.training.solver import Design, Solution, Target
+from cas_spark.training.team_rows import TeamRows, team_rows
+
+_RESULT = pa.schema(
+    [
+        ("team_id", pa.string()),
+        ("priority", pa.string()),
+        ("horizon", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("intercept", pa.float64()),
+        ("coefficients", pa.list_(pa.float64())),
+        ("iterations", pa.int32()),
+        ("dropped", pa.list_(pa.string())),
+        ("rows", pa.int64()),
+        ("positives", pa.int64()),
+        ("seconds", pa.float64()),
+    ]
+)
+RESULT_SQL = (
+    "team_id string, priority string, horizon string, status string, reason string, "
+    "intercept double, coefficients array<double>, iterations int, dropped array<string>, "
+    "rows long, positives long, seconds double"
+)
+
+TASK_FAULTS = (ArithmeticError, ValueError, OSError, CasError, pa.ArrowException)
+"""What goes wrong with one team's data; its models fail with the reason, others go on."""
+
+
+def fit_teams(data: TrainingData, expected: Expected, settings: Training) -> list[TrainedModel]:
+    """Fit every team's models; those with too few incidents are left `pooled`, without a fit.
+
+    Args:
+        data: what to learn from.
+        expected: what is to be trained.
+        settings: the engine's.
+    """
+    files = data.files
+
+    def task(key: tuple[pa.Scalar, ...], context: pa.Table, labels: pa.Table) -> pa.Table:
+        del key  # the slot says nothing; the team stands in the rows
+        team = context.column("team_id")[0].as_py()
+        models = train_team(team, context, labels, files, expected, settings)
+        return as_table(models)
+
+    context, labels = per_team(data)
+    rows = context.cogroup(labels).applyInArrow(task, RESULT_SQL).collect()
+    return [from_row(row, expected) for row in rows]
+
+
+def per_team(data: TrainingData) -> tuple[GroupedData, GroupedData]:
+    """The cells' slow indicators and the labels, each team's in a task of its own."""
+    # The largest first, so that no core ends alone with it.
+    sizes = data.context.groupBy("team_id").count().collect()
+    order = [row["team_id"] for row in sorted(sizes, key=lambda r: (-r["count"], r["team_id"]))]
+    slots = slots_of(data.context.sparkSession, order)
+    return (
+        one_task_each(data.context, "team_id", slots).groupBy(SLOT),
+        one_task_each(data.labels, "team_id", slots).groupBy(SLOT),
+    )
+
+
+def train_team(
+    team: str,
+    context: pa.Table,
+    labels: pa.Table,
+    files: SnapshotFiles,
+    expected: Expected,
+    settings: Training,
+) -> list[TrainedModel]:
+    """All models of a team; the work of one task.
+
+    Args:
+        team: the team.
+        context: cell_id and the slow indicators of its kept cells.
+        labels: priority, cell_id, poll_on, horizons.
+        files: where its snapshots lie.
+        expected: what is to be trained.
+        settings: the engine's.
+    """
+    start = time.monotonic()
+    try:
+        rows = team_rows(team, context, labels, files, expected)
+        design = solver.design_of(rows.values)
+    except TASK_FAULTS as error:
+        return [
+            replace(blank(team, of, horizon, expected), reason=reason_of(error))
+            for of in expected.priorities
+            for horizon in expected.horizons
+        ]
+    models = models_of(team, rows, design, expected, settings)
+    seconds = round((time.monotonic() - start) / len(models), 3)
+    return [replace(model, seconds=seconds) if model.fit else model for model in models]
+
+
+def models_of(
+    team: str, rows: TeamRows, design: Design, expected: Expected, settings: Training
+) -> list[TrainedModel]:
+    """Fit what can be fitted on a team's rows, and say of the rest why not."""
+    place = {name: i for i, name in enumerate(expected.catalogue.names)}
+    models, targets = [], []
+    for priority in expected.priorities:
+        asked = [place[i.name] for i in expected.catalogue.of_priority(priority)]
+        used = np.array([i for i in asked if design.scale[i] > 0], dtype=np.int64)
+        dropped = tuple(expected.catalogue.names[i] for i in asked if design.scale[i] == 0)
+        for horizon in expected.horizons:
+            positives = rows.positives[priority, horizon]
+            model = replace(
+                blank(team, priority, horizon, expected),
+                dropped=dropped,
+                rows=len(design),
+                positives=len(positives),
+            )
+            if len(positives) < settings.minimum_positives:
+                why = too_few(len(positives), settings.minimum_positives)
+                model = replace(model, status="pooled", reason=why)
+            elif len(positives) == len(design):
+                model = replace(model, reason="every cell-week has an incident")
+            else:
+                model = replace(model, status="fitted")
+                targets.append(Target(used, positives))
+            models.append(model)
+    solutions = iter(
+        solver.solve(
+            design, targets, settings.reg_param, settings.tolerance, settings.max_iterations
+        )
+    )
+    return [
+        with_solution(model, next(solutions), design, place, settings)
+        if model.status == "fitted"
+        else model
+        for model in models
+    ]
+
+
+def with_solution(
+    model: TrainedModel,
+    solution: Solution,
+    design: Design,
+    place: Mapping[str, int],
+    settings: Training,
+) -> TrainedModel:
+    """The model with its coefficients for transformed indicators, or failed with the reason."""
+    if not solution.is_converged:
+        return replace(
+            model,
+            status="failed",
+            reason=f"did not converge: after {solution.passes} passes over all rows its "
+            f"gradient's norm is {solution.gradient_norm:.1e}, above {settings.tolerance:.1e}",
+        )
+    used = [name for name in model.indicators if name not in model.dropped]
+    at = np.array([place[name] for name in used], dtype=np.int64)
+    plain = dict(zip(used, (solution.coefficients / design.scale[at]).tolist(), strict=True))
+    # The solver's intercept holds where every column is at its centre.
+    intercept = solution.intercept
+    for name, where in zip(used, at, strict=True):
+        intercept -= plain[name] * float(design.centre[where])
+    fit = Fit(intercept, tuple(plain.get(name, 0.0) for name in model.indicators), solution.passes)
+    return replace(model, fit=fit)
+
+
+def as_table(models: Sequence[TrainedModel]) -> pa.Table:
+    """Models as a task returns them: the columns of RESULT_SQL."""
+    return pa.Table.from_pylist([_to_result(model) for model in models], schema=_RESULT)
+
+
+def _to_result(model: TrainedModel) -> dict[str, Any]:
+    return {
+        "team_id": model.team_id,
+        "priority": model.priority,
+        "horizon": model.horizon,
+        "status": model.status,
+        "reason": model.reason,
+        "intercept": model.fit.intercept if model.fit else None,
+        "coefficients": list(model.fit.coefficients) if model.fit else [],
+        "iterations": model.fit.iterations if model.fit else None,
+        "dropped": list(model.dropped),
+        "rows": model.rows,
+        "positives": model.positives,
+        "seconds": model.seconds,
+    }
+
+
+def from_row(row: Row, expected: Expected) -> TrainedModel:
+    """The model that a row of RESULT_SQL holds."""
+    fit = None
+    if row["intercept"] is not None:
+        fit = Fit(row["intercept"], tuple(row["coefficients"]), row["iterations"])
+    return replace(
+        blank(row["team_id"], row["priority"], row["horizon"], expected),
+        status=row["status"],
+        reason=row["reason"],
+        fit=fit,
+        dropped=tuple(row["dropped"]),
+        rows=row["rows"],
+        positives=row["positives"],
+        seconds=row["seconds"],
+    )

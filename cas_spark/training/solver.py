@@ -1,0 +1,389 @@
+"""Many logistic regressions on one matrix, at once: Newton's method on shared products.
+
+The objective of each is MLlib's: mean log loss + reg_param / 2 x the squared norm of the
+coefficients on standardised columns, the intercept free. All targets of a team share its rows, so
+their logits are one matrix product, and their gradients another. A target's curvature is small
+(columns x columns); as long as a step that uses it shrinks the gradient enough, it is kept.
+
+The optimum of a sample, with every positive and a share of the rest weighed in its place, is where
+the full problem starts: it is near enough for a few passes over all rows to be all that it takes.
+
+Products run in float32 over blocks of rows, sums over blocks in float64. The transformed values are
+whole multiples of 2^-16 below 2^8, so float32 holds them exactly. One BLAS thread: the number of
+cores must not change a sum.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import threadpool_limits
+
+from cas_spark.training.design_matrix import ROUNDING
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+BLOCK_ROWS = 4096
+"""Rows of a block: its logits of some tens of targets stay in the cache."""
+
+SAMPLE_STEP = 8
+"""One in so many of the rows that are positive for no target starts the fits."""
+
+SAMPLE_AT_LEAST = 20_000
+"""Rows below which a sample saves nothing."""
+
+ROUGHLY = 1e-4
+"""Tolerance of the fits on a sample, whose optimum is further than that from the full one."""
+
+FLOAT_IS_ENOUGH = 1e-7
+"""Below this norm of the gradient the rounding of float32 shows, so products run in doubles."""
+
+KEEPS_CURVATURE = 0.2
+"""A curvature is used again where the last step shrank the gradient to this share or less."""
+
+NEAR = 1e-5
+"""Below this norm of the gradient the objective is as good as a parabola: steps go all the way."""
+
+OVERSHOOT = 0.5
+"""A step is shortened where the slope at its end rises by more than this share of the descent."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """The rows that all targets share.
+
+    Attributes:
+        values: transformed indicators less `centre`, shape (rows, columns), rows contiguous.
+        centre: near each column's mean, a multiple of 2^-16, so that taking it off is exact.
+        scale: each column's standard deviation (n - 1); 0 for a column without variance.
+        weight: how many rows each stands for, shape (rows,); None where each stands for itself.
+    """
+
+    values: Floats
+    centre: Doubles
+    scale: Doubles
+    weight: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def total(self) -> float:
+        """The rows that these stand for."""
+        weight = self.weight
+        return float(len(self)) if weight is None else float(weight.sum(dtype=np.float64))
+
+    def sample(self, rows: Ints, weight: Floats) -> "Design":
+        """Some of the rows, each weighed by how many of these it stands for."""
+        own = weight if self.weight is None else weight * self.weight[rows]
+        return Design(self.values[rows], self.centre, self.scale, own)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One regression.
+
+    Attributes:
+        columns: that it looks at; those without variance are left out by whoever asks.
+        positives: rows with an incident, sorted.
+    """
+
+    columns: Ints
+    positives: Ints
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A fitted target, on standardised columns.
+
+    Attributes:
+        coefficients: per column of the target.
+        intercept: where all columns are at `centre`.
+        gradient_norm: Euclidean norm of the objective's gradient.
+        passes: over all rows.
+        is_converged: whether the gradient's norm reached the tolerance.
+    """
+
+    coefficients: Doubles
+    intercept: float
+    gradient_norm: float
+    passes: int
+    is_converged: bool
+
+
+def design_of(values: Floats, weight: Floats | None = None) -> Design:
+    """Centre transformed values, in place.
+
+    Args:
+        values: shape (rows, columns), at least two rows.
+        weight: how many rows each stands for; 1 where it is None.
+    """
+    mean = np.zeros(values.shape[1])
+    for block in _blocks(len(values)):
+        mean += values[block].sum(axis=0, dtype=np.float64)
+    centre = np.rint(mean / len(values) * ROUNDING) / ROUNDING
+    total = float(len(values)) if weight is None else float(weight.sum(dtype=np.float64))
+    squares, rest = np.zeros_like(mean), np.zeros_like(mean)
+    for block in _blocks(len(values)):
+        values[block] -= centre.astype(np.float32)
+        wide = values[block].astype(np.float64)
+        weighed = wide if weight is None else wide * weight[block, None]
+        rest += weighed.sum(axis=0)
+        squares += np.einsum("ij,ij->j", weighed, wide)
+    variance = (squares - rest * rest / total) / (total - 1)
+    scale = np.sqrt(np.maximum(variance, 0))
+    scale[values.max(axis=0) == values.min(axis=0)] = 0
+    return Design(values, centre, scale, weight)
+
+
+def solve(
+    design: Design,
+    targets: Sequence[Target],
+    reg_param: float,
+    tolerance: float,
+    max_passes: int,
+) -> list[Solution]:
+    """Fit all targets.
+
+    Args:
+        design: the shared rows.
+        targets: each with at least one positive row and one that is not.
+        reg_param: as MLlib's regParam.
+        tolerance: of the gradient's norm, on standardised columns.
+        max_passes: over all rows; a target that needs more is returned as not converged.
+    """
+    if not targets:
+        return []
+    with threadpool_limits(limits=1, user_api="blas"):
+        fits = _Fits(design, targets, reg_param)
+        rows = _sample(len(design), targets)
+        if rows is not None:
+            start = _fit_sample(design, targets, rows, reg_param, max_passes)
+            fits.begin_at(start, range(len(targets)))
+        fits.run(tolerance, max_passes)
+        return fits.solutions(tolerance)
+
+
+def _fit_sample(
+    design: Design, targets: Sequence[Target], rows: Ints, reg_param: float, max_passes: int
+) -> "_Fits":
+    """Fit all targets roughly on some of the rows, each weighed by how many it stands for."""
+    positive = _is_positive(len(design), targets)[rows]
+    sample = design.sample(rows, np.where(positive, 1, SAMPLE_STEP).astype(np.float32))
+    sampled = [
+        Target(target.columns, np.searchsorted(rows, target.positives)) for target in targets
+    ]
+    # Targets that look at the same columns are the horizons of a priority, and much alike.
+    columns = [target.columns.tobytes() for target in targets]
+    leaders = [columns.index(own) for own in columns]
+    first = sorted(set(leaders))
+    leading = _Fits(sample, [sampled[i] for i in first], reg_param)
+    leading.run(ROUGHLY, max_passes)
+    fits = _Fits(sample, sampled, reg_param)
+    fits.begin_at(leading, [first.index(leader) for leader in leaders])
+    fits.run(ROUGHLY, max_passes)
+    return fits
+
+
+def _is_positive(rows: int, targets: Sequence[Target]) -> npt.NDArray[np.bool_]:
+    positive = np.zeros(rows, dtype=bool)
+    for target in targets:
+        positive[target.positives] = True
+    return positive
+
+
+def one_in(step: int, numbers: Ints) -> npt.NDArray[np.bool_]:
+    """About one in `step` of some numbers, chosen by a hash, so that no pattern shows through."""
+    hashed = (numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+    chosen: npt.NDArray[np.bool_] = hashed % np.uint64(step) == 0
+    return chosen
+
+
+def _sample(rows: int, targets: Sequence[Target]) -> Ints | None:
+    """Every row that is positive for a target and a share of the rest, chosen by a hash."""
+    chosen = one_in(SAMPLE_STEP, np.arange(rows)) | _is_positive(rows, targets)
+    sampled = np.flatnonzero(chosen)
+    return sampled if SAMPLE_AT_LEAST <= len(sampled) < rows // 2 else None
+
+
+def _blocks(rows: int) -> list[slice]:
+    return [slice(i, min(i + BLOCK_ROWS, rows)) for i in range(0, rows, BLOCK_ROWS)]
+
+
+@dataclass
+class _Fit:
+    """Where one target stands; in standardised coordinates, the intercept last."""
+
+    at: Doubles
+    step: Doubles | None = None
+    length: float = 1.0
+    slope: float = 0.0
+    norm: float = np.inf
+    factor: tuple[Doubles, bool] | None = None
+    passes: int = 0
+
+    @property
+    def trial(self) -> Doubles:
+        """The point to look at next."""
+        return self.at if self.step is None else self.at + self.length * self.step
+
+
+@dataclass
+class _Fits:
+    """Newton's method for all targets in step."""
+
+    design: Design
+    targets: Sequence[Target]
+    reg_param: float
+    fits: list[_Fit] = field(init=False)
+
+    def __post_init__(self) -> None:
+        weight, total = self.design.weight, self.design.total
+        self.fits = []
+        for target in self.targets:
+            positive = target.positives
+            number = len(positive) if weight is None else weight[positive].sum(dtype=np.float64)
+            at = np.zeros(len(target.columns) + 1)
+            at[-1] = np.log(number / (total - number))
+            self.fits.append(_Fit(at))
+
+    def begin_at(self, others: "_Fits", of: Sequence[int]) -> None:
+        """Begin where other fits ended, with their curvatures; `of` names one per target."""
+        for fit, i in zip(self.fits, of, strict=True):
+            fit.at, fit.factor = others.fits[i].at, others.fits[i].factor
+
+    def run(self, tolerance: float, max_passes: int) -> None:
+        """Step until every gradient's norm is at most the tolerance."""
+        active = list(range(len(self.targets)))
+        for _ in range(max_passes):
+            gradients = self._gradients(active)
+            accepted = []
+            for i, gradient in zip(active, gradients, strict=True):
+                fit = self.fits[i]
+                fit.passes += 1
+                if fit.step is not None and not self._is_good(fit, gradient):
+                    continue
+                fit.at, fit.step = fit.trial, None
+                last, fit.norm = fit.norm, float(np.linalg.norm(gradient))
+                if fit.norm > KEEPS_CURVATURE * last:
+                    fit.factor = None
+                accepted.append((i, gradient))
+            going = {i for i, _ in accepted if self.fits[i].norm > tolerance}
+            self.curve([i for i in sorted(going) if self.fits[i].factor is None])
+            for i, gradient in accepted:
+                if i in going:
+                    fit = self.fits[i]
+                    fit.step = -cho_solve(fit.factor, gradient)
+                    fit.slope, fit.length = float(gradient @ fit.step), 1.0
+            active = [i for i in active if i in going or self.fits[i].step is not None]
+            if not active:
+                return
+
+    @staticmethod
+    def _is_good(fit: _Fit, gradient: Doubles) -> bool:
+        """Whether a step's end may stay; else it is shortened to where the slope is about zero.
+
+        The objective is convex: where it still falls at the step's end it has fallen all the way.
+        """
+        assert fit.step is not None  # noqa: S101 - for the type checker
+        slope = float(gradient @ fit.step)
+        if slope <= -OVERSHOOT * fit.slope or fit.norm < NEAR:
+            return True
+        fit.length *= min(max(fit.slope / (fit.slope - slope), 0.1), 0.7)
+        return False
+
+    def solutions(self, tolerance: float) -> list[Solution]:
+        """What was found."""
+        return [
+            Solution(f.at[:-1], float(f.at[-1]), f.norm, f.passes, f.norm <= tolerance)
+            for f in self.fits
+        ]
+
+    def _raw(self, active: Sequence[int]) -> tuple[Doubles, Doubles]:
+        """Coefficients of all columns for the plain values, (columns, targets); intercepts."""
+        coefficients = np.zeros((self.design.values.shape[1], len(active)))
+        intercepts = np.empty(len(active))
+        for place, i in enumerate(active):
+            at, columns = self.fits[i].trial, self.targets[i].columns
+            coefficients[columns, place] = at[:-1] / self.design.scale[columns]
+            intercepts[place] = at[-1]
+        return coefficients, intercepts
+
+    def _gradients(self, active: Sequence[int]) -> list[Doubles]:
+        """The gradient of each active target at its trial point."""
+        values, rows = self.design.values, len(self.design)
+        is_fine = any(self.fits[i].norm < FLOAT_IS_ENOUGH for i in active)
+        kind: type[Any] = np.float64 if is_fine else np.float32
+        coefficients, intercepts = (part.astype(kind) for part in self._raw(active))
+        positives = [self.targets[i].positives for i in active]
+        row = np.concatenate(positives)
+        place = np.repeat(np.arange(len(active)), [len(rows) for rows in positives])
+        order = np.argsort(row, kind="stable")
+        row, place = row[order], place[order]
+        sums = np.zeros(coefficients.shape)
+        totals = np.zeros(len(active))
+        for block in _blocks(rows):
+            part: npt.NDArray[Any] = values[block].astype(kind, copy=False)
+            error: npt.NDArray[Any] = part @ coefficients
+            error += intercepts
+            _to_probabilities(error)
+            first, last = np.searchsorted(row, [block.start, block.stop])
+            error[row[first:last] - block.start, place[first:last]] -= 1
+            if self.design.weight is not None:
+                error *= self.design.weight[block, None]
+            sums += part.T @ error
+            totals += error.sum(axis=0, dtype=np.float64)
+        gradients = []
+        for place_of, i in enumerate(active):
+            columns = self.targets[i].columns
+            of_columns = sums[columns, place_of] / self.design.scale[columns]
+            gradient = np.append(of_columns, totals[place_of])
+            gradient /= self.design.total
+            gradient[:-1] += self.reg_param * self.fits[i].trial[:-1]
+            gradients.append(gradient)
+        return gradients
+
+    def curve(self, asked: Sequence[int]) -> None:
+        """Work out the curvature of some targets where they stand, and factorise it."""
+        if not asked:
+            return
+        values, rows = self.design.values, len(self.design)
+        coefficients, intercepts = (part.astype(np.float32) for part in self._raw(asked))
+        sizes = [len(self.targets[i].columns) for i in asked]
+        sums = [np.zeros((size + 1, size + 1)) for size in sizes]
+        for block in _blocks(rows):
+            chance = values[block] @ coefficients
+            chance += intercepts
+            _to_probabilities(chance)
+            chance *= 1 - chance
+            if self.design.weight is not None:
+                chance *= self.design.weight[block, None]
+            for place, i in enumerate(asked):
+                columns = self.targets[i].columns
+                of_target = values[block][:, columns]
+                weighed = of_target * chance[:, place, None]
+                sums[place][:-1, :-1] += weighed.T @ of_target
+                sums[place][-1, :-1] += weighed.sum(axis=0)
+                sums[place][-1, -1] += chance[:, place].sum()
+        total = self.design.total
+        for place, i in enumerate(asked):
+            scale = np.append(self.design.scale[self.targets[i].columns], 1.0)
+            curvature = sums[place]
+            curvature[:-1, -1] = curvature[-1, :-1]
+            curvature /= total * np.outer(scale, scale)
+            curvature[np.diag_indices(len(scale) - 1)] += self.reg_param
+            self.fits[i].factor = cho_factor(curvature)
+
+
+def _to_probabilities(logits: npt.NDArray[Any]) -> None:
+    """1 / (1 + exp(-logit)), in place."""
+    np.negative(logits, out=logits)
+    np.minimum(logits, np.float32(80), out=logits)
+    np.exp(logits, out=logits)
+    logits += 1
+    np.reciprocal(logits, out=logits)

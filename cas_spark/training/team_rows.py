@@ -1,0 +1,88 @@
+"""A team's rows as the grouped engine sees them: one matrix for all priorities and horizons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cas_spark.errors import CasError
+from cas_spark.lake.arrow_door import read_slices
+from cas_spark.training.design_matrix import matrix_of
+from cas_spark.training.models import Expected, SnapshotFiles
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TeamRows:
+    """All rows of a team, sorted by poll and cell.
+
+    Attributes:
+        values: transformed indicators in catalogue order, shape (polls x cells, indicators).
+        cell_ids: sorted.
+        polls: oldest first.
+        positives: (priority, horizon) -> the rows with an incident in the target week, sorted.
+    """
+
+    values: npt.NDArray[np.float32]
+    cell_ids: Ints
+    polls: tuple[date, ...]
+    positives: Mapping[tuple[str, str], Ints]
+
+
+def team_rows(
+    team: str, context: pa.Table, labels: pa.Table, files: SnapshotFiles, expected: Expected
+) -> TeamRows:
+    """Read a team's rows; in a task.
+
+    Args:
+        team: the team.
+        context: cell_id and the slow indicators of its kept cells.
+        labels: priority, cell_id, poll_on, horizons.
+        files: where its snapshots lie.
+        expected: polls to learn from, catalogue, priorities and horizons.
+
+    Raises:
+        CasError: the files do not hold every kept cell at every poll.
+    """
+    context = context.sort_by("cell_id")
+    cell_ids = context.column("cell_id").to_numpy()
+    polls, catalogue = expected.polls, expected.catalogue
+    of_team = files.of_team.get(team, ())
+    rows = read_slices(files.root, files.table, of_team, catalogue.fast.names, polls[0], polls[-1])
+    every = np.tile(cell_ids, len(polls))
+    if not np.array_equal(rows.column("cell_id").to_numpy(), every):
+        raise CasError(
+            what=f"snapshots of team {team}, in {len(of_team)} files",
+            found=f"{rows.num_rows} rows",
+            expected=f"{len(every)}: {len(cell_ids)} kept cells at {len(polls)} polls",
+            do="Run `cas-spark snapshots` again",
+        )
+    for name in catalogue.slow.names:
+        of_cells = context.column(name).to_numpy()
+        rows = rows.append_column(name, pa.array(np.tile(of_cells, len(polls))))
+    return TeamRows(
+        values=matrix_of(rows, catalogue.indicators),
+        cell_ids=cell_ids,
+        polls=polls,
+        positives=_positives(labels, cell_ids, expected),
+    )
+
+
+def _positives(labels: pa.Table, cell_ids: Ints, expected: Expected) -> dict[tuple[str, str], Ints]:
+    """The positive rows of each priority and horizon."""
+    place = {poll: i for i, poll in enumerate(expected.polls)}
+    poll = np.array([place[day] for day in labels.column("poll_on").to_pylist()], dtype=np.int64)
+    row = poll * len(cell_ids) + np.searchsorted(cell_ids, labels.column("cell_id").to_numpy())
+    priority = np.array(labels.column("priority").to_pylist(), dtype=object)
+    named = labels.column("horizons").to_pylist()
+    return {
+        (of, horizon): np.sort(
+            row[(priority == of) & np.array([horizon in names for names in named], dtype=bool)]
+        )
+        for of in expected.priorities
+        for horizon in expected.horizons
+    }
