@@ -19,7 +19,9 @@ from rich.table import Table as Grid
 from cas_spark.errors import CasError, SettingsError
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import start_session
-from cas_spark.pipelines.commands import STEPS, WEEKLY, run_command
+from cas_spark.pipelines.backtest import Span
+from cas_spark.pipelines.backtest_report import backtest_report
+from cas_spark.pipelines.commands import STEPS, WEEKLY, run_backtest, run_command
 from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import bars
@@ -144,6 +146,39 @@ def tables(
             table["name"], str(table["version"]), f"{table['rows']:,}", table["digest"][:16]
         )
     Console().print(grid)
+
+
+@app.command()
+def backtest(
+    settings: SettingsFile,
+    first: Annotated[
+        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First poll that is scored.")
+    ],
+    last: Annotated[
+        datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last poll that is scored.")
+    ],
+    retrain_every: Annotated[int, typer.Option(min=1, help="Weeks between trainings.")] = 4,
+) -> None:
+    """Forecast past weeks as they were known then, and score the model beside plain counting."""
+    loaded = _load(settings, first.date(), needs_inputs=True)
+    loaded.check_poll(last.date())
+    span = Span(first.date(), last.date(), retrain_every)
+    spark = start_session(f"cas-spark backtest {loaded.name}")
+    try:
+        job = run_backtest(spark, loaded, span, bars(console))
+        report = backtest_report(job, span)
+    finally:
+        spark.stop()
+    out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    for table in report.tables:
+        grid = Grid(title=table.title)
+        for column in table.columns:
+            grid.add_column(column)
+        for row in table.rows:
+            grid.add_row(*row)
+        out.print(grid)
+    for line in report.lines:
+        out.print(line, soft_wrap=True, highlight=False)
 
 
 @app.command(name="generate")

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 import cas_spark
 from cas_spark.forecasting.maps import as_png, draw_map
 from cas_spark.forecasting.reasons import largest_reasons, sentence_of, words_of
-from cas_spark.indicators.catalogue import catalogue_of
+from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import start_session
@@ -124,7 +124,7 @@ pd.DataFrame([{name: row[name] for name in shown} for row in models])
 # ## The map
 
 # %%
-catalogue = catalogue_of(list(settings.priorities))
+catalogue = catalogue_of_lake(settings)
 largest = largest_reasons(F.col("contributions"), catalogue.indicators)
 chosen = (
     forecasts.where(of_team & F.col("is_chosen"))

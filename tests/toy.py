@@ -95,13 +95,14 @@ def content_of_toy(folder: Path) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def silently(what: str, total: int) -> Iterator[Advance]:
+    """In place of progress bars."""
+    yield lambda _: None
+
+
 def run_quietly(spark: SparkSession, command: str, settings: Settings, poll: date | None) -> Job:
     """Run a command of the command line in this process, without progress."""
-
-    @contextmanager
-    def silently(what: str, total: int) -> Iterator[Advance]:
-        yield lambda _: None
-
     return run_command(spark, command, settings, poll, silently)
 
 

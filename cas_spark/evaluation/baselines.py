@@ -1,48 +1,210 @@
-"""Baselines: plain counting, which a model has to beat. They see what the model saw."""
+"""Baselines: what a model has to beat. They know what the model knew, and count.
 
-from decimal import Decimal
+Each is a weighted sum of declared indicators, computed by the same kernels for every land cell. A
+method has several candidates; a backtest tunes them on the weeks before it, as it does the model's
+regularisation. A weekly run takes the first of each.
+"""
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from cas_spark.indicators.catalogue import (
+    IN_ALL_HISTORY,
+    Catalogue,
+    Indicator,
+    count,
+    decayed,
+    density,
+    in_last,
+)
+from cas_spark.indicators.kernels import Ints
+from cas_spark.indicators.snapshots import facts_near_teams
+from cas_spark.indicators.team import Team, team_of
 
 ALL_HISTORY = "all_history_count"
+THREE_YEARS = "three_year_count"
 DECAYED = "decayed_count"
-BASELINES = (ALL_HISTORY, DECAYED)
+DENSITY = "kernel_density"
+SELF_EXCITING = "self_exciting_mix"
+BASELINES = (ALL_HISTORY, THREE_YEARS, DECAYED, DENSITY, SELF_EXCITING)
 
-WEIGHT_BITS = 30
-OLDEST_WEEKS = 1040
-"""Older incidents weigh as much as incidents of this age."""
+SCORES = pa.schema(
+    [
+        ("poll_on", pa.date32()),
+        ("team_id", pa.string()),
+        ("priority", pa.string()),
+        ("horizon", pa.string()),
+        ("method", pa.string()),
+        ("cell_ids", pa.list_(pa.int64())),
+        ("scores", pa.list_(pa.float64())),
+    ]
+)
+SCORES_SQL = (
+    "poll_on date, team_id string, priority string, horizon string, method string, "
+    "cell_ids array<long>, scores array<double>"
+)
+"""One row: what a method thinks of all cells of a team; the horizon is null where any will do."""
 
 
-def decay_weights(half_life_weeks: float) -> list[int]:
-    """2^(-age / half life) in units of 2^-30 for ages of 0, 1, 2 … weeks.
+@dataclass(frozen=True)
+class Baseline:
+    """A candidate of a method.
 
-    Whole numbers, computed in decimals, so that sums are exact and the same on every machine.
+    Attributes:
+        method: one of BASELINES.
+        tuning: what sets it apart from the method's other candidates.
+        terms: indicators and their weights.
     """
-    half_life = Decimal(str(half_life_weeks))
-    scale = Decimal(1 << WEIGHT_BITS)
+
+    method: str
+    tuning: str
+    terms: tuple[tuple[Indicator, float], ...]
+
+    @property
+    def name(self) -> str:
+        """The method and its tuning."""
+        return f"{self.method}: {self.tuning}" if self.tuning else self.method
+
+
+def candidates(of: str) -> list[Baseline]:
+    """All candidates for a priority, the usual one of each method first."""
     return [
-        int((Decimal(2) ** (-Decimal(age) / half_life) * scale).to_integral_value())
-        for age in range(OLDEST_WEEKS + 1)
+        Baseline(ALL_HISTORY, "", ((count(of, IN_ALL_HISTORY), 1.0),)),
+        Baseline(THREE_YEARS, "", ((count(of, in_last(156)), 1.0),)),
+        *(
+            Baseline(DECAYED, f"half-life {weeks} w", ((count(of, decayed(weeks)), 1.0),))
+            for weeks in (26, 13, 52, 104)
+        ),
+        *(
+            Baseline(DENSITY, f"{metres} m, {ages.name}", ((density(of, metres, ages), 1.0),))
+            for metres in (125, 250)
+            for ages in (in_last(156), IN_ALL_HISTORY)
+        ),
+        *_self_exciting(of),
     ]
 
 
-def baseline_scores(known: DataFrame, age_weeks: Column, half_life_weeks: float) -> DataFrame:
-    """What each baseline thinks of each cell in which anything happened.
+def _self_exciting(of: str) -> Iterator[Baseline]:
+    """A lasting background and near repeats that fade: Mohler and others, 2011, in its plain form.
+
+    The background is divided by its weeks, so that a weight means the same for any window.
+    """
+    for metres in (125, 250):
+        for ages in (in_last(156), IN_ALL_HISTORY):
+            for weeks in (2, 8):
+                for weight in (0.01, 0.03, 0.1, 0.3):
+                    yield Baseline(
+                        SELF_EXCITING,
+                        f"{metres} m, {ages.name}, half-life {weeks} w, weight {weight:g}",
+                        (
+                            (density(of, metres, ages), 1.0),
+                            (density(of, metres, decayed(weeks)), weight * 156 / weeks),
+                        ),
+                    )
+
+
+def usual(of: str) -> list[Baseline]:
+    """The first candidate of each method."""
+    first: dict[str, Baseline] = {}
+    for candidate in candidates(of):
+        first.setdefault(candidate.method, candidate)
+    return list(first.values())
+
+
+def baseline_scores(
+    land: DataFrame,
+    incidents: DataFrame,
+    asked: Mapping[str, Sequence[Baseline]],
+    polls: Sequence[date],
+    edges: Ints,
+    crs: str,
+) -> DataFrame:
+    """What each baseline thinks of each land cell at each poll.
 
     Args:
-        known: versions of incidents as known at the forecast's poll: priority, cell_id, instants.
-        age_weeks: weeks from the start of the week in which an incident counts to the poll.
-        half_life_weeks: of the decayed count.
+        land: team_id, cell_id, column, row of all land cells, kept and removed.
+        incidents: versions of incidents.
+        asked: priority -> its baselines.
+        polls: consecutive; the last is that of the last edge.
+        edges: instants of the calendar's polls, microseconds UTC.
+        crs: of the grid.
 
     Returns:
-        priority, cell_id, method, score (long).
+        Rows of SCORES_SQL; `method` is the baseline's name, the horizon null.
     """
-    weights = F.array(*[F.lit(weight) for weight in decay_weights(half_life_weeks)])
-    age = F.least(F.greatest(age_weeks, F.lit(0)), F.lit(OLDEST_WEEKS)).cast("int")
-    counts = known.groupBy("priority", "cell_id", age.alias("age")).count()
-    sums = counts.groupBy("priority", "cell_id").agg(
-        F.sum("count").alias(ALL_HISTORY),
-        F.sum(F.col("count") * weights[F.col("age")]).cast("long").alias(DECAYED),
+    every = {i.name: i for of in asked.values() for b in of for i, _ in b.terms}
+    catalogue = Catalogue(tuple(every.values()))
+    # Shared with every task; priorities that no baseline asks for need no facts.
+    priorities = tuple(asked)
+
+    def task(key: tuple[pa.Scalar, ...], cells: pa.Table, facts: pa.Table) -> pa.Table:
+        cells = cells.sort_by("cell_id")
+        team = team_of(cells, facts, priorities, edges, catalogue, crs)
+        parts = list(_scores_of_team(key[0].as_py(), team, asked, polls, len(edges)))
+        return pa.concat_tables(parts) if parts else SCORES.empty_table()
+
+    cells = land.select("team_id", "cell_id", "column", "row")
+    facts = facts_near_teams(cells, incidents)
+    return (
+        cells.groupBy("team_id")
+        .cogroup(facts.groupBy("near_team_id"))
+        .applyInArrow(task, SCORES_SQL)
     )
-    return sums.unpivot(["priority", "cell_id"], list(BASELINES), "method", "score")
+
+
+def _scores_of_team(
+    team_id: str,
+    team: Team,
+    asked: Mapping[str, Sequence[Baseline]],
+    polls: Sequence[date],
+    weeks: int,
+) -> Iterable[pa.Table]:
+    for poll, rows in team.snapshots(polls, weeks - len(polls)):
+        for priority, baselines in asked.items():
+            yield as_scores(
+                poll,
+                team_id,
+                priority,
+                {(None, baseline.name): _score(baseline, rows) for baseline in baselines},
+                rows.column("cell_id").combine_chunks(),
+            )
+
+
+def _score(baseline: Baseline, rows: pa.Table) -> npt.NDArray[np.float64]:
+    total = np.zeros(rows.num_rows)
+    for indicator, weight in baseline.terms:
+        total += weight * rows.column(indicator.name).to_numpy().astype(np.float64)
+    return total
+
+
+def as_scores(
+    poll: date,
+    team_id: str,
+    priority: str,
+    scores: Mapping[tuple[str | None, str], npt.NDArray[np.float64]],
+    cell_ids: pa.Array,
+) -> pa.Table:
+    """Rows of SCORES: (horizon, method) -> a score per cell."""
+    number = len(scores)
+    cells = len(cell_ids)
+    offsets = pa.array(np.arange(number + 1, dtype=np.int32) * cells)
+    values = np.concatenate(list(scores.values())) if number else np.empty(0)
+    ids = pa.concat_arrays([cell_ids] * number) if number else cell_ids.slice(0, 0)
+    return pa.table(
+        [
+            pa.array([poll] * number, pa.date32()),
+            pa.array([team_id] * number),
+            pa.array([priority] * number),
+            pa.array([horizon for horizon, _ in scores], pa.string()),
+            pa.array([method for _, method in scores]),
+            pa.ListArray.from_arrays(offsets, ids),
+            pa.ListArray.from_arrays(offsets, pa.array(values)),
+        ],
+        schema=SCORES,
+    )

@@ -1,120 +1,270 @@
-"""Measures: the share of all incidents that fell in the cells chosen, for models and baselines.
+"""Measures: how many of all incidents fell in the cells chosen, and whether probabilities hold.
 
 Every share is of *all* land cells and of *all* incidents of the week, also those in cells that the
-grid removed, so that removing cells can never flatter a measure.
+grid removed, so that removing cells can never flatter a measure. Cells are chosen once inside each
+team and once across all teams together.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
 
-from pyspark.sql import DataFrame, Window
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cas_spark.forecasting.forecast import cells_to_choose
+
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
 MODEL = "model"
-GROUP = ["team_id", "priority", "horizon"]
+ALL_TEAMS = "*"
+"""In place of a team: the cells are chosen across all teams together."""
+
+OBSERVED, EXPECTED = "observed", "expected"
+MEASURES_SQL = (
+    "poll_on date, team_id string, priority string, horizon string, target_week_on date, "
+    "method string, measure string, value double, cells long, caught long, incidents long"
+)
+_MEASURES = pa.schema(
+    [
+        ("poll_on", pa.date32()),
+        ("team_id", pa.string()),
+        ("priority", pa.string()),
+        ("horizon", pa.string()),
+        ("target_week_on", pa.date32()),
+        ("method", pa.string()),
+        ("measure", pa.string()),
+        ("value", pa.float64()),
+        ("cells", pa.int64()),
+        ("caught", pa.int64()),
+        ("incidents", pa.int64()),
+    ]
+)
+
+
+def percent(share: float) -> str:
+    """`3_percent` for 0.03."""
+    return f"{share * 100:g}".replace(".", "_") + "_percent"
 
 
 def measure_name(share: float) -> str:
     """`caught_share_at_3_percent` for 0.03."""
-    percent = f"{share * 100:g}".replace(".", "_")
-    return f"caught_share_at_{percent}_percent"
+    return f"caught_share_at_{percent(share)}"
 
 
-def rank_land_cells(scores: DataFrame, land: DataFrame) -> DataFrame:
-    """Rank all land cells of each team by a baseline's score; ties by cell id.
+@dataclass(frozen=True)
+class Place:
+    """The land cells of a team or of all teams, sorted, and the incidents of the week in them."""
+
+    name: str
+    cell_ids: Ints
+    incidents: Ints
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure, and what it was counted from."""
+
+    name: str
+    value: float | None
+    cells: int
+    caught: int
+    incidents: int
+
+
+def measures_of(
+    place: Place, cell_ids: Ints, scores: Doubles, shares: Sequence[float], *, is_model: bool
+) -> Iterator[Measure]:
+    """All measures of a method at a place.
 
     Args:
-        scores: priority, cell_id, method, score; cells without a row score 0.
-        land: cell_id, team_id of all land cells.
+        place: all its land cells.
+        cell_ids: cells that the method scores, among the land cells; the others come last.
+        scores: of these; a model's are logits.
+        shares: of the land cells that are chosen.
+        is_model: whether scores are logits, so that probabilities can be judged too.
+    """
+    total = int(place.incidents.sum())
+    order = np.lexsort((cell_ids, -scores))
+    at = np.searchsorted(place.cell_ids, cell_ids[order])
+    in_order = place.incidents[at]
+    for share in shares:
+        cells = cells_to_choose(share, len(place.cell_ids))
+        caught = int(in_order[:cells].sum())
+        value = caught / total if total else None
+        yield Measure(measure_name(share), value, cells, caught, total)
+        if value is not None:
+            # Predictive accuracy index: the share caught per share of the land (Chainey, 2008).
+            pai = value / (cells / len(place.cell_ids))
+            yield Measure(f"pai_at_{percent(share)}", pai, cells, caught, total)
+    if is_model:
+        happened = (in_order > 0).astype(np.float64)
+        yield from _of_probabilities(scores[order], happened, place, shares)
+
+
+def _of_probabilities(
+    logits: Doubles, happened: Doubles, place: Place, shares: Sequence[float]
+) -> Iterator[Measure]:
+    """How well the probabilities hold, over the cells with a forecast, the likeliest first.
+
+    Skill is against the best constant there is: the week's own share of cells with an incident.
+    """
+    number, positives, total = len(logits), int(happened.sum()), int(place.incidents.sum())
+    chance = 1 / (1 + np.exp(-logits))
+    loss = float(np.mean(np.logaddexp(0, logits) - happened * logits))
+    brier = float(np.mean((chance - happened) ** 2))
+    base = positives / number
+    yield Measure("log_loss", loss, number, positives, total)
+    yield Measure("brier", brier, number, positives, total)
+    if 0 < positives < number:
+        entropy = -(base * np.log(base) + (1 - base) * np.log(1 - base))
+        yield Measure("log_loss_skill", 1 - loss / float(entropy), number, positives, total)
+        yield Measure("brier_skill", 1 - brier / (base * (1 - base)), number, positives, total)
+    yield Measure(OBSERVED, float(positives), number, positives, total)
+    yield Measure(EXPECTED, float(chance.sum()), number, positives, total)
+    for share in shares:
+        cells = cells_to_choose(share, len(place.cell_ids))
+        top = int(happened[:cells].sum())
+        of_top = f"_in_top_{percent(share)}"
+        yield Measure(OBSERVED + of_top, float(top), cells, top, total)
+        yield Measure(EXPECTED + of_top, float(chance[:cells].sum()), cells, top, total)
+
+
+def measure(
+    scores: DataFrame,
+    outcomes: DataFrame,
+    due: Mapping[date, Sequence[str]],
+    shares: Sequence[float],
+    horizons: Mapping[str, int],
+) -> DataFrame:
+    """The measures of every poll, priority and horizon that is due.
+
+    Args:
+        scores: rows of `baselines.SCORES_SQL`; each team's land cells stand in at least one
+            method that scores all of them. Methods without a horizon are measured at every one.
+        outcomes: priority, cell_id, week_on, incidents: those that count.
+        due: poll -> horizons whose target week has settled.
+        shares: of the land cells that are chosen.
+        horizons: name -> weeks from the poll to the start of the target week.
 
     Returns:
-        team_id, priority, method, cell_id, rank.
+        Rows of MEASURES_SQL.
     """
-    kinds = scores.select("priority", "method").distinct()
-    every = land.select("cell_id", "team_id").crossJoin(F.broadcast(kinds))
-    scored = every.join(scores, ["priority", "method", "cell_id"], "left")
-    best_first = Window.partitionBy("team_id", "priority", "method").orderBy(
-        F.coalesce("score", F.lit(0)).desc(), "cell_id"
-    )
-    return scored.select(
-        "team_id", "priority", "method", "cell_id", F.row_number().over(best_first).alias("rank")
-    )
+    weeks, due = dict(horizons), {poll: tuple(names) for poll, names in due.items()}
+
+    def task(key: tuple[pa.Scalar, ...], scores: pa.Table, outcomes: pa.Table) -> pa.Table:
+        poll, priority = (part.as_py() for part in key)
+        if scores.num_rows == 0:  # outcomes of what nobody forecast
+            return _MEASURES.empty_table()
+        asked = {name: weeks[name] for name in due.get(poll, ())}
+        rows = list(_rows_of_poll(poll, priority, scores, outcomes, shares, asked))
+        return pa.Table.from_pylist(rows, schema=_MEASURES)
+
+    keys = ["poll_on", "priority"]
+    happened = _outcomes_per_poll(outcomes, due, horizons)
+    return scores.groupBy(*keys).cogroup(happened.groupBy(*keys)).applyInArrow(task, MEASURES_SQL)
 
 
-def caught_shares(
-    ranks: DataFrame,
-    incidents: DataFrame,
-    land: DataFrame,
-    shares: Sequence[float],
-    scored_as_of: datetime,
-    run_number: int,
+def _outcomes_per_poll(
+    outcomes: DataFrame, due: Mapping[date, Sequence[str]], horizons: Mapping[str, int]
 ) -> DataFrame:
-    """The rows of `evaluations` for one poll.
+    """What happened in the target weeks: poll_on, priority, horizon, cell_id, incidents."""
+    targets = [
+        (poll, horizon, poll + timedelta(weeks=horizons[horizon]))
+        for poll, names in due.items()
+        for horizon in names
+    ]
+    schema = "poll_on date, horizon string, week_on date"
+    asked = outcomes.sparkSession.createDataFrame(targets, schema)
+    joined = outcomes.where("incidents > 0").join(F.broadcast(asked), "week_on", "inner")
+    return joined.select("poll_on", "priority", "horizon", "cell_id", "incidents")
 
-    Args:
-        ranks: poll_on, team_id, priority, horizon, target_week_on, method, cell_id, rank.
-        incidents: priority, cell_id, week_on, incidents: the outcomes that count.
-        land: cell_id, team_id of all land cells.
-        shares: of the land cells that are chosen.
-        scored_as_of: what was known by then counted.
-        run_number: kept with the rows.
-    """
-    land_cells = land.groupBy("team_id").agg(F.count("*").alias("land_cells"))
-    per_team = incidents.join(land, "cell_id", "inner")
-    all_incidents = per_team.groupBy("team_id", "priority", "week_on").agg(
-        F.sum("incidents").alias("all_incidents")
-    )
-    methods = ranks.select("poll_on", *GROUP, "target_week_on", "method").distinct()
-    limits = methods.join(land_cells, "team_id", "inner").select(
+
+def _rows_of_poll(
+    poll: date,
+    priority: str,
+    scores: pa.Table,
+    outcomes: pa.Table,
+    shares: Sequence[float],
+    horizons: Mapping[str, int],
+) -> Iterator[dict[str, object]]:
+    blocks = [_Block.of(row) for row in scores.to_pylist()]
+    # The cells of a team are those of the method that scores most of them: a baseline scores all.
+    land: dict[str, Ints] = {}
+    for block in blocks:
+        if len(block.cell_ids) > len(land.get(block.team, ())):
+            land[block.team] = np.sort(block.cell_ids)
+    every = np.sort(np.concatenate(list(land.values())))
+    happened = outcomes.to_pylist()
+    for horizon, weeks in horizons.items():
+        count = np.zeros(len(every), dtype=np.int64)
+        for row in happened:
+            if row["horizon"] == horizon:
+                count[np.searchsorted(every, row["cell_id"])] = row["incidents"]
+        places = [Place(ALL_TEAMS, every, count)]
+        for team, cells in sorted(land.items()):
+            places.append(Place(team, cells, count[np.searchsorted(every, cells)]))
+        asked = [block for block in blocks if block.horizon in (None, horizon)]
+        for method, place, found in _measures_of_places(asked, places, shares):
+            yield {
+                "poll_on": poll,
+                "team_id": place,
+                "priority": priority,
+                "horizon": horizon,
+                "target_week_on": poll + timedelta(weeks=weeks),
+                "method": method,
+                "measure": found.name,
+                "value": found.value,
+                "cells": found.cells,
+                "caught": found.caught,
+                "incidents": found.incidents,
+            }
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What a method thinks of a team's cells; the horizon is None where any will do."""
+
+    team: str
+    horizon: str | None
+    method: str
+    cell_ids: Ints
+    scores: Doubles
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "_Block":
+        cells, scores = np.array(row["cell_ids"], np.int64), np.array(row["scores"], np.float64)
+        return cls(row["team_id"], row["horizon"], row["method"], cells, scores)
+
+
+def _measures_of_places(
+    blocks: Sequence[_Block], places: Sequence[Place], shares: Sequence[float]
+) -> Iterator[tuple[str, str, Measure]]:
+    """(method, place, measure) of every method at every place that it has cells of."""
+    for method in sorted({block.method for block in blocks}):
+        for place in places:
+            used = [
+                block
+                for block in blocks
+                if block.method == method and place.name in (ALL_TEAMS, block.team)
+            ]
+            if used:
+                cells = np.concatenate([block.cell_ids for block in used])
+                scores = np.concatenate([block.scores for block in used])
+                is_model = method == MODEL
+                for found in measures_of(place, cells, scores, shares, is_model=is_model):
+                    yield method, place.name, found
+
+
+def stamped(measures: DataFrame, scored_as_of: datetime, run_number: int) -> DataFrame:
+    """With what was known by when, and the run that wrote them."""
+    return measures.select(
         "*",
-        F.explode(
-            F.array(
-                *[
-                    F.struct(
-                        F.lit(measure_name(share)).alias("measure"),
-                        # The same rounding as forecasting.cells_to_choose.
-                        F.greatest(
-                            F.lit(1), F.floor(F.lit(share) * F.col("land_cells") + F.lit(0.5))
-                        ).alias("cells"),
-                    )
-                    for share in shares
-                ]
-            )
-        ).alias("limit"),
-    )
-    # Few cells have an incident in a week, so their ranks are all that is needed.
-    hits = ranks.join(
-        incidents.select(
-            "priority", "cell_id", F.col("week_on").alias("target_week_on"), "incidents"
-        ),
-        ["priority", "cell_id", "target_week_on"],
-        "inner",
-    ).select(*GROUP, "method", "target_week_on", "rank", "incidents")
-    caught = (
-        limits.join(hits, [*GROUP, "method", "target_week_on"], "left")
-        .groupBy("poll_on", *GROUP, "target_week_on", "method", "limit")
-        .agg(
-            F.sum(
-                F.when(F.col("rank") <= F.col("limit.cells"), F.col("incidents")).otherwise(0)
-            ).alias("caught")
-        )
-        .join(
-            all_incidents.withColumnRenamed("week_on", "target_week_on"),
-            ["team_id", "priority", "target_week_on"],
-            "left",
-        )
-    )
-    incidents_of_week = F.coalesce("all_incidents", F.lit(0)).cast("long")
-    return caught.select(
-        "poll_on",
-        *GROUP,
-        "target_week_on",
-        "method",
-        F.col("limit.measure").alias("measure"),
-        F.when(incidents_of_week > 0, F.col("caught") / incidents_of_week).alias("value"),
-        F.col("limit.cells").cast("long").alias("cells"),
-        F.col("caught").cast("long").alias("caught"),
-        incidents_of_week.alias("incidents"),
         F.lit(scored_as_of).alias("scored_as_of_at"),
         F.lit(run_number).cast("long").alias("run_number"),
     )

@@ -15,6 +15,7 @@ from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.tables import FORECASTS
 from cas_spark.settings.learning import Forecast
 from cas_spark.training.design_matrix import transformed
+from cas_spark.training.models import TrainedModel
 
 INTERCEPT = "intercept"
 
@@ -33,6 +34,19 @@ class Scorer:
         """The scorer of a row of `models` that is fitted or pooled."""
         pairs = tuple((pair["indicator"], pair["coefficient"]) for pair in model["coefficients"])
         return cls(model["priority"], model["horizon"], model["intercept"], pairs)
+
+    @classmethod
+    def of_model(cls, model: TrainedModel) -> "Scorer":
+        """The scorer of a model that is fitted or pooled.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if model.fit is None:
+            raise ValueError(f"{model.priority} of team {model.team_id}: {model.status}")
+        pairs = zip(model.indicators, model.fit.coefficients, strict=True)
+        used = tuple(pair for pair in pairs if pair[0] not in model.dropped)
+        return cls(model.priority, model.horizon, model.fit.intercept, used)
 
 
 def cells_to_choose(share: float, land_cells: int) -> int:
@@ -141,6 +155,22 @@ _ARROW_SCORES = pa.schema(
 )
 
 
+def logits_of(
+    model: Scorer, values: Mapping[str, npt.NDArray[np.float64]], cells: int
+) -> npt.NDArray[np.float64]:
+    """The intercept plus the contributions, one by one in catalogue order: the same everywhere.
+
+    Args:
+        model: to score by.
+        values: indicator -> the cells' transformed values.
+        cells: how many there are.
+    """
+    logits = np.full(cells, model.intercept)
+    for name, coefficient in model.coefficients:
+        logits = logits + coefficient * values[name]
+    return logits
+
+
 def _scores_of_model(
     team: str,
     cells: npt.NDArray[np.int64],
@@ -149,9 +179,7 @@ def _scores_of_model(
     bands: Sequence[tuple[str, int]],
 ) -> pa.Table:
     contributions = [(name, coefficient * values[name]) for name, coefficient in model.coefficients]
-    logit = np.full(len(cells), model.intercept)
-    for _, contribution in contributions:
-        logit = logit + contribution
+    logit = logits_of(model, values, len(cells))
     order = np.lexsort((cells, -logit))
     rank = np.empty(len(cells), dtype=np.int32)
     rank[order] = np.arange(1, len(cells) + 1, dtype=np.int32)

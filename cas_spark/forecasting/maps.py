@@ -33,7 +33,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.forecasting.reasons import REASONS, largest_reasons, sentence_of, words_of
 from cas_spark.grid.cells import CELL_SIZE_M, cell_polygons, columns_and_rows
-from cas_spark.indicators.catalogue import catalogue_of
+from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
 from cas_spark.settings import Settings
@@ -71,7 +71,7 @@ def write_maps(
     Returns:
         The paths of the files, sorted.
     """
-    catalogue = catalogue_of(list(settings.priorities))
+    catalogue = catalogue_of_lake(settings)
     titles = {name: priority.title for name, priority in settings.priorities.items()}
     words = {i.name: words_of(i, titles) for i in catalogue.indicators}
     names = cells.groupBy("team_id").agg(F.min("team_name").alias("team_name"))

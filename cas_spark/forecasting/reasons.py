@@ -12,12 +12,14 @@ from cas_spark.forecasting.forecast import INTERCEPT
 from cas_spark.indicators.catalogue import ANY, Indicator
 
 REASONS = 3
+SAME_EVERYWHERE = ("calendar", "level")
+"""Kinds of indicators that have one value for all cells of a team."""
 
 
 def largest_reasons(contributions: Column, indicators: Sequence[Indicator]) -> Column:
     """The three indicators that raise a cell's logit most.
 
-    The intercept and the season are left out: they are the same in every cell of a team.
+    The intercept, the calendar and the team's level are left out: they are the same in every cell.
 
     Args:
         contributions: as in `forecasts`.
@@ -27,7 +29,7 @@ def largest_reasons(contributions: Column, indicators: Sequence[Indicator]) -> C
         An array of at most three (indicator, contribution), the largest first, ties by name; none
         that lowers the logit.
     """
-    same_everywhere = [INTERCEPT, *(i.name for i in indicators if i.kind == "season")]
+    same_everywhere = [INTERCEPT, *(i.name for i in indicators if i.kind in SAME_EVERYWHERE)]
 
     def raises(pair: Column) -> Column:
         return (pair["contribution"] > 0) & ~pair["indicator"].isin(same_everywhere)
@@ -55,12 +57,13 @@ def words_of(indicator: Indicator, titles: Mapping[str, str]) -> str:
     if what is None:
         return indicator.meaning
     if indicator.kind == "count":
-        return f"{what} in the cell in the last {indicator.window_weeks} weeks"
+        return f"{what} in the cell {indicator.when}"
     if indicator.kind == "density":
         near = f"(the nearer the more, falling off over {indicator.bandwidth_m} m)"
-        return f"{what} around the cell in the last {indicator.window_weeks} weeks {near}"
+        return f"{what} around the cell {indicator.when} {near}"
     if indicator.kind == "weeks_since":
-        return f"weeks since the last {what} in the cell"
+        where = "in or next to the cell" if indicator.is_of_block else "in the cell"
+        return f"weeks since the last {what} {where}"
     return indicator.meaning
 
 

@@ -243,18 +243,28 @@ EVALUATIONS = Table(
     keys=("poll_on", "team_id", "priority", "horizon", "method", "measure"),
     columns=(
         Column("poll_on", DATE, "poll of the forecast"),
-        Column("team_id", TEXT, "team"),
+        Column("team_id", TEXT, "team; * where cells are chosen across all teams together"),
         Column("priority", TEXT, "kind of incident"),
         Column("horizon", TEXT, "name of the horizon in the settings"),
         Column("target_week_on", DATE, "day on which the scored week starts"),
         Column("method", TEXT, "model, or the baseline"),
         Column("measure", TEXT, "name of the measure"),
         Column("value", DOUBLE, "of the measure; null where undefined", is_nullable=True),
-        Column("cells", LONG, "chosen, out of all land cells"),
-        Column("caught", LONG, "incidents in the chosen cells"),
+        Column("cells", LONG, "chosen, out of all land cells; of a probability, judged"),
+        Column("caught", LONG, "incidents in them; of a probability, cells with an incident"),
         Column("incidents", LONG, "all incidents of the week, also those in removed cells"),
         Column("scored_as_of_at", INSTANT, "end of the extracts: what was known by then counts"),
         _written_by(),
+    ),
+)
+
+BACKTESTS = Table(
+    name="backtests",
+    grain="a measure of a method in a backtest for a poll, team, priority and horizon",
+    keys=("backtest", *EVALUATIONS.keys),
+    columns=(
+        Column("backtest", TEXT, "polls that are scored, and how often models were trained"),
+        *EVALUATIONS.columns,
     ),
 )
 
@@ -306,6 +316,7 @@ STATIC_TABLES = (
     MODELS,
     FORECASTS,
     EVALUATIONS,
+    BACKTESTS,
     RUNS,
 )
 

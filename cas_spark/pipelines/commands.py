@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import open_run
+from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.evaluate import evaluate
 from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.grid import grid
@@ -31,6 +32,31 @@ STEPS: Mapping[str, Step] = {
     "evaluate": evaluate,
 }
 WEEKLY = "weekly"
+
+
+def run_backtest(
+    spark: SparkSession, settings: Settings, span: Span, show_progress: ShowProgress
+) -> Job:
+    """Forecast and score a span of past weeks, and publish.
+
+    Args:
+        spark: the session.
+        settings: of the lake.
+        span: what to forecast.
+        show_progress: shows how far long work is.
+
+    Raises:
+        CasError: as the steps do.
+    """
+    lake = Lake(spark, settings.lake)
+    run = open_run(lake, "backtest", span.last, settings.as_json(), settings.sha256())
+    job = Job(run, settings, span.last, show_progress)
+    for step in (ingest, grid):
+        step(job)
+    backtest(job, span)
+    manifest = run.publish()
+    log.info("run %d is complete", manifest.number)
+    return job
 
 
 def run_command(

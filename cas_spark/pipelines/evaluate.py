@@ -5,13 +5,15 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cas_spark.evaluation.baselines import BASELINES, baseline_scores
-from cas_spark.evaluation.measures import MODEL, caught_shares, rank_land_cells
-from cas_spark.knowledge.calendar import instant_of
+from cas_spark.evaluation.baselines import BASELINES, baseline_scores, usual
+from cas_spark.evaluation.measures import MODEL, measure, stamped
+from cas_spark.indicators.snapshots import edges_until
 from cas_spark.knowledge.settling import settled_at, settling_days
-from cas_spark.knowledge.visibility import known_at, week_on
+from cas_spark.knowledge.visibility import known_at
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
+
+METHODS = (MODEL, *BASELINES)
 
 
 def evaluate(job: Job) -> None:
@@ -52,30 +54,35 @@ def evaluate(job: Job) -> None:
 def _score_poll(job: Job, poll: date, horizons: list[str]) -> DataFrame:
     """The rows of `evaluations` of a poll for the horizons that have settled."""
     run, settings = job.run, job.settings
-    land = job.cells().select("cell_id", "team_id").persist()
     forecasts = run.read(tables.FORECASTS).where(
         (F.col("poll_on") == F.lit(poll)) & F.col("horizon").isin(horizons)
     )
-    models = forecasts.select(
-        "poll_on", "team_id", "priority", "horizon", "target_week_on",
-        F.lit(MODEL).alias("method"), "cell_id", "rank",
+    by_cell = F.sort_array(F.collect_list(F.struct("cell_id", "logit")))
+    of_model = (
+        forecasts.groupBy("poll_on", "team_id", "priority", "horizon")
+        .agg(by_cell.alias("cells"))
+        .select(
+            "poll_on", "team_id", "priority", "horizon", F.lit(MODEL).alias("method"),
+            F.col("cells.cell_id").alias("cell_ids"), F.col("cells.logit").alias("scores"),
+        )
     )  # fmt: skip
-    known = known_at(run.read(tables.INCIDENTS), instant_of(poll, settings.zone))
-    week = week_on(settings.zone, settings.polls.weekday_number)
-    age = (F.datediff(F.lit(poll), week) / 7).cast("int")
-    scores = baseline_scores(known, age, settings.evaluation.decayed_count_half_life_weeks)
-    kinds = models.select("team_id", "priority", "horizon", "target_week_on").distinct()
-    baselines = rank_land_cells(scores, land).join(kinds, ["team_id", "priority"], "inner")
-    ranks = models.unionByName(baselines.select(F.lit(poll).alias("poll_on"), *models.columns[1:]))
-    outcomes = known_at(run.read(tables.OUTCOMES), job.known_until).where("incidents > 0")
-    return caught_shares(
-        ranks,
-        outcomes.select("priority", "cell_id", "week_on", "incidents"),
-        land,
-        settings.evaluation.shares,
+    of_baselines = baseline_scores(
+        job.cells(),
+        run.read(tables.INCIDENTS),
+        {priority: usual(priority) for priority in settings.priorities},
+        [poll],
+        edges_until(poll, job.calendar_from, settings.zone),
+        settings.grid.crs,
+    ).withColumn("method", F.element_at(F.split("method", ": "), 1))
+    outcomes = known_at(run.read(tables.OUTCOMES), job.known_until)
+    return stamped(
+        measure(
+            of_model.unionByName(of_baselines),
+            outcomes,
+            {poll: horizons},
+            settings.evaluation.shares,
+            settings.horizons,
+        ),
         job.known_until,
         run.number,
     )
-
-
-METHODS = (MODEL, *BASELINES)

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.indicators.catalogue import Catalogue, catalogue_of
-from cas_spark.knowledge.calendar import Schedule, instant_of
+from cas_spark.indicators.catalogue import Catalogue, catalogue_of_lake
+from cas_spark.knowledge.calendar import Schedule, instant_of, poll_at_or_after
 from cas_spark.knowledge.settling import plan, settling_days
 from cas_spark.lake import tables
 from cas_spark.lake.run import Run
@@ -40,6 +40,10 @@ class Job:
     show_progress: ShowProgress
     tessellation: DataFrame | None = field(default=None)
 
+    def at(self, poll: date) -> "Job":
+        """The same command at another poll."""
+        return Job(self.run, self.settings, poll, self.show_progress)
+
     @cached_property
     def poll(self) -> date:
         """The poll that was asked for, or the newest that the extracts reach.
@@ -66,6 +70,12 @@ class Job:
         return poll
 
     @cached_property
+    def calendar_from(self) -> date:
+        """The first poll that has complete extracts from all sources after it."""
+        complete_from = max(source.complete_from for source in self.settings.incidents)
+        return poll_at_or_after(complete_from, self.settings.polls.weekday_number)
+
+    @cached_property
     def schedule(self) -> Schedule:
         """The polls of the run; the settling delay is measured as of the poll.
 
@@ -74,8 +84,7 @@ class Job:
         """
         moment = instant_of(self.poll, self.settings.zone)
         days = settling_days(self.run.read(tables.INCIDENTS), moment, self.settings)
-        complete_from = max(source.complete_from for source in self.settings.incidents)
-        schedule = plan(self.settings, self.poll, days, complete_from)
+        schedule = plan(self.settings, self.poll, days, self.calendar_from)
         grid = self.settings.grid
         if schedule.training[0] < grid.valid_from:
             raise CasError(
@@ -96,7 +105,7 @@ class Job:
         Raises:
             CasError: a window reaches before the first extract and the settings do not allow it.
         """
-        whole = catalogue_of(list(self.settings.priorities))
+        whole = catalogue_of_lake(self.settings)
         weeks = self.schedule.weeks_of_history
         within = whole.within(weeks)
         left_out = [name for name in whole.names if name not in within.names]
@@ -114,8 +123,8 @@ class Job:
 
     @cached_property
     def snapshots(self) -> Table:
-        """The declaration of `snapshots` with this lake's indicators."""
-        return tables.snapshots([(i.name, i.meaning) for i in self.catalogue.indicators])
+        """The declaration of `snapshots` with this lake's fast indicators."""
+        return tables.snapshots([(i.name, i.meaning) for i in self.catalogue.fast.indicators])
 
     @cached_property
     def known_until(self) -> datetime:
@@ -138,6 +147,13 @@ class Job:
                 do="Run `cas-spark ingest` or `cas-spark weekly` first",
             )
         return datetime.fromtimestamp(last["micros"] / 1e6, tz=UTC)
+
+    def context(self) -> DataFrame:
+        """cell_id and the slow indicators of the settings' grid version."""
+        layers = [layer.name for layer in self.settings.grid.surroundings]
+        rows = self.run.read(tables.cell_context(layers))
+        version = F.col("grid_version") == self.settings.grid.version
+        return rows.where(version).select("cell_id", *self.catalogue.slow.names)
 
     def cells(self) -> DataFrame:
         """The cells of the settings' grid version.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cas_spark.evaluation.measures import MODEL, measure_name
+from cas_spark.evaluation.measures import ALL_TEAMS, MODEL, measure_name
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 
@@ -78,7 +78,7 @@ def _say_measures(job: Job, report: Report) -> None:
     )
     sums = (
         job.run.read(tables.EVALUATIONS)
-        .where(at_poll)
+        .where(at_poll & (F.col("team_id") != ALL_TEAMS))
         .groupBy("horizon", "method")
         .agg(F.sum("caught").alias("caught"), F.sum("incidents").alias("incidents"))
         .collect()

@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import Row
 
 from cas_spark.errors import CasError
-from cas_spark.indicators.snapshots import Plan, WrittenTeam, edges_of, write_snapshots
+from cas_spark.indicators.snapshots import Plan, WrittenTeam, edges_until, write_snapshots
 from cas_spark.lake import tables
 from cas_spark.lake.arrow_door import commit_files
 from cas_spark.lake.digest import digest_of_parts, schema_text
@@ -21,8 +21,20 @@ def snapshots(job: Job) -> None:
     Raises:
         CasError: the tasks wrote other rows than every kept cell at every poll.
     """
-    run, schedule = job.run, job.schedule
-    polls = schedule.snapshot_polls
+    update_snapshots(job, job.schedule.snapshot_polls)
+
+
+def update_snapshots(job: Job, polls: Sequence[date]) -> None:
+    """Bring `snapshots` up to date for some polls.
+
+    Args:
+        job: whose catalogue and grid are used.
+        polls: consecutive.
+
+    Raises:
+        CasError: the tasks wrote other rows than every kept cell at every poll.
+    """
+    run = job.run
     holds_files = run.prepare_files(job.snapshots)
     held = run.read(tables.SNAPSHOT_SLICES).collect() if holds_files else []
     existing: dict[str, dict[date, str]] = {}
@@ -32,8 +44,9 @@ def snapshots(job: Job) -> None:
         catalogue=job.catalogue,
         priorities=tuple(job.settings.priorities),
         grid_version=job.settings.grid.version,
-        edges=edges_of(schedule),
-        polls=polls,
+        crs=job.settings.grid.crs,
+        edges=edges_until(polls[-1], job.calendar_from, job.settings.zone),
+        polls=tuple(polls),
         existing=existing,
         root=run.lake.root,
         table=job.snapshots.name,
@@ -61,7 +74,7 @@ def snapshots(job: Job) -> None:
         said["teams"] = len(kept)
         said["polls"] = len(polls)
         said["rows written"] = sum(file.rows for file in added)
-        said["indicators"] = len(job.catalogue.indicators)
+        said["indicators"] = len(job.catalogue.fast.indicators)
 
 
 def _slices(

@@ -1,15 +1,20 @@
 """Train: every expected model of the poll, from the outcomes known at the poll."""
 
 from collections import Counter
+from contextlib import nullcontext
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.knowledge.calendar import instant_of
 from cas_spark.knowledge.visibility import known_at
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
-from cas_spark.training.models import Expected
-from cas_spark.training.models import train as train_models
+from cas_spark.pipelines.progress import following_tasks
+from cas_spark.training.models import Expected, SnapshotFiles, TrainingData
 from cas_spark.training.outcomes import labels_of
+from cas_spark.training.train import train as train_models
 
 
 def train(job: Job) -> None:
@@ -19,25 +24,20 @@ def train(job: Job) -> None:
         CasError: more models failed than the settings allow, or a model is missing.
     """
     run, settings, schedule = job.run, job.settings, job.schedule
-    teams = [
-        row["team_id"]
-        for row in job.cells().where("is_kept").select("team_id").distinct().collect()
-    ]
-    expected = Expected(
-        poll=schedule.poll,
-        polls=schedule.training,
-        teams=tuple(sorted(teams)),
-        priorities=tuple(settings.priorities),
-        horizons=tuple(settings.horizons),
-        catalogue=job.catalogue,
-    )
+    expected = expected_of(job)
     number = len(expected.teams) * len(expected.priorities) * len(expected.horizons)
-    outcomes = known_at(run.read(tables.OUTCOMES), instant_of(schedule.poll, settings.zone))
-    labels = labels_of(outcomes, settings.horizons, schedule.training).persist()
+    data = training_data(job)
+    data.labels.persist()
+    is_grouped = settings.training.engine == "grouped"
     with run.stage("train") as said, job.show_progress("models", number) as advance:
-        models = train_models(run.read(job.snapshots), labels, expected, settings.training, advance)
+        # The driver hears of a task's models at the end; till then the tasks themselves tell.
+        watching = following_tasks(run.lake.spark, advance, number) if is_grouped else nullcontext()
+        with watching:
+            models = train_models(
+                data, expected, settings.training, _ignore if is_grouped else advance
+            )
         said.update({"models": len(models), **Counter(model.status for model in models)})
-    labels.unpersist()
+    data.labels.unpersist()
     if len(models) != number:
         raise CasError(
             what="training",
@@ -58,3 +58,49 @@ def train(job: Job) -> None:
     rows = [model.to_row(expected, settings.training.engine, run.number) for model in models]
     frame = run.lake.spark.createDataFrame(rows, tables.MODELS.schema)
     run.replace(tables.MODELS, frame, where=f"poll_on = DATE '{schedule.poll}'")
+
+
+def expected_of(job: Job) -> Expected:
+    """What is to be trained for the run's poll."""
+    settings, schedule = job.settings, job.schedule
+    teams = job.cells().where("is_kept").groupBy("team_id").agg(F.min("region").alias("region"))
+    return Expected(
+        poll=schedule.poll,
+        polls=schedule.training,
+        teams={row["team_id"]: row["region"] for row in teams.orderBy("team_id").collect()},
+        priorities=tuple(settings.priorities),
+        horizons=tuple(settings.horizons),
+        catalogue=job.catalogue,
+    )
+
+
+def training_data(job: Job) -> TrainingData:
+    """What the models of the run's poll learn from: what was known at the poll."""
+    run, settings, schedule = job.run, job.settings, job.schedule
+    outcomes = known_at(run.read(tables.OUTCOMES), instant_of(schedule.poll, settings.zone))
+    labels = labels_of(outcomes, settings.horizons, schedule.training)
+    files: dict[str, set[str]] = {}
+    first, last = schedule.training[0], schedule.training[-1]
+    slices = run.read(tables.SNAPSHOT_SLICES).where(F.col("poll_on").between(first, last))
+    for row in slices.select("team_id", "file").distinct().collect():
+        files.setdefault(row["team_id"], set()).add(row["file"])
+    return TrainingData(
+        snapshots=run.read(job.snapshots).join(job.context(), "cell_id", "inner"),
+        files=SnapshotFiles(
+            root=run.lake.root,
+            table=job.snapshots.name,
+            of_team={team: tuple(sorted(names)) for team, names in files.items()},
+        ),
+        labels=labels.join(_kept_cells(job), "cell_id", "inner"),
+        context=_kept_cells(job).join(job.context(), "cell_id", "inner"),
+    )
+
+
+def _kept_cells(job: Job) -> DataFrame:
+    """cell_id and team_id; a frame of its own each time, since a cogroup needs two of them."""
+    return job.cells().where("is_kept").select("cell_id", "team_id")
+
+
+def _ignore(done: int) -> None:
+    """The tasks are followed instead."""
+    del done

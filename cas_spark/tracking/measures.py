@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from mlflow.entities import Metric, Run, RunTag
 from pyspark.sql import Row
 
-from cas_spark.evaluation.measures import MODEL
+from cas_spark.evaluation.measures import ALL_TEAMS, MODEL
 from cas_spark.lake.tables import EVALUATIONS
 from cas_spark.tracking.store import Store, milliseconds
 from cas_spark.tracking.week import COMPLETE
@@ -55,7 +55,8 @@ def log_measures(store: Store, evaluations: Sequence[Row]) -> int:
     """Add measures to the runs of their polls; those that are there already are left alone.
 
     A team's run gets `<measure>.<horizon>` of the model and `<measure>.<horizon>.<baseline>`; the
-    week's run the same over all teams, and per priority as `<priority>/<measure>.<horizon>`.
+    week's run the same over all teams, and per priority as `<priority>/<measure>.<horizon>`; with
+    `across_teams/` before it where the cells are chosen across all teams together.
 
     Args:
         store: where to.
@@ -127,7 +128,8 @@ def _of_week(rows: Sequence[Row]) -> list[Metric]:
     for row in rows:
         if not row["measure"].startswith(POOLED):
             continue
-        for name in (_name(row), f"{row['priority']}/{_name(row)}"):
+        across = "across_teams/" if row["team_id"] == ALL_TEAMS else ""
+        for name in (f"{across}{_name(row)}", f"{across}{row['priority']}/{_name(row)}"):
             caught[name] += row["caught"]
             incidents[name] += row["incidents"]
             example[name] = row

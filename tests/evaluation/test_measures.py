@@ -1,120 +1,136 @@
-"""Caught shares and baselines against plain Python on small random countries."""
+"""Measures against plain Python on small random countries."""
 
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+import math
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
+from sklearn.metrics import brier_score_loss, log_loss
 
-from cas_spark.evaluation.baselines import (
-    ALL_HISTORY,
-    DECAYED,
-    baseline_scores,
-    decay_weights,
+from cas_spark.evaluation.baselines import SCORES_SQL
+from cas_spark.evaluation.measures import (
+    ALL_TEAMS,
+    MODEL,
+    Place,
+    measure,
+    measure_name,
+    measures_of,
 )
-from cas_spark.evaluation.measures import caught_shares, rank_land_cells
+from cas_spark.forecasting.forecast import cells_to_choose
 
 POLL = date(2024, 1, 8)
-AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
+HORIZONS = {"current": 0, "early_1w": 1}
 
 
-def test_decay_halves_every_half_life() -> None:
-    weights = decay_weights(26)
-    assert weights[0] == 2**30
-    assert weights[26] == 2**29
-    assert weights[52] == 2**28
-    exact = [float(Decimal(2) ** (Decimal(-age) / 26)) for age in range(60)]
-    np.testing.assert_allclose(np.array(weights[:60]) / 2**30, exact, atol=2**-30)
+@given(share=st.sampled_from([0.01, 0.03, 0.05]), land=st.integers(1, 5000))
+def test_a_share_of_cells_is_rounded_half_up_and_never_none(share: float, land: int) -> None:
+    assert cells_to_choose(share, land) == max(1, math.floor(share * land + 0.5))
+
+
+def country(seed: int, cells: int) -> tuple[Place, np.ndarray, np.ndarray]:
+    """Land cells with incidents in some, and scores (with ties) of those that are not removed."""
+    random = np.random.default_rng(seed)
+    ids = np.sort(random.choice(10_000, cells, replace=False))
+    incidents = random.poisson(0.3, cells)
+    scored = random.permutation(ids[random.random(cells) < 0.8])
+    return Place("A", ids, incidents), scored, np.round(random.normal(-2, 1, len(scored)), 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), cells=st.integers(5, 80), share=st.sampled_from([0.03, 0.2]))
+def test_caught_shares_count_all_land_cells_and_all_incidents(
+    seed: int, cells: int, share: float
+) -> None:
+    place, scored, scores = country(seed, cells)
+    per_cell = dict(zip(place.cell_ids.tolist(), place.incidents.tolist(), strict=True))
+    found = {m.name: m for m in measures_of(place, scored, scores, [share], is_model=False)}
+    caught = found[measure_name(share)]
+    number = cells_to_choose(share, cells)
+    best_first = sorted(zip(-scores, scored, strict=True))
+    expected = sum(per_cell[int(cell)] for _, cell in best_first[:number])
+    total = sum(per_cell.values())
+    assert (caught.cells, caught.caught, caught.incidents) == (number, expected, total)
+    if total == 0:
+        assert caught.value is None  # undefined, never zero
+        assert len(found) == 1
+    else:
+        assert caught.value == expected / total
+        pai = found["pai_at_" + measure_name(share).removeprefix("caught_share_at_")]
+        assert pai.value == pytest.approx((expected / total) / (number / cells))
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), cells=st.integers(10, 80))
+def test_probabilities_are_judged_as_scikit_learn_judges_them(seed: int, cells: int) -> None:
+    place, scored, logits = country(seed, cells)
+    per_cell = dict(zip(place.cell_ids.tolist(), place.incidents.tolist(), strict=True))
+    happened = np.array([per_cell[int(cell)] > 0 for cell in scored])
+    found = {m.name: m.value for m in measures_of(place, scored, logits, [0.1], is_model=True)}
+    chance = 1 / (1 + np.exp(-logits))
+    assert found["log_loss"] == pytest.approx(log_loss(happened, chance, labels=[False, True]))
+    assert found["brier"] == pytest.approx(brier_score_loss(happened, chance))
+    assert found["observed"] == happened.sum()
+    assert found["expected"] == pytest.approx(chance.sum())
+    top = [c for _, c in sorted(zip(-logits, scored, strict=True))][: cells_to_choose(0.1, cells)]
+    assert found["observed_in_top_10_percent"] == sum(per_cell[int(cell)] > 0 for cell in top)
+    if 0 < happened.sum() < len(happened):
+        base = np.full(len(happened), happened.mean())
+        skill = 1 - log_loss(happened, chance) / log_loss(happened, base)
+        assert found["log_loss_skill"] == pytest.approx(skill)
 
 
 @pytest.mark.spark
-def test_caught_shares_count_all_land_cells_and_all_incidents(spark: SparkSession) -> None:
-    random = np.random.default_rng(5)
-    cells = [(cell, "A" if cell < 60 else "B") for cell in range(100)]
-    kept = [cell for cell, _ in cells if cell % 7]
-    team = dict(cells)
-    ranks: dict[int, int] = {}
-    for name in ("A", "B"):
-        order = random.permutation([cell for cell in kept if team[cell] == name])
-        ranks |= {int(cell): place for place, cell in enumerate(order, start=1)}
-    incidents = {int(c): int(random.integers(1, 4)) for c in random.choice(100, 25, replace=False)}
-    found = caught_shares(
-        spark.createDataFrame(
-            [(POLL, team[c], "burglary", "current", POLL, "model", c, r) for c, r in ranks.items()],
-            "poll_on date, team_id string, priority string, horizon string, target_week_on date, "
-            "method string, cell_id long, rank int",
-        ),
-        spark.createDataFrame(
-            [("burglary", c, POLL, n) for c, n in incidents.items()]
-            + [("burglary", c, POLL + timedelta(weeks=1), 9) for c in range(100)],
-            "priority string, cell_id long, week_on date, incidents int",
-        ),
-        spark.createDataFrame(cells, "cell_id long, team_id string"),
-        [0.03, 0.2],
-        AS_OF,
-        run_number=1,
-    ).collect()
-    assert len(found) == 4
-    for row in found:
-        land = [cell for cell, name in cells if name == row["team_id"]]
-        share = {"caught_share_at_3_percent": 0.03, "caught_share_at_20_percent": 0.2}[
-            row["measure"]
-        ]
-        number = int(share * len(land) + 0.5)
-        chosen = [cell for cell in land if ranks.get(cell, 1_000) <= number]
-        assert row["cells"] == number
-        assert row["incidents"] == sum(incidents.get(cell, 0) for cell in land)
-        assert row["caught"] == sum(incidents.get(cell, 0) for cell in chosen)
-        assert row["value"] == row["caught"] / row["incidents"]
+def test_cells_are_chosen_in_each_team_and_across_all_of_them(spark: SparkSession) -> None:
+    a, b = [1, 2, 3, 4], [11, 12, 13, 14, 15, 16]
+    scores = spark.createDataFrame(
+        [
+            (POLL, "A", "burglary", "current", MODEL, [1, 2], [-1.0, -3.0]),
+            (POLL, "B", "burglary", "current", MODEL, [11, 12, 13], [-4.0, -2.0, -5.0]),
+            (POLL, "A", "burglary", None, "count", a, [0.0, 0.0, 0.0, 9.0]),
+            (POLL, "B", "burglary", None, "count", b, [1.0, 0.0, 0.0, 0.0, 0.0, 2.0]),
+        ],
+        SCORES_SQL,
+    )
+    outcomes = spark.createDataFrame(
+        [
+            ("burglary", 1, POLL, 1),
+            ("burglary", 12, POLL, 2),
+            ("burglary", 16, POLL, 3),
+            ("burglary", 4, POLL + timedelta(weeks=1), 5),
+            ("burglary", 12, POLL, 0),
+            ("robbery", 1, POLL, 7),
+        ],
+        "priority string, cell_id long, week_on date, incidents int",
+    )
+    due = {POLL: ["current"]}
+    rows = measure(scores, outcomes, due, [0.2], HORIZONS)
+    rows = rows.where(f"measure = '{measure_name(0.2)}'")
+    found = {
+        (row["method"], row["team_id"]): (row["cells"], row["caught"], row["incidents"])
+        for row in rows.collect()
+    }
+    assert found == {
+        (MODEL, "A"): (1, 1, 1),
+        (MODEL, "B"): (1, 2, 5),
+        (MODEL, ALL_TEAMS): (2, 3, 6),
+        ("count", "A"): (1, 0, 1),
+        ("count", "B"): (1, 3, 5),
+        ("count", ALL_TEAMS): (2, 3, 6),
+    }
 
 
 @pytest.mark.spark
 def test_a_week_without_incidents_has_no_share_rather_than_zero(spark: SparkSession) -> None:
-    [row] = caught_shares(
-        spark.createDataFrame(
-            [(POLL, "A", "burglary", "current", POLL, "model", 1, 1)],
-            "poll_on date, team_id string, priority string, horizon string, target_week_on date, "
-            "method string, cell_id long, rank int",
-        ),
-        spark.createDataFrame([], "priority string, cell_id long, week_on date, incidents int"),
-        spark.createDataFrame([(1, "A")], "cell_id long, team_id string"),
-        [0.03],
-        AS_OF,
-        run_number=1,
-    ).collect()
-    assert (row["value"], row["incidents"], row["caught"], row["cells"]) == (None, 0, 0, 1)
-
-
-@pytest.mark.spark
-def test_baselines_count_and_rank_as_plain_python_does(spark: SparkSession) -> None:
-    random = np.random.default_rng(6)
-    incidents = [
-        (
-            str(random.choice(["burglary", "robbery"])),
-            int(random.integers(0, 12)),
-            int(random.integers(1, 90)),
-        )
-        for _ in range(200)
-    ]
-    known = spark.createDataFrame(incidents, "priority string, cell_id long, age int")
-    scores = baseline_scores(known, F.col("age"), half_life_weeks=26)
-    land = [(cell, "A" if cell < 9 else "B") for cell in range(15)]
-    ranked = rank_land_cells(scores, spark.createDataFrame(land, "cell_id long, team_id string"))
-    weights = decay_weights(26)
-    for method, per_age in ((ALL_HISTORY, [1] * len(weights)), (DECAYED, weights)):
-        for priority in ("burglary", "robbery"):
-            for team in ("A", "B"):
-                score = {
-                    cell: sum(per_age[a] for p, c, a in incidents if (p, c) == (priority, cell))
-                    for cell, name in land
-                    if name == team
-                }
-                expected = sorted(score, key=lambda cell: (-score[cell], cell))
-                rows = ranked.where(
-                    (F.col("method") == method)
-                    & (F.col("priority") == priority)
-                    & (F.col("team_id") == team)
-                ).orderBy("rank")
-                assert [row["cell_id"] for row in rows.collect()] == expected
+    scores = spark.createDataFrame(
+        [(POLL, "A", "burglary", "current", MODEL, [1], [-1.0])], SCORES_SQL
+    )
+    nothing = spark.createDataFrame(
+        [], "priority string, cell_id long, week_on date, incidents int"
+    )
+    rows = measure(scores, nothing, {POLL: ["current"]}, [0.03], HORIZONS)
+    of_team = rows.where("team_id = 'A'").collect()
+    [caught] = [row for row in of_team if row["measure"] == measure_name(0.03)]
+    assert (caught["value"], caught["incidents"], caught["caught"]) == (None, 0, 0)

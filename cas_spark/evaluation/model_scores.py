@@ -1,0 +1,95 @@
+"""What models that were trained at several moments think of every kept cell, poll after poll."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from cas_spark.evaluation.baselines import SCORES, SCORES_SQL, as_scores
+from cas_spark.forecasting.forecast import Scorer, logits_of
+from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.indicators.kernels import Doubles
+from cas_spark.lake.arrow_door import read_slices
+from cas_spark.training.design_matrix import transformed
+from cas_spark.training.models import SnapshotFiles
+
+
+@dataclass(frozen=True)
+class Term:
+    """The polls [first, last] that a set of models makes the forecasts of.
+
+    Attributes:
+        method: name under which they are measured.
+        first, last: polls; the models were trained at the first or before.
+        of_team: team -> its models.
+    """
+
+    method: str
+    first: date
+    last: date
+    of_team: Mapping[str, Sequence[Scorer]]
+
+
+def model_scores(
+    context: DataFrame, files: SnapshotFiles, catalogue: Catalogue, terms: Sequence[Term]
+) -> DataFrame:
+    """The logits of every kept cell at every poll of the terms.
+
+    Args:
+        context: team_id, cell_id and the slow indicators of every kept cell.
+        files: where tasks find the snapshots of their team.
+        catalogue: the indicators of the snapshots.
+        terms: which models forecast when.
+
+    Returns:
+        Rows of `baselines.SCORES_SQL`.
+    """
+
+    def task(key: tuple[pa.Scalar, ...], context: pa.Table) -> pa.Table:
+        parts = list(_scores_of_team(key[0].as_py(), context, files, catalogue, terms))
+        return pa.concat_tables(parts) if parts else SCORES.empty_table()
+
+    return context.groupBy("team_id").applyInArrow(task, SCORES_SQL)
+
+
+def _scores_of_team(
+    team: str,
+    context: pa.Table,
+    files: SnapshotFiles,
+    catalogue: Catalogue,
+    terms: Sequence[Term],
+) -> Iterable[pa.Table]:
+    context = context.sort_by("cell_id")
+    cells = context.num_rows
+    slow = _transformed(context, catalogue.slow)
+    for term in terms:
+        models = term.of_team.get(team, ())
+        rows = read_slices(
+            files.root,
+            files.table,
+            files.of_team[team],
+            catalogue.fast.names,
+            term.first,
+            term.last,
+        )
+        for start in range(0, rows.num_rows, cells):
+            at_poll = rows.slice(start, cells)
+            values = slow | _transformed(at_poll, catalogue.fast)
+            scores: dict[str, dict[tuple[str | None, str], Doubles]] = {}
+            for model in models:
+                of_priority = scores.setdefault(model.priority, {})
+                of_priority[model.horizon, term.method] = logits_of(model, values, cells)
+            for priority, of_priority in scores.items():
+                yield as_scores(
+                    at_poll.column("poll_on")[0].as_py(),
+                    team,
+                    priority,
+                    of_priority,
+                    at_poll.column("cell_id").combine_chunks(),
+                )
+
+
+def _transformed(rows: pa.Table, catalogue: Catalogue) -> dict[str, Doubles]:
+    return {i.name: transformed(rows.column(i.name).to_numpy(), i) for i in catalogue.indicators}

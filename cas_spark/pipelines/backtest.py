@@ -1,0 +1,230 @@
+"""Backtest: forecasts of past weeks by models that knew no more than was known then, scored.
+
+Snapshots are computed once. Models are trained anew every so many weeks, each on what was known at
+that moment. The year before is for tuning: the baselines' settings and the model's regularisation
+are chosen there, with the same effort, and never looked at again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.evaluation.baselines import Baseline, baseline_scores, candidates
+from cas_spark.evaluation.measures import (
+    ALL_TEAMS,
+    MODEL,
+    measure,
+    measure_name,
+    stamped,
+)
+from cas_spark.evaluation.model_scores import Term, model_scores
+from cas_spark.forecasting.forecast import Scorer
+from cas_spark.indicators.snapshots import edges_until
+from cas_spark.knowledge.calendar import instant_of, polls_between
+from cas_spark.knowledge.settling import settled_at, settling_days
+from cas_spark.knowledge.visibility import known_at
+from cas_spark.lake import tables
+from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.snapshots import update_snapshots
+from cas_spark.pipelines.train import expected_of, training_data
+from cas_spark.training.train import train
+
+TUNING_EVERY = 2
+"""One in so many of the tuning weeks is scored."""
+
+REG_PARAMS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+
+
+@dataclass(frozen=True)
+class Span:
+    """The polls of a backtest.
+
+    Attributes:
+        first, last: polls that are scored.
+        retrain_every: weeks from one training to the next.
+    """
+
+    first: date
+    last: date
+    retrain_every: int
+
+    @property
+    def name(self) -> str:
+        """How `backtests` calls it."""
+        return f"{self.first} to {self.last}, trained every {self.retrain_every} weeks"
+
+    @property
+    def polls(self) -> list[date]:
+        """All polls that are scored."""
+        return polls_between(self.first, self.last)
+
+    @property
+    def trainings(self) -> list[date]:
+        """The polls at which models are trained."""
+        return self.polls[:: self.retrain_every]
+
+
+def backtest(job: Job, span: Span) -> None:
+    """Tune on the year before, forecast the span, and score what has settled.
+
+    Args:
+        job: of the last poll of the span.
+        span: what to forecast.
+
+    Raises:
+        CasError: as training; or none of the span's weeks has settled.
+    """
+    run, settings = job.run, job.settings
+    days = settling_days(run.read(tables.INCIDENTS), job.known_until, settings)
+    tuning = _tuning_polls(span, days, settings.evaluation.tuning_weeks)
+    begun = instant_of(span.first, settings.zone)
+    at_tuning = job.at(tuning[0])
+    polls = polls_between(at_tuning.schedule.training[0], span.last)
+    update_snapshots(at_tuning, polls)
+
+    with run.stage("tune") as said:
+        chosen, reg_param = _tune(job, at_tuning, tuning, begun)
+        run.facts["tuned_baselines"] = {of: [b.name for b in bs] for of, bs in chosen.items()}
+        run.facts["tuned_reg_param"] = reg_param
+        said["reg_param"] = f"{reg_param:g}"
+    terms = []
+    with run.stage("train") as said, job.show_progress("trainings", len(span.trainings)) as advance:
+        for poll in span.trainings:
+            last = min(poll + timedelta(weeks=span.retrain_every - 1), span.last)
+            models = _train(job.at(poll), at_tuning, reg_param)
+            terms.append(Term(MODEL, poll, last, models))
+            advance(1)
+        said["trainings"] = len(terms)
+    due = _due(span.polls, job, days)
+    asked = len(span.polls) * len(settings.horizons)
+    scored = sum(len(horizons) for horizons in due.values())
+    if not scored:
+        raise CasError(
+            what=f"the backtest {span.name}",
+            found=f"extracts that end at {job.known_until:%Y-%m-%d}",
+            expected=f"target weeks that have settled, {days} days after their end",
+            do="Choose an earlier --to, or load newer extracts",
+        )
+    run.facts["poll_horizons_not_yet_scored"] = asked - scored
+    with run.stage("score") as said:
+        baselines = _baseline_scores(job, chosen, span.polls)
+        of_method = F.element_at(F.split("method", ": "), 1)
+        scores = _model_scores(at_tuning, terms).unionByName(
+            baselines.withColumn("method", of_method)
+        )
+        measures = stamped(_measure(job, scores, due, job.known_until), job.known_until, run.number)
+        rows = measures.select(F.lit(span.name).alias("backtest"), "*")
+        run.replace(tables.BACKTESTS, rows, where=f"backtest = '{span.name}'")
+        said["poll-horizons scored"] = scored
+        said["not yet settled"] = asked - scored
+    run.poll = span.last
+
+
+def _tuning_polls(span: Span, days: int, weeks: int) -> list[date]:
+    """Polls of the time before whose target weeks had settled when the span begins."""
+    newest = span.first - timedelta(weeks=1 + -(-days // 7))
+    return polls_between(newest - timedelta(weeks=weeks - 1), newest)
+
+
+def _tune(
+    job: Job, at_tuning: Job, polls: Sequence[date], begun: datetime
+) -> tuple[dict[str, list[Baseline]], float]:
+    """The candidate of each method that caught most, per priority; and the regularisation.
+
+    All are judged alike: by the incidents caught in the chosen share of all land cells, by the
+    first horizon's forecasts; the regularisation over all priorities, as a share of each. What
+    became known after the span began counts for nothing.
+    """
+    settings = job.settings
+    horizon = next(iter(settings.horizons))
+    used = polls[::TUNING_EVERY]
+    every = {of: candidates(of) for of in settings.priorities}
+    terms = [
+        Term(f"reg_param {reg_param:g}", used[0], used[-1], _train(at_tuning, at_tuning, reg_param))
+        for reg_param in REG_PARAMS
+    ]
+    at_used = F.col("poll_on").isin(list(used))
+    models = _model_scores(at_tuning, terms).where(at_used & (F.col("horizon") == horizon))
+    baselines = _baseline_scores(job, every, polls).where(at_used)
+    due = {poll: [horizon] for poll in used}
+    share = settings.forecast.share
+    rows = (
+        _measure(job, models.unionByName(baselines), due, begun)
+        .where((F.col("team_id") == ALL_TEAMS) & (F.col("measure") == measure_name(share)))
+        .groupBy("priority", "method")
+        .agg(F.sum("caught").alias("caught"), F.sum("incidents").alias("incidents"))
+        .collect()
+    )
+    caught = {(row["priority"], row["method"]): row["caught"] / row["incidents"] for row in rows}
+    chosen = {
+        of: _best_of_each_method(every[of], {name: v for (p, name), v in caught.items() if p == of})
+        for of in settings.priorities
+    }
+    reg_param = max(
+        REG_PARAMS,
+        key=lambda value: sum(caught.get((of, f"reg_param {value:g}"), 0.0) for of in every),
+    )
+    return chosen, reg_param
+
+
+def _best_of_each_method(every: Iterable[Baseline], caught: Mapping[str, float]) -> list[Baseline]:
+    best: dict[str, Baseline] = {}
+    for candidate in every:
+        rival = best.get(candidate.method)
+        if rival is None or caught.get(candidate.name, 0) > caught.get(rival.name, 0):
+            best[candidate.method] = candidate
+    return list(best.values())
+
+
+def _train(job: Job, at_tuning: Job, reg_param: float) -> dict[str, list[Scorer]]:
+    """Models trained at the job's poll, per team; those that failed make no forecast."""
+    expected = replace(expected_of(job), catalogue=at_tuning.catalogue)
+    settings = job.settings.training.model_copy(update={"reg_param": reg_param})
+    data = training_data(job)
+    data.labels.persist()
+    models = train(data, expected, settings, lambda _: None)
+    data.labels.unpersist()
+    scorers: dict[str, list[Scorer]] = {}
+    for model in models:
+        if model.fit is not None:
+            scorers.setdefault(model.team_id, []).append(Scorer.of_model(model))
+    return scorers
+
+
+def _model_scores(at_tuning: Job, terms: Sequence[Term]) -> DataFrame:
+    data = training_data(at_tuning)
+    return model_scores(data.context, data.files, at_tuning.catalogue, terms)
+
+
+def _baseline_scores(
+    job: Job, asked: Mapping[str, Sequence[Baseline]], polls: Sequence[date]
+) -> DataFrame:
+    settings = job.settings
+    edges = edges_until(polls[-1], job.calendar_from, settings.zone)
+    incidents = job.run.read(tables.INCIDENTS)
+    return baseline_scores(job.cells(), incidents, asked, polls, edges, settings.grid.crs)
+
+
+def _measure(
+    job: Job, scores: DataFrame, due: Mapping[date, Sequence[str]], as_of: datetime
+) -> DataFrame:
+    settings = job.settings
+    outcomes = known_at(job.run.read(tables.OUTCOMES), as_of)
+    return measure(scores, outcomes, due, settings.evaluation.shares, settings.horizons)
+
+
+def _due(polls: Sequence[date], job: Job, days: int) -> dict[date, list[str]]:
+    """The horizons of each poll whose target week has settled by the end of the extracts."""
+    zone = job.settings.zone
+    return {
+        poll: [
+            name
+            for name, weeks in job.settings.horizons.items()
+            if settled_at(poll + timedelta(weeks=weeks), days, zone) <= job.known_until
+        ]
+        for poll in polls
+    }

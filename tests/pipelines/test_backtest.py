@@ -1,0 +1,75 @@
+"""A backtest of the toy country: what it scores, and that it knew no more than was known then."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.evaluation.baselines import BASELINES
+from cas_spark.evaluation.measures import MODEL
+from cas_spark.lake import tables
+from cas_spark.lake.lake import Lake
+from cas_spark.pipelines.backtest import Span
+from cas_spark.pipelines.backtest_report import backtest_report
+from cas_spark.pipelines.commands import run_backtest
+from cas_spark.pipelines.job import Job
+from cas_spark.settings import load_settings
+from tests.toy import silently, write_toy
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+SPAN = Span(date(2024, 1, 8), date(2024, 3, 18), retrain_every=6)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy(tmp_path_factory.mktemp("backtest"), evaluation={"tuning_weeks": 4})
+
+
+@pytest.fixture(scope="module")
+def job(spark: SparkSession, path: Path) -> Job:
+    return run_backtest(spark, load_settings(path), SPAN, silently)
+
+
+def test_every_settled_week_is_scored_for_every_method_and_the_rest_is_counted(
+    spark: SparkSession, job: Job
+) -> None:
+    rows = Lake(spark, job.settings.lake).read(tables.BACKTESTS)
+    kinds = rows.where("team_id = '*'").groupBy("horizon", "method")
+    polls = {
+        (row["horizon"], row["method"]): row["polls"]
+        for row in kinds.agg(F.countDistinct("poll_on").alias("polls")).collect()
+    }
+    # Extracts end on 2024-04-15: six weeks after the last polls have not settled by then.
+    expected = {"current": 11, "early_1w": 11, "early_6w": 7}
+    assert polls == {
+        (horizon, method): number
+        for horizon, number in expected.items()
+        for method in (MODEL, *BASELINES)
+    }
+    assert job.run.facts["poll_horizons_not_yet_scored"] == 4
+
+
+def test_its_report_has_a_table_per_horizon_and_a_picture(job: Job) -> None:
+    report = backtest_report(job, SPAN)
+    assert [table.title.split(":")[0] for table in report.tables[:-1]] == list(
+        job.settings.horizons
+    )
+    for table in report.tables:
+        assert all(len(row) == len(table.columns) for row in table.rows)
+        assert table.rows
+    assert any("Generated data" in line for line in report.lines)
+    picture = Path(job.settings.lake, "backtests", f"{SPAN.first}_{SPAN.last}", "caught.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_span_of_which_nothing_has_settled_is_refused(spark: SparkSession, path: Path) -> None:
+    late = Span(date(2024, 4, 15), date(2024, 4, 15), retrain_every=4)
+    with pytest.raises(CasError, match="has settled|have settled"):
+        run_backtest(spark, load_settings(path), late, silently)
+
+
+def test_the_trainings_are_so_many_weeks_apart() -> None:
+    assert SPAN.trainings == [SPAN.first, SPAN.first + timedelta(weeks=6)]
