@@ -1,0 +1,81 @@
+"""What the engines and the indicators cost, and whether the engines agree: one JSON line each.
+
+    python benchmarks/bench.py --settings conf/stlouis.yaml --poll 2017-10-02
+
+It reads the lake of these settings, on which `cas-spark weekly` has run for that poll, and writes
+nothing to it. The two largest teams, all priorities and horizons; both engines use two cores. Trust
+ratios of one run, not seconds of two.
+"""
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from engines import Comparison, compare_engines
+from indicators import time_indicators
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cas_spark.lake.lake import Lake
+from cas_spark.lake.run import open_run
+from cas_spark.lake.session import start_session
+from cas_spark.pipelines.job import Advance, Job
+from cas_spark.pipelines.train import expected_of, training_data
+from cas_spark.settings import load_settings
+
+TEAMS = 2
+
+
+@contextmanager
+def silently(what: str, total: int) -> Iterator[Advance]:
+    """Figures only."""
+    del what, total
+    yield lambda _: None
+
+
+def open_job(spark: SparkSession, path: Path, poll: datetime) -> Job:
+    """A command that publishes nothing."""
+    settings = load_settings(path)
+    lake = Lake(spark, settings.lake)
+    run = open_run(lake, "bench", poll.date(), settings.as_json(), settings.sha256())
+    return Job(run, settings, poll.date(), silently)
+
+
+def main(
+    settings: Annotated[Path, typer.Option()],
+    poll: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
+) -> None:
+    """Print the figures."""
+    logging.getLogger("cas_spark").setLevel(logging.WARNING)
+    spark = start_session("bench")
+    job = open_job(spark, settings, poll)
+    sizes = job.cells().where("is_kept").groupBy("team_id").count().collect()
+    largest = sorted(sizes, key=lambda row: (-row["count"], row["team_id"]))[:TEAMS]
+    teams = [row["team_id"] for row in largest]
+    told = {"settings": job.settings.name, "poll": str(job.poll), "teams": teams}
+    print(json.dumps({"bench": "indicators", **told, **time_indicators(job, teams[0])}))
+    expected, data = expected_of(job), training_data(job)
+    asked = F.col("team_id").isin(teams)
+    data = replace(
+        data,
+        snapshots=data.snapshots.where(asked),
+        labels=data.labels.where(asked),
+        context=data.context.where(asked),
+    )
+    expected = replace(expected, teams={team: expected.teams[team] for team in teams})
+    with tempfile.TemporaryDirectory() as scratch:
+        comparison = Comparison(data, expected, job.settings.training, Path(scratch))
+        for line in compare_engines(comparison):
+            print(json.dumps({**line, **told}), flush=True)
+    spark.stop()
+
+
+if __name__ == "__main__":
+    typer.run(main)
