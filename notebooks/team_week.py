@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 import cas_spark
 from cas_spark.forecasting.maps import as_png, draw_map
-from cas_spark.forecasting.reasons import largest_reasons, sentence_of, words_of
+from cas_spark.forecasting.reasons import largest_reasons, sentence_of
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
@@ -124,8 +124,7 @@ pd.DataFrame([{name: row[name] for name in shown} for row in models])
 # ## The map
 
 # %%
-catalogue = catalogue_of_lake(settings)
-largest = largest_reasons(F.col("contributions"), catalogue.indicators)
+largest = largest_reasons(F.col("contributions"))
 chosen = (
     forecasts.where(of_team & F.col("is_chosen"))
     .withColumn("reasons", largest)
@@ -136,12 +135,12 @@ Image(as_png(draw_map(cells, chosen, settings, priority, horizon)))
 
 # %% [markdown]
 # ## The likeliest cells, and what raises them
-# The contributions of all indicators and the intercept sum to the cell's logit. They tell on what
-# the forecast rests, not what causes crime there.
+# The contributions of all indicators and the intercept sum to the cell's logit; the reasons are the
+# three that raise it most above the rest of the team. They tell on what the forecast rests, not
+# what causes crime there.
 
 # %%
-titles = {name: kind.title for name, kind in settings.priorities.items()}
-words = {indicator.name: words_of(indicator, titles) for indicator in catalogue.indicators}
+indicators = {indicator.name: indicator for indicator in catalogue_of_lake(settings).indicators}
 top = [row for row in chosen if (row["priority"], row["horizon"]) == (priority, horizon)][:10]
 pd.DataFrame(
     [
@@ -151,7 +150,7 @@ pd.DataFrame(
             "band": row["band"],
             "probability": row["probability"],
             "week from": row["target_week_on"],
-            "reasons": sentence_of(row["reasons"], words),
+            "reasons": sentence_of(row["reasons"], indicators, settings.priorities),
         }
         for row in top
     ]

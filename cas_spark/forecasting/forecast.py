@@ -134,13 +134,23 @@ def scores_of_team(
         Columns of `_SCORES`, a row per model and kept cell.
     """
     cells = rows.column("cell_id").to_numpy()
-    values = {i.name: transformed(rows.column(i.name).to_numpy(), i) for i in catalogue.indicators}
+    plain = {i.name: rows.column(i.name).to_numpy() for i in catalogue.indicators}
+    values = {i.name: transformed(plain[i.name], i) for i in catalogue.indicators}
     bands = [(band.name, cells_to_choose(band.up_to, land_cells)) for band in settings.bands]
-    parts = [_scores_of_model(team, cells, values, model, bands) for model in models]
+    parts = [_scores_of_model(team, cells, plain, values, model, bands) for model in models]
     return pa.concat_tables(parts) if parts else _ARROW_SCORES.empty_table()
 
 
-_PAIR = pa.struct([("indicator", pa.string()), ("contribution", pa.float64())])
+_CONTRIBUTION = pa.struct(
+    [
+        ("indicator", pa.string()),
+        ("value", pa.float64()),
+        ("contribution", pa.float64()),
+        ("above_mean", pa.float64()),
+    ]
+)
+MEAN_STEPS = 1 << 32
+"""Means are of whole multiples of 2^-32, so that they are the same in any order of summing."""
 _ARROW_SCORES = pa.schema(
     [
         ("team_id", pa.string()),
@@ -150,7 +160,7 @@ _ARROW_SCORES = pa.schema(
         ("logit", pa.float64()),
         ("rank", pa.int32()),
         ("band", pa.string()),
-        ("contributions", pa.list_(_PAIR)),
+        ("contributions", pa.list_(_CONTRIBUTION)),
     ]
 )
 
@@ -171,9 +181,16 @@ def logits_of(
     return logits
 
 
+def _mean(contribution: npt.NDArray[np.float64]) -> float:
+    """Its mean over the cells, exact and so the same everywhere."""
+    whole = np.rint(contribution * MEAN_STEPS).astype(np.int64)
+    return int(whole.sum()) / (MEAN_STEPS * len(whole))
+
+
 def _scores_of_model(
     team: str,
     cells: npt.NDArray[np.int64],
+    plain: Mapping[str, npt.NDArray[np.float32]],
     values: Mapping[str, npt.NDArray[np.float64]],
     model: Scorer,
     bands: Sequence[tuple[str, int]],
@@ -187,10 +204,14 @@ def _scores_of_model(
     def band_of(place: int) -> str | None:
         return next((name for name, until in bands if rank[place] <= until), None)
 
+    means = [_mean(contribution) for _, contribution in contributions]
+
     def reasons_of(place: int) -> list[dict[str, Any]]:
-        pairs = [(INTERCEPT, model.intercept)]
-        pairs += [(name, float(contribution[place])) for name, contribution in contributions]
-        return [{"indicator": name, "contribution": value} for name, value in pairs]
+        rows = [(INTERCEPT, 1.0, model.intercept, 0.0)]
+        for (name, contribution), mean in zip(contributions, means, strict=True):
+            here = float(contribution[place])
+            rows.append((name, float(plain[name][place]), here, here - mean))
+        return [dict(zip(_CONTRIBUTION.names, row, strict=True)) for row in rows]
 
     band = [band_of(place) for place in range(len(cells))]
     reasons = [reasons_of(place) if band[place] else None for place in range(len(cells))]
@@ -203,7 +224,7 @@ def _scores_of_model(
             pa.array(logit),
             pa.array(rank),
             pa.array(band, pa.string()),
-            pa.array(reasons, pa.list_(_PAIR)),
+            pa.array(reasons, pa.list_(_CONTRIBUTION)),
         ],
         schema=_ARROW_SCORES,
     )

@@ -31,9 +31,9 @@ from matplotlib.patches import Patch
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from cas_spark.forecasting.reasons import REASONS, largest_reasons, sentence_of, words_of
+from cas_spark.forecasting.reasons import REASONS, by_group, largest_reasons, sentence_of
 from cas_spark.grid.cells import CELL_SIZE_M, cell_polygons, columns_and_rows
-from cas_spark.indicators.catalogue import catalogue_of_lake
+from cas_spark.indicators.catalogue import Indicator, catalogue_of_lake
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
 from cas_spark.settings import Settings
@@ -71,9 +71,7 @@ def write_maps(
     Returns:
         The paths of the files, sorted.
     """
-    catalogue = catalogue_of_lake(settings)
-    titles = {name: priority.title for name, priority in settings.priorities.items()}
-    words = {i.name: words_of(i, titles) for i in catalogue.indicators}
+    indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
     names = cells.groupBy("team_id").agg(F.min("team_name").alias("team_name"))
     rows = (
         chosen.join(F.broadcast(names), "team_id", "left")
@@ -87,7 +85,8 @@ def write_maps(
             "band",
             "probability",
             "target_week_on",
-            largest_reasons(F.col("contributions"), catalogue.indicators).alias("reasons"),
+            "contributions",
+            largest_reasons(F.col("contributions")).alias("reasons"),
         )
         .orderBy("team_id", "priority", "horizon", "rank")
     )
@@ -96,7 +95,7 @@ def write_maps(
     with tempfile.TemporaryDirectory() as scratch:
         # A partition at a time, so that the driver never holds the whole country.
         for team, of_team in groupby(rows.toLocalIterator(), lambda row: row["team_id"]):
-            places = [_place_of(row, settings, poll, words) for row in of_team]
+            places = [_place_of(row, settings, poll, indicators) for row in of_team]
             stem = quote(team, safe="")  # an id may hold a slash
             _write_geopackage(Path(scratch, f"{stem}.gpkg"), places, settings, poll)
             _write_geojson(Path(scratch, f"{stem}.geojson"), team, places, settings, poll)
@@ -105,8 +104,11 @@ def write_maps(
     return sorted(files)
 
 
-def _place_of(row: Row, settings: Settings, poll: date, words: Mapping[str, str]) -> _Place:
-    reasons = [(pair["indicator"], pair["contribution"]) for pair in row["reasons"]]
+def _place_of(
+    row: Row, settings: Settings, poll: date, indicators: Mapping[str, Indicator]
+) -> _Place:
+    reasons = [pair.asDict() for pair in row["reasons"]]
+    every = [pair.asDict() for pair in row["contributions"]]
     properties = {
         "cell_id": row["cell_id"],
         "team": row["team_id"],
@@ -119,12 +121,15 @@ def _place_of(row: Row, settings: Settings, poll: date, words: Mapping[str, str]
         "rank": row["rank"],
         "band": row["band"],
         "probability": round(row["probability"], 6),
-        "reasons": sentence_of(reasons, words),
+        "reasons": sentence_of(reasons, indicators, settings.priorities),
+        "reasons_nl": sentence_of(reasons, indicators, settings.priorities, "nl"),
     }
     for number in range(REASONS):
-        name, value = reasons[number] if number < len(reasons) else (None, None)
-        properties[f"reason_{number + 1}"] = name
-        properties[f"contribution_{number + 1}"] = None if value is None else round(value, 4)
+        reason = reasons[number] if number < len(reasons) else None
+        properties[f"reason_{number + 1}"] = reason and reason["indicator"]
+        properties[f"raises_by_{number + 1}"] = reason and round(reason["above_mean"], 4)
+    for group, raised in by_group(every, indicators.values()).items():
+        properties[f"raised_by_{group}"] = round(raised, 4)
     properties["status"] = DRAFT
     properties["labels"] = " ".join(settings.labels) or None
     return _Place(f"{row['priority']}_{row['horizon']}", row["cell_id"], properties)
@@ -163,7 +168,7 @@ def _frame_of(places: Sequence[_Place], settings: Settings) -> gpd.GeoDataFrame:
     )
     # Columns that hold nothing in this layer keep their type, so that all layers are alike.
     texts = [f"reason_{number + 1}" for number in range(REASONS)]
-    numbers = [f"contribution_{number + 1}" for number in range(REASONS)]
+    numbers = [f"raises_by_{number + 1}" for number in range(REASONS)]
     kinds = {
         **dict.fromkeys(["team_name", "labels", *texts], "str"),
         **dict.fromkeys(numbers, float),

@@ -1,80 +1,127 @@
-"""Reasons: what raises a chosen cell's forecast most, as numbers and in words that can be read.
+"""Reasons: what raises a chosen cell above its team, as numbers and in sentences to be read.
 
 They tell on what the forecast rests, not what causes crime there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from cas_spark.forecasting.forecast import INTERCEPT
 from cas_spark.indicators.catalogue import ANY, Indicator
+from cas_spark.settings.settings import Priority
 
 REASONS = 3
-SAME_EVERYWHERE = ("calendar", "level")
-"""Kinds of indicators that have one value for all cells of a team."""
+
+Language = Literal["en", "nl"]
+
+_NONE_RAISES = {
+    "en": "No indicator raises this cell above the rest of its team.",
+    "nl": "Geen kenmerk verhoogt dit vakje boven de rest van het team.",
+}
+_RAISED_BY = {"en": "Raised most by", "nl": "Vooral verhoogd door"}
+_ANY_CRIME = {"en": "Incidents of any priority", "nl": "Incidenten van welk speerpunt ook"}
+_IN_CELL = {"en": "in the cell", "nl": "in het vakje"}
+_IN_BLOCK = {"en": "in the cell or next to it", "nl": "in het vakje of ernaast"}
 
 
-def largest_reasons(contributions: Column, indicators: Sequence[Indicator]) -> Column:
-    """The three indicators that raise a cell's logit most.
+def largest_reasons(contributions: Column) -> Column:
+    """The three indicators that raise a cell's logit most above the mean of its team.
 
-    The intercept, the calendar and the team's level are left out: they are the same in every cell.
+    What has one value for the whole team raises no cell above another, and so is never among them.
 
     Args:
         contributions: as in `forecasts`.
-        indicators: of the catalogue.
 
     Returns:
-        An array of at most three (indicator, contribution), the largest first, ties by name; none
-        that lowers the logit.
+        An array of at most three of them, the largest `above_mean` first, ties by name; none that
+        lowers the logit.
     """
-    same_everywhere = [INTERCEPT, *(i.name for i in indicators if i.kind in SAME_EVERYWHERE)]
-
-    def raises(pair: Column) -> Column:
-        return (pair["contribution"] > 0) & ~pair["indicator"].isin(same_everywhere)
 
     def by_size(pair: Column) -> Column:
-        return F.struct((-pair["contribution"]).alias("size"), pair["indicator"].alias("name"))
+        return F.struct(
+            (-pair["above_mean"]).alias("size"), pair["indicator"].alias("name"), pair.alias("pair")
+        )
 
-    ordered = F.array_sort(F.transform(F.filter(contributions, raises), by_size))
-    return F.transform(
-        F.slice(ordered, 1, REASONS),
-        lambda pair: F.struct(
-            pair["name"].alias("indicator"), (-pair["size"]).alias("contribution")
-        ),
-    )
+    raising = F.filter(contributions, lambda pair: pair["above_mean"] > 0)
+    ordered = F.array_sort(F.transform(raising, by_size))
+    return F.transform(F.slice(ordered, 1, REASONS), lambda sized: sized["pair"])
 
 
-def words_of(indicator: Indicator, titles: Mapping[str, str]) -> str:
-    """An indicator in a few words.
+def by_group(
+    contributions: Iterable[Mapping[str, float | str]], catalogue: Iterable[Indicator]
+) -> dict[str, float]:
+    """How far each group of indicators raises a cell's logit above the mean of its team."""
+    groups = {indicator.name: indicator.group for indicator in catalogue}
+    sums: dict[str, float] = dict.fromkeys(sorted(set(groups.values())), 0.0)
+    for pair in contributions:
+        group = groups.get(str(pair["indicator"]))
+        if group is not None:
+            sums[group] += float(pair["above_mean"])
+    return sums
+
+
+def phrase_of(
+    indicator: Indicator, value: float, priorities: Mapping[str, Priority], language: Language
+) -> str:
+    """What an indicator says of a cell, in a few words.
 
     Args:
         indicator: of the catalogue.
-        titles: priority -> its title in the settings.
+        value: of the cell, as `snapshots` holds it.
+        priorities: of the settings.
+        language: English or Dutch.
     """
-    what = "incidents of any priority" if indicator.of == ANY else titles.get(indicator.of or "")
-    if what is None:
-        return indicator.meaning
+    is_dutch = language == "nl"
+    what = _ANY_CRIME[language]
+    if indicator.of not in (ANY, None):
+        priority = priorities[indicator.of or ""]
+        what = (priority.title_nl or priority.title) if is_dutch else priority.title
+    when = indicator.when_nl if is_dutch else indicator.when
+    number = _number(value, language)
     if indicator.kind == "count":
-        return f"{what} in the cell {indicator.when}"
+        return f"{what}: {number} {_IN_CELL[language]} {when}"
     if indicator.kind == "density":
-        near = f"(the nearer the more, falling off over {indicator.bandwidth_m} m)"
-        return f"{what} around the cell {indicator.when} {near}"
+        near = (
+            f"rond het vakje, gewogen naar afstand ({indicator.bandwidth_m} m)"
+            if is_dutch
+            else f"around the cell, weighed by distance ({indicator.bandwidth_m} m)"
+        )
+        return f"{what}: {number} {near} {when}"
     if indicator.kind == "weeks_since":
-        where = "in or next to the cell" if indicator.is_of_block else "in the cell"
-        return f"weeks since the last {what} {where}"
-    return indicator.meaning
+        where = (_IN_BLOCK if indicator.is_of_block else _IN_CELL)[language]
+        ago = f"{number} weken geleden" if is_dutch else f"{number} weeks ago"
+        return f"{what}: {'de laatste' if is_dutch else 'the last'} {where} {ago}"
+    meaning = indicator.meaning_nl if is_dutch else indicator.meaning
+    return f"{meaning}: {number}"
 
 
-def sentence_of(reasons: Sequence[tuple[str, float]], words: Mapping[str, str]) -> str:
+def _number(value: float, language: Language) -> str:
+    """With a decimal where it has one, in the language's own way."""
+    text = f"{value:.0f}" if value == round(value) else f"{value:.1f}"
+    return text.replace(".", ",") if language == "nl" else text
+
+
+def sentence_of(
+    reasons: Sequence[Mapping[str, float | str]],
+    indicators: Mapping[str, Indicator],
+    priorities: Mapping[str, Priority],
+    language: Language = "en",
+) -> str:
     """A sentence for the officer who reads the map.
 
     Args:
-        reasons: (indicator, contribution), the largest first.
-        words: indicator -> `words_of` it.
+        reasons: of `largest_reasons`.
+        indicators: by name.
+        priorities: of the settings.
+        language: English or Dutch.
     """
-    if not reasons:
-        return "No indicator raises this cell above what holds for the whole team."
-    said = "; ".join(f"{words.get(name, name)} ({value:+.2f})" for name, value in reasons)
-    return f"Raised most by: {said}."
+    said = [
+        phrase_of(indicators[str(r["indicator"])], float(r["value"]), priorities, language)
+        for r in reasons
+        if r["indicator"] in indicators
+    ]
+    if not said:
+        return _NONE_RAISES[language]
+    return f"{_RAISED_BY[language]}: {'; '.join(said)}."

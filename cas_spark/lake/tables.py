@@ -223,8 +223,18 @@ FORECASTS = Table(
         Column("band", TEXT, "band of a chosen cell", is_nullable=True),
         Column(
             "contributions",
-            _named("indicator", "contribution", DOUBLE),
-            "of a chosen cell, intercept first, in catalogue order; they sum to the logit",
+            ArrayType(
+                StructType(
+                    [
+                        StructField("indicator", TEXT),
+                        StructField("value", DOUBLE),
+                        StructField("contribution", DOUBLE),
+                        StructField("above_mean", DOUBLE),
+                    ]
+                )
+            ),
+            "of a chosen cell, intercept first, in catalogue order; the contributions sum to the "
+            "logit; above_mean is what one is more than on average in the team's kept cells",
             is_nullable=True,
         ),
         _written_by(),

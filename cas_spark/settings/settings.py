@@ -44,6 +44,7 @@ class Priority(Section):
     """A kind of incident that is forecast."""
 
     title: str
+    title_nl: str | None = Field(default=None, description="the title in Dutch")
 
 
 class Tracking(Section):

@@ -12,13 +12,10 @@ import shapely
 from PIL import Image
 from pyproj import Transformer
 from pyspark.sql import Row, SparkSession
-from pyspark.sql import functions as F
 
 from cas_spark.forecasting import maps
 from cas_spark.forecasting.maps import as_png, draw_map, write_maps
-from cas_spark.forecasting.reasons import largest_reasons, sentence_of, words_of
 from cas_spark.grid.cells import cell_ids, cell_polygons
-from cas_spark.indicators.catalogue import Catalogue, catalogue_of
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.tables import CELLS, FORECASTS
 from cas_spark.settings import Settings
@@ -66,13 +63,13 @@ def chosen_cell(team: str, priority: str, horizon: str, place: int, rank: int) -
         "is_chosen": True,
         "band": ["highest", "high", "raised"][rank - 1],
         "contributions": [
-            ("intercept", 5.0),
-            (f"{priority}_count_52w", 0.5 / rank),
-            (f"{priority}_density_250m_52w", 0.75),
-            (f"{priority}_weeks_since", -3.0),
-            ("any_count_52w", 0.25),
-            ("any_density_250m_52w", 0.125),
-            ("season_cos", 2.0),
+            ("intercept", 1.0, 5.0, 0.0),
+            (f"{priority}_count_52w", 3.0, 0.5, 0.5 / rank),
+            (f"{priority}_density_250m_52w", 4.25, 0.5, 0.75),
+            (f"{priority}_weeks_since", 260.0, -3.0, -3.0),
+            ("any_count_52w", 8.0, 0.5, 0.25),
+            ("any_density_250m_52w", 9.5, 0.5, 0.125),
+            ("season_cos", 1.0, 2.0, 0.0),
         ],
         "run_number": 1,
     }
@@ -92,11 +89,6 @@ FORECASTS_OF_TOY = [
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     return settings_of_toy(remarks=["A remark that must be said."])
-
-
-@pytest.fixture
-def catalogue(settings: Settings) -> Catalogue:
-    return catalogue_of(list(settings.priorities))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,13 +137,15 @@ class TestWrittenMaps:
 
     def test_the_three_largest_reasons_stand_with_each_cell(self, written: Written) -> None:
         first = pyogrio.read_dataframe(written.paths[1], layer="burglary_current").iloc[0]
-        found = [(first[f"reason_{n}"], first[f"contribution_{n}"]) for n in (1, 2, 3)]
+        found = [(first[f"reason_{n}"], first[f"raises_by_{n}"]) for n in (1, 2, 3)]
         assert found == [
             ("burglary_density_250m_52w", 0.75),
             ("burglary_count_52w", 0.5),
             ("any_count_52w", 0.25),
         ]
-        assert "Burglary in the cell in the last 52 weeks (+0.50)" in first["reasons"]
+        assert "Burglary: 3 in the cell in the last 52 weeks" in first["reasons"]
+        assert "Burglary: 3 in het vakje in de laatste 52 weken" in first["reasons_nl"]
+        assert (first["raised_by_near"], first["raised_by_history"]) == (0.875, -2.25)
 
     def test_everything_is_a_draft_and_says_its_labels(
         self, written: Written, settings: Settings
@@ -205,33 +199,6 @@ class TestWrittenMaps:
         written = write(spark, settings, tmp_path)
         found = sorted(str(path) for path in folder.iterdir() if not path.name.startswith("."))
         assert found == written.paths
-
-    def test_reasons_leave_out_what_lowers_and_what_is_the_same_everywhere(
-        self, spark: SparkSession, catalogue: Catalogue
-    ) -> None:
-        pairs = [
-            ("intercept", 9.0),
-            ("season_sin", 8.0),
-            ("robbery_count_4w", 0.5),
-            ("burglary_count_4w", 0.5),
-            ("robbery_weeks_since", -1.0),
-        ]
-        schema = "contributions array<struct<indicator string, contribution double>>"
-        frame = spark.createDataFrame([(pairs,), ([],)], schema)
-        reasons = largest_reasons(F.col("contributions"), catalogue.indicators)
-        found = [[tuple(pair) for pair in row[0]] for row in frame.select(reasons).collect()]
-        assert found == [[("burglary_count_4w", 0.5), ("robbery_count_4w", 0.5)], []]
-
-
-def test_a_sentence_says_what_raises_a_cell(catalogue: Catalogue, settings: Settings) -> None:
-    titles = {name: priority.title for name, priority in settings.priorities.items()}
-    words = {i.name: words_of(i, titles) for i in catalogue.indicators}
-    assert sentence_of([("any_count_52w", 0.25)], words) == (
-        "Raised most by: incidents of any priority in the cell in the last 52 weeks (+0.25)."
-    )
-    assert "around the cell" in words["robbery_density_125m_13w"]
-    assert words["burglary_weeks_since"] == "weeks since the last Burglary in the cell"
-    assert sentence_of([], words).startswith("No indicator raises this cell")
 
 
 def rows_of_team(team: str) -> tuple[list[Row], list[Row]]:

@@ -57,7 +57,11 @@ def incidents_with(**changes: Any) -> dict[str, Any]:
             "snapshots",
             POLL,
             {"polls": {"count": 300}},
-            ["300 polls to learn from", "first complete week of extracts from 2020-01-06", "lower polls.count"],
+            [
+                "300 polls to learn from",
+                "first complete week of extracts from 2020-01-06",
+                "lower polls.count",
+            ],
         ),
         (
             "snapshots",

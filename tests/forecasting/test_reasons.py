@@ -1,0 +1,116 @@
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cas_spark.forecasting.reasons import by_group, largest_reasons, phrase_of, sentence_of
+from cas_spark.indicators.catalogue import catalogue_of
+from cas_spark.settings.settings import Priority
+
+PRIORITIES = {
+    "burglary": Priority(title="Burglary", title_nl="Woninginbraak"),
+    "robbery": Priority(title="Robbery"),
+}
+INDICATORS = {i.name: i for i in catalogue_of(list(PRIORITIES), ["stations"]).indicators}
+
+
+def reason(name: str, value: float, above_mean: float = 1.0) -> dict[str, Any]:
+    return {"indicator": name, "value": value, "contribution": 0.5, "above_mean": above_mean}
+
+
+@pytest.mark.spark
+def test_the_largest_reasons_raise_a_cell_above_its_team(spark: SparkSession) -> None:
+    every = [
+        ("intercept", 1.0, 9.0, 0.0),
+        ("season_sin", 1.0, 8.0, 0.0),  # large, but the same in every cell
+        ("robbery_count_4w", 2.0, 0.1, 0.5),
+        ("burglary_count_4w", 1.0, 0.1, 0.5),
+        ("any_count_52w", 7.0, 0.1, 0.25),
+        ("burglary_count_all", 9.0, 3.0, 0.125),
+        ("robbery_weeks_since", 260.0, -1.0, -1.0),
+    ]
+    schema = (
+        "contributions array<struct<indicator string, value double, contribution double, "
+        "above_mean double>>"
+    )
+    frame = spark.createDataFrame([(every,), ([],)], schema)
+    rows = frame.select(largest_reasons(F.col("contributions")).alias("reasons")).collect()
+    assert [[tuple(pair) for pair in row["reasons"]] for row in rows] == [
+        [every[3], every[2], every[4]],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "english", "dutch"),
+    [
+        (
+            "burglary_count_4w",
+            3.0,
+            "Burglary: 3 in the cell in the last 4 weeks",
+            "Woninginbraak: 3 in het vakje in de laatste 4 weken",
+        ),
+        (
+            "burglary_density_250m_52w",
+            4.25,
+            "Burglary: 4.2 around the cell, weighed by distance (250 m) in the last 52 weeks",
+            (
+                "Woninginbraak: 4,2 rond het vakje, gewogen naar afstand (250 m) in de laatste "
+                "52 weken"
+            ),
+        ),
+        (
+            "robbery_weeks_since_3x3",
+            2.0,
+            "Robbery: the last in the cell or next to it 2 weeks ago",
+            "Robbery: de laatste in het vakje of ernaast 2 weken geleden",
+        ),
+        (
+            "any_count_52w",
+            8.0,
+            "Incidents of any priority: 8 in the cell in the last 52 weeks",
+            "Incidenten van welk speerpunt ook: 8 in het vakje in de laatste 52 weken",
+        ),
+        (
+            "stations_within_500m",
+            2.0,
+            "number of stations within 500 m of the cell's centre: 2",
+            "aantal stations binnen 500 m van het midden van het vakje: 2",
+        ),
+    ],
+)
+def test_a_phrase_tells_the_number_in_both_languages(
+    name: str, value: float, english: str, dutch: str
+) -> None:
+    assert phrase_of(INDICATORS[name], value, PRIORITIES, "en") == english
+    assert phrase_of(INDICATORS[name], value, PRIORITIES, "nl") == dutch
+
+
+def test_every_indicator_has_a_phrase() -> None:
+    for indicator in INDICATORS.values():
+        assert phrase_of(indicator, 1.0, PRIORITIES, "en")
+        assert phrase_of(indicator, 1.0, PRIORITIES, "nl")
+
+
+def test_a_sentence_joins_the_reasons_or_says_that_there_are_none() -> None:
+    reasons = [reason("burglary_count_4w", 3), reason("any_count_52w", 8)]
+    assert sentence_of(reasons, INDICATORS, PRIORITIES) == (
+        "Raised most by: Burglary: 3 in the cell in the last 4 weeks; "
+        "Incidents of any priority: 8 in the cell in the last 52 weeks."
+    )
+    assert sentence_of([], INDICATORS, PRIORITIES).startswith("No indicator raises this cell")
+    assert sentence_of([], INDICATORS, PRIORITIES, "nl").startswith("Geen kenmerk")
+
+
+def test_groups_add_up_what_raises_the_cell() -> None:
+    every = [
+        reason("intercept", 1, 0.0),
+        reason("burglary_count_4w", 3, 0.5),
+        reason("any_count_52w", 8, 0.25),
+        reason("burglary_density_250m_52w", 4, -1.0),
+    ]
+    found = by_group(every, INDICATORS.values())
+    assert found["history"] == 0.75
+    assert found["near"] == -1.0
+    assert sum(found.values()) == sum(float(pair["above_mean"]) for pair in every)
