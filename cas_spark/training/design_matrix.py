@@ -17,7 +17,6 @@ from pyspark.sql import functions as F
 from cas_spark.indicators.catalogue import Indicator
 
 ROUNDING = 1 << 16
-BLOCK_ROWS = 4096
 
 
 def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.NDArray[np.float64]:
@@ -32,17 +31,13 @@ def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.ND
 
 
 def matrix_of(rows: pa.Table, indicators: Sequence[Indicator]) -> npt.NDArray[np.float32]:
-    """The transformed indicators of these rows, shape (rows, indicators).
+    """The transformed indicators of these rows, shape (indicators, rows).
 
     Exact in float32 below 2^8, as whole multiples of 2^-16.
     """
-    columns = [rows.column(i.name).to_numpy() for i in indicators]
-    matrix = np.empty((rows.num_rows, len(indicators)), dtype=np.float32)
-    # Block by block, so that a row's neighbours are still in the cache when the next column comes.
-    for start in range(0, rows.num_rows, BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        for place, (column, indicator) in enumerate(zip(columns, indicators, strict=True)):
-            matrix[block, place] = transformed(column[block], indicator)
+    matrix = np.empty((len(indicators), rows.num_rows), dtype=np.float32)
+    for place, indicator in enumerate(indicators):
+        matrix[place] = transformed(rows.column(indicator.name).to_numpy(), indicator)
     return matrix
 
 
@@ -70,7 +65,7 @@ def training_rows(
 
     def transform(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            matrix = matrix_of(pa.Table.from_batches([batch]), indicators).astype(np.float64)
+            matrix = matrix_of(pa.Table.from_batches([batch]), indicators).T.astype(np.float64)
             offsets = np.arange(0, matrix.size + 1, len(names), dtype=np.int32)
             features = pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
             yield pa.record_batch(

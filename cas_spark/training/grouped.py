@@ -1,7 +1,7 @@
 """The default engine: a task per team fits all its priorities and horizons on one shared matrix."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from cas_spark.training.models import (
     reason_of,
     too_few,
 )
-from cas_spark.training.solver import Design, Solution, Target
+from cas_spark.training.solver import Design, Solution
 from cas_spark.training.team_rows import TeamRows, team_rows
 
 _RESULT = pa.schema(
@@ -122,48 +122,63 @@ def models_of(
     team: str, rows: TeamRows, design: Design, expected: Expected, settings: Training
 ) -> list[TrainedModel]:
     """Fit what can be fitted on a team's rows, and say of the rest why not."""
-    place = {name: i for i, name in enumerate(expected.catalogue.names)}
-    models, targets = [], []
+    models: list[TrainedModel] = []
     for priority in expected.priorities:
-        asked = [place[i.name] for i in expected.catalogue.of_priority(priority)]
-        used = np.array([i for i in asked if design.scale[i] > 0], dtype=np.int64)
-        dropped = tuple(expected.catalogue.names[i] for i in asked if design.scale[i] == 0)
-        for horizon in expected.horizons:
-            positives = rows.positives[priority, horizon]
-            model = replace(
-                blank(team, priority, horizon, expected),
-                dropped=dropped,
-                rows=len(design),
-                positives=len(positives),
-            )
-            if len(positives) < settings.minimum_positives:
-                why = too_few(len(positives), settings.minimum_positives)
-                model = replace(model, status="pooled", reason=why)
-            elif len(positives) == len(design):
-                model = replace(model, reason="every cell-week has an incident")
-            else:
-                model = replace(model, status="fitted")
-                targets.append(Target(used, positives))
-            models.append(model)
+        models += _models_of_priority(team, priority, rows, design, expected, settings)
+    return models
+
+
+def _models_of_priority(
+    team: str,
+    priority: str,
+    rows: TeamRows,
+    design: Design,
+    expected: Expected,
+    settings: Training,
+) -> list[TrainedModel]:
+    """All horizons of a priority; they look at the same columns."""
+    names = expected.catalogue.names
+    asked = [names.index(i.name) for i in expected.catalogue.of_priority(priority)]
+    used = np.array([i for i in asked if design.scale[i] > 0], dtype=np.int64)
+    dropped = tuple(names[i] for i in asked if design.scale[i] == 0)
+    models = []
+    for horizon in expected.horizons:
+        positives = len(rows.positives[priority, horizon])
+        model = replace(
+            blank(team, priority, horizon, expected),
+            dropped=dropped,
+            rows=design.rows,
+            positives=positives,
+        )
+        if positives < settings.minimum_positives:
+            why = too_few(positives, settings.minimum_positives)
+            model = replace(model, status="pooled", reason=why)
+        elif positives == design.rows:
+            model = replace(model, reason="every cell-week has an incident")
+        else:
+            model = replace(model, status="fitted")
+        models.append(model)
+    targets = [rows.positives[priority, m.horizon] for m in models if m.status == "fitted"]
+    of_priority = design.only(used)
     solutions = iter(
         solver.solve(
-            design, targets, settings.reg_param, settings.tolerance, settings.max_iterations
+            of_priority,
+            targets,
+            settings.reg_param,
+            settings.tolerance,
+            settings.max_iterations,
         )
     )
     return [
-        with_solution(model, next(solutions), design, place, settings)
+        _with_solution(model, next(solutions), of_priority, settings)
         if model.status == "fitted"
         else model
         for model in models
     ]
 
 
-def with_solution(
-    model: TrainedModel,
-    solution: Solution,
-    design: Design,
-    place: Mapping[str, int],
-    settings: Training,
+def _with_solution(
+    model: TrainedModel, solution: Solution, design: Design, settings: Training
 ) -> TrainedModel:
     """The model with its coefficients for transformed indicators, or failed with the reason."""
     if not solution.is_converged:
@@ -174,12 +189,11 @@ def with_solution(
             f"gradient's norm is {solution.gradient_norm:.1e}, above {settings.tolerance:.1e}",
         )
     used = [name for name in model.indicators if name not in model.dropped]
-    at = np.array([place[name] for name in used], dtype=np.int64)
-    plain = dict(zip(used, (solution.coefficients / design.scale[at]).tolist(), strict=True))
+    plain = dict(zip(used, (solution.coefficients / design.scale).tolist(), strict=True))
     # The solver's intercept holds where every column is at its centre.
     intercept = solution.intercept
-    for name, where in zip(used, at, strict=True):
-        intercept -= plain[name] * float(design.centre[where])
+    for coefficient, centre in zip(plain.values(), design.centre.tolist(), strict=True):
+        intercept -= coefficient * centre
     fit = Fit(intercept, tuple(plain.get(name, 0.0) for name in model.indicators), solution.passes)
     return replace(model, fit=fit)
 

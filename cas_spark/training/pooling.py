@@ -160,7 +160,7 @@ def _rows_for(
     chosen = solver.one_in(step, numbers)
     chosen[list(horizons)] = True
     row = np.flatnonzero(chosen)
-    values = rows.values[row][:, columns]
+    values = rows.values[columns][:, row].T
     offsets = np.arange(0, values.size + 1, len(columns), dtype=np.int32)
     return pa.table(
         [
@@ -202,7 +202,7 @@ def fit_pool(
     rows = rows.sort_by([("team_id", "ascending"), ("row", "ascending")])
     indicators = expected.catalogue.of_priority(priority)
     flat = rows.column("values").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    values = flat.reshape(rows.num_rows, len(indicators)).copy()
+    values = np.ascontiguousarray(flat.reshape(rows.num_rows, len(indicators)).T)
     weight = rows.column("weight").to_numpy()
     named = rows.column("horizons").to_pylist()
     of_pool = TeamRows(

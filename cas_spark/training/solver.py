@@ -1,9 +1,10 @@
-"""Many logistic regressions on one matrix, at once: Newton's method on shared products.
+"""Several logistic regressions on the same columns, at once: Newton's method on shared products.
 
 The objective of each is MLlib's: mean log loss + reg_param / 2 x the squared norm of the
-coefficients on standardised columns, the intercept free. All targets of a team share its rows, so
-their logits are one matrix product, and their gradients another. A target's curvature is small
-(columns x columns); as long as a step that uses it shrinks the gradient enough, it is kept.
+coefficients on standardised columns, the intercept free. The horizons of a priority look at the
+same columns of the same rows, so their logits are one matrix product, and their gradients another.
+A target's curvature is small (columns x columns); as long as a step that uses it shrinks the
+gradient enough, it is kept, and lent to the other targets.
 
 The optimum of a sample, with every positive and a share of the rest weighed in its place, is where
 the full problem starts: it is near enough for a few passes over all rows to be all that it takes.
@@ -28,8 +29,8 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-BLOCK_ROWS = 4096
-"""Rows of a block: its logits of some tens of targets stay in the cache."""
+BLOCK_ROWS = 8192
+"""Rows of a block: so many of some tens of columns stay in the cache between two products."""
 
 SAMPLE_STEP = 8
 """One in so many of the rows that are positive for no target starts the fits."""
@@ -55,10 +56,10 @@ OVERSHOOT = 0.5
 
 @dataclass(frozen=True)
 class Design:
-    """The rows that all targets share.
+    """The rows and columns that all targets share.
 
     Attributes:
-        values: transformed indicators less `centre`, shape (rows, columns), rows contiguous.
+        values: transformed indicators less `centre`, shape (columns, rows), columns contiguous.
         centre: near each column's mean, a multiple of 2^-16, so that taking it off is exact.
         scale: each column's standard deviation (n - 1); 0 for a column without variance.
         weight: how many rows each stands for, shape (rows,); None where each stands for itself.
@@ -69,32 +70,25 @@ class Design:
     scale: Doubles
     weight: Floats | None = None
 
-    def __len__(self) -> int:
-        return len(self.values)
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+        return int(self.values.shape[1])
 
     @property
     def total(self) -> float:
         """The rows that these stand for."""
         weight = self.weight
-        return float(len(self)) if weight is None else float(weight.sum(dtype=np.float64))
+        return float(self.rows) if weight is None else float(weight.sum(dtype=np.float64))
+
+    def only(self, columns: Ints) -> "Design":
+        """Some of the columns."""
+        return Design(self.values[columns], self.centre[columns], self.scale[columns], self.weight)
 
     def sample(self, rows: Ints, weight: Floats) -> "Design":
         """Some of the rows, each weighed by how many of these it stands for."""
         own = weight if self.weight is None else weight * self.weight[rows]
-        return Design(self.values[rows], self.centre, self.scale, own)
-
-
-@dataclass(frozen=True)
-class Target:
-    """One regression.
-
-    Attributes:
-        columns: that it looks at; those without variance are left out by whoever asks.
-        positives: rows with an incident, sorted.
-    """
-
-    columns: Ints
-    positives: Ints
+        return Design(np.take(self.values, rows, axis=1), self.centre, self.scale, own)
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ class Solution:
     """A fitted target, on standardised columns.
 
     Attributes:
-        coefficients: per column of the target.
+        coefficients: per column.
         intercept: where all columns are at `centre`.
         gradient_norm: Euclidean norm of the objective's gradient.
         passes: over all rows.
@@ -120,30 +114,28 @@ def design_of(values: Floats, weight: Floats | None = None) -> Design:
     """Centre transformed values, in place.
 
     Args:
-        values: shape (rows, columns), at least two rows.
+        values: shape (columns, rows), at least two rows.
         weight: how many rows each stands for; 1 where it is None.
     """
-    mean = np.zeros(values.shape[1])
-    for block in _blocks(len(values)):
-        mean += values[block].sum(axis=0, dtype=np.float64)
-    centre = np.rint(mean / len(values) * ROUNDING) / ROUNDING
-    total = float(len(values)) if weight is None else float(weight.sum(dtype=np.float64))
-    squares, rest = np.zeros_like(mean), np.zeros_like(mean)
-    for block in _blocks(len(values)):
-        values[block] -= centre.astype(np.float32)
-        wide = values[block].astype(np.float64)
-        weighed = wide if weight is None else wide * weight[block, None]
-        rest += weighed.sum(axis=0)
-        squares += np.einsum("ij,ij->j", weighed, wide)
-    variance = (squares - rest * rest / total) / (total - 1)
-    scale = np.sqrt(np.maximum(variance, 0))
-    scale[values.max(axis=0) == values.min(axis=0)] = 0
+    centre, scale = np.zeros(len(values)), np.zeros(len(values))
+    weights = None if weight is None else weight.astype(np.float64)
+    total = float(values.shape[1]) if weights is None else float(weights.sum())
+    for place in range(len(values)):
+        column = values[place]
+        centre[place] = np.rint(column.mean(dtype=np.float64) * ROUNDING) / ROUNDING
+        column -= np.float32(centre[place])
+        if column.max() == column.min():
+            continue
+        wide = column.astype(np.float64)
+        weighed = wide if weights is None else wide * weights
+        variance = (weighed @ wide - weighed.sum() ** 2 / total) / (total - 1)
+        scale[place] = np.sqrt(max(variance, 0.0))
     return Design(values, centre, scale, weight)
 
 
 def solve(
     design: Design,
-    targets: Sequence[Target],
+    positives: Sequence[Ints],
     reg_param: float,
     tolerance: float,
     max_passes: int,
@@ -151,49 +143,44 @@ def solve(
     """Fit all targets.
 
     Args:
-        design: the shared rows.
-        targets: each with at least one positive row and one that is not.
+        design: the shared rows and columns, each column with variance.
+        positives: per target the rows with an incident, sorted: at least one, and not all rows.
         reg_param: as MLlib's regParam.
         tolerance: of the gradient's norm, on standardised columns.
         max_passes: over all rows; a target that needs more is returned as not converged.
     """
-    if not targets:
+    if not positives:
         return []
     with threadpool_limits(limits=1, user_api="blas"):
-        fits = _Fits(design, targets, reg_param)
-        rows = _sample(len(design), targets)
+        fits = _Fits(design, positives, reg_param)
+        rows = _sample(design.rows, positives)
         if rows is not None:
-            start = _fit_sample(design, targets, rows, reg_param, max_passes)
-            fits.begin_at(start, range(len(targets)))
+            start = _fit_sample(design, positives, rows, reg_param, max_passes)
+            fits.begin_at(start, range(len(positives)))
         fits.run(tolerance, max_passes)
         return fits.solutions(tolerance)
 
 
 def _fit_sample(
-    design: Design, targets: Sequence[Target], rows: Ints, reg_param: float, max_passes: int
+    design: Design, positives: Sequence[Ints], rows: Ints, reg_param: float, max_passes: int
 ) -> "_Fits":
     """Fit all targets roughly on some of the rows, each weighed by how many it stands for."""
-    positive = _is_positive(len(design), targets)[rows]
+    positive = _is_positive(design.rows, positives)[rows]
     sample = design.sample(rows, np.where(positive, 1, SAMPLE_STEP).astype(np.float32))
-    sampled = [
-        Target(target.columns, np.searchsorted(rows, target.positives)) for target in targets
-    ]
-    # Targets that look at the same columns are the horizons of a priority, and much alike.
-    columns = [target.columns.tobytes() for target in targets]
-    leaders = [columns.index(own) for own in columns]
-    first = sorted(set(leaders))
-    leading = _Fits(sample, [sampled[i] for i in first], reg_param)
-    leading.run(ROUGHLY, max_passes)
+    sampled = [np.searchsorted(rows, own) for own in positives]
+    # The horizons of a priority are much alike: where the first ends, the others begin.
+    first = _Fits(sample, sampled[:1], reg_param)
+    first.run(ROUGHLY, max_passes)
     fits = _Fits(sample, sampled, reg_param)
-    fits.begin_at(leading, [first.index(leader) for leader in leaders])
+    fits.begin_at(first, [0] * len(sampled))
     fits.run(ROUGHLY, max_passes)
     return fits
 
 
-def _is_positive(rows: int, targets: Sequence[Target]) -> npt.NDArray[np.bool_]:
+def _is_positive(rows: int, positives: Sequence[Ints]) -> npt.NDArray[np.bool_]:
     positive = np.zeros(rows, dtype=bool)
-    for target in targets:
-        positive[target.positives] = True
+    for own in positives:
+        positive[own] = True
     return positive
 
 
@@ -204,9 +191,9 @@ def one_in(step: int, numbers: Ints) -> npt.NDArray[np.bool_]:
     return chosen
 
 
-def _sample(rows: int, targets: Sequence[Target]) -> Ints | None:
+def _sample(rows: int, positives: Sequence[Ints]) -> Ints | None:
     """Every row that is positive for a target and a share of the rest, chosen by a hash."""
-    chosen = one_in(SAMPLE_STEP, np.arange(rows)) | _is_positive(rows, targets)
+    chosen = one_in(SAMPLE_STEP, np.arange(rows)) | _is_positive(rows, positives)
     sampled = np.flatnonzero(chosen)
     return sampled if SAMPLE_AT_LEAST <= len(sampled) < rows // 2 else None
 
@@ -238,17 +225,16 @@ class _Fits:
     """Newton's method for all targets in step."""
 
     design: Design
-    targets: Sequence[Target]
+    positives: Sequence[Ints]
     reg_param: float
     fits: list[_Fit] = field(init=False)
 
     def __post_init__(self) -> None:
         weight, total = self.design.weight, self.design.total
         self.fits = []
-        for target in self.targets:
-            positive = target.positives
-            number = len(positive) if weight is None else weight[positive].sum(dtype=np.float64)
-            at = np.zeros(len(target.columns) + 1)
+        for own in self.positives:
+            number = len(own) if weight is None else weight[own].sum(dtype=np.float64)
+            at = np.zeros(len(self.design.values) + 1)
             at[-1] = np.log(number / (total - number))
             self.fits.append(_Fit(at))
 
@@ -259,7 +245,7 @@ class _Fits:
 
     def run(self, tolerance: float, max_passes: int) -> None:
         """Step until every gradient's norm is at most the tolerance."""
-        active = list(range(len(self.targets)))
+        active = list(range(len(self.fits)))
         for _ in range(max_passes):
             gradients = self._gradients(active)
             accepted = []
@@ -274,7 +260,7 @@ class _Fits:
                     fit.factor = None
                 accepted.append((i, gradient))
             going = {i for i, _ in accepted if self.fits[i].norm > tolerance}
-            self.curve([i for i in sorted(going) if self.fits[i].factor is None])
+            self._curve([i for i in sorted(going) if self.fits[i].factor is None])
             for i, gradient in accepted:
                 if i in going:
                     fit = self.fits[i]
@@ -304,80 +290,66 @@ class _Fits:
             for f in self.fits
         ]
 
-    def _raw(self, active: Sequence[int]) -> tuple[Doubles, Doubles]:
-        """Coefficients of all columns for the plain values, (columns, targets); intercepts."""
-        coefficients = np.zeros((self.design.values.shape[1], len(active)))
-        intercepts = np.empty(len(active))
-        for place, i in enumerate(active):
-            at, columns = self.fits[i].trial, self.targets[i].columns
-            coefficients[columns, place] = at[:-1] / self.design.scale[columns]
-            intercepts[place] = at[-1]
-        return coefficients, intercepts
+    def _plain(self, active: Sequence[int]) -> tuple[Doubles, Doubles]:
+        """Coefficients for the values as they stand, shape (targets, columns); intercepts."""
+        at = np.array([self.fits[i].trial for i in active])
+        return at[:, :-1] / self.design.scale, at[:, -1:]
 
     def _gradients(self, active: Sequence[int]) -> list[Doubles]:
         """The gradient of each active target at its trial point."""
-        values, rows = self.design.values, len(self.design)
+        design = self.design
         is_fine = any(self.fits[i].norm < FLOAT_IS_ENOUGH for i in active)
         kind: type[Any] = np.float64 if is_fine else np.float32
-        coefficients, intercepts = (part.astype(kind) for part in self._raw(active))
-        positives = [self.targets[i].positives for i in active]
-        row = np.concatenate(positives)
-        place = np.repeat(np.arange(len(active)), [len(rows) for rows in positives])
+        coefficients, intercepts = (part.astype(kind) for part in self._plain(active))
+        row = np.concatenate([self.positives[i] for i in active])
+        place = np.repeat(np.arange(len(active)), [len(self.positives[i]) for i in active])
         order = np.argsort(row, kind="stable")
         row, place = row[order], place[order]
-        sums = np.zeros(coefficients.shape)
-        totals = np.zeros(len(active))
-        for block in _blocks(rows):
-            part: npt.NDArray[Any] = values[block].astype(kind, copy=False)
-            error: npt.NDArray[Any] = part @ coefficients
+        sums, totals = np.zeros(coefficients.shape), np.zeros(len(active))
+        for block in _blocks(design.rows):
+            values: npt.NDArray[Any] = design.values[:, block].astype(kind, copy=False)
+            error: npt.NDArray[Any] = coefficients @ values
             error += intercepts
             _to_probabilities(error)
             first, last = np.searchsorted(row, [block.start, block.stop])
-            error[row[first:last] - block.start, place[first:last]] -= 1
-            if self.design.weight is not None:
-                error *= self.design.weight[block, None]
-            sums += part.T @ error
-            totals += error.sum(axis=0, dtype=np.float64)
-        gradients = []
-        for place_of, i in enumerate(active):
-            columns = self.targets[i].columns
-            of_columns = sums[columns, place_of] / self.design.scale[columns]
-            gradient = np.append(of_columns, totals[place_of])
-            gradient /= self.design.total
+            error[place[first:last], row[first:last] - block.start] -= 1
+            if design.weight is not None:
+                error *= design.weight[block]
+            sums += error @ values.T
+            totals += error.sum(axis=1, dtype=np.float64)
+        gradients = np.column_stack([sums / design.scale, totals]) / design.total
+        for gradient, i in zip(gradients, active, strict=True):
             gradient[:-1] += self.reg_param * self.fits[i].trial[:-1]
-            gradients.append(gradient)
-        return gradients
+        return list(gradients)
 
-    def curve(self, asked: Sequence[int]) -> None:
-        """Work out the curvature of some targets where they stand, and factorise it."""
+    def _curve(self, asked: Sequence[int]) -> None:
+        """Work out the curvature where the first of these targets stands, for all of them.
+
+        The targets of a design are much alike; where one is not, its own turn comes when its steps
+        shrink its gradient too little.
+        """
         if not asked:
             return
-        values, rows = self.design.values, len(self.design)
-        coefficients, intercepts = (part.astype(np.float32) for part in self._raw(asked))
-        sizes = [len(self.targets[i].columns) for i in asked]
-        sums = [np.zeros((size + 1, size + 1)) for size in sizes]
-        for block in _blocks(rows):
-            chance = values[block] @ coefficients
-            chance += intercepts
+        design = self.design
+        coefficients, intercepts = (part.astype(np.float32) for part in self._plain(asked[:1]))
+        size = len(design.values) + 1
+        sums = np.zeros((size, size))
+        for block in _blocks(design.rows):
+            values = design.values[:, block]
+            part = np.ones((size, values.shape[1]), dtype=np.float32)
+            part[:-1] = values
+            chance = (coefficients @ values + intercepts)[0]
             _to_probabilities(chance)
             chance *= 1 - chance
-            if self.design.weight is not None:
-                chance *= self.design.weight[block, None]
-            for place, i in enumerate(asked):
-                columns = self.targets[i].columns
-                of_target = values[block][:, columns]
-                weighed = of_target * chance[:, place, None]
-                sums[place][:-1, :-1] += weighed.T @ of_target
-                sums[place][-1, :-1] += weighed.sum(axis=0)
-                sums[place][-1, -1] += chance[:, place].sum()
-        total = self.design.total
-        for place, i in enumerate(asked):
-            scale = np.append(self.design.scale[self.targets[i].columns], 1.0)
-            curvature = sums[place]
-            curvature[:-1, -1] = curvature[-1, :-1]
-            curvature /= total * np.outer(scale, scale)
-            curvature[np.diag_indices(len(scale) - 1)] += self.reg_param
-            self.fits[i].factor = cho_factor(curvature)
+            if design.weight is not None:
+                chance *= design.weight[block]
+            sums += (part * chance) @ part.T
+        scale = np.append(design.scale, 1.0)
+        curvature = sums / (design.total * np.outer(scale, scale))
+        curvature[np.diag_indices(size - 1)] += self.reg_param
+        factor = cho_factor(curvature)
+        for i in asked:
+            self.fits[i].factor = factor
 
 
 def _to_probabilities(logits: npt.NDArray[Any]) -> None:

@@ -21,7 +21,7 @@ class TeamRows:
     """All rows of a team, sorted by poll and cell.
 
     Attributes:
-        values: transformed indicators in catalogue order, shape (polls x cells, indicators).
+        values: transformed indicators in catalogue order, shape (indicators, polls x cells).
         cell_ids: sorted.
         polls: oldest first.
         positives: (priority, horizon) -> the rows with an incident in the target week, sorted.

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from cas_spark.training import solver
 from cas_spark.training.design_matrix import ROUNDING
-from cas_spark.training.solver import Solution, Target, design_of, solve
+from cas_spark.training.solver import Solution, design_of, solve
 
 REG_PARAM = 1e-3
 
@@ -53,9 +53,13 @@ def best(values: np.ndarray, positives: np.ndarray, weight: np.ndarray | None) -
 
 
 def solved(
-    values: np.ndarray, targets: Sequence[Target], weight: np.ndarray | None = None
+    values: np.ndarray,
+    positives: Sequence[np.ndarray],
+    weight: np.ndarray | None = None,
+    tolerance: float = 1e-9,
 ) -> list[Solution]:
-    return solve(design_of(values.copy(), weight), targets, REG_PARAM, 1e-9, 100)
+    design = design_of(np.ascontiguousarray(values.T), weight)
+    return solve(design, positives, REG_PARAM, tolerance, 100)
 
 
 @settings(max_examples=25, deadline=None)
@@ -72,15 +76,11 @@ def test_every_target_ends_where_scipy_does(
     weight = None
     if is_weighted:
         weight = np.random.default_rng(seed).integers(1, 9, rows).astype(np.float32)
-    subsets = [np.arange(columns), np.arange(0, columns, 2)]
-    targets = []
-    for place, columns_of in enumerate(subsets):
-        positives = positives_of(values, seed + place, base=-1.5)
-        if 0 < len(positives) < rows:
-            targets.append(Target(columns_of, positives))
-    for target, solution in zip(targets, solved(values, targets, weight), strict=True):
+    every = [positives_of(values, seed + place, base=-1.5) for place in range(3)]
+    targets = [positives for positives in every if 0 < len(positives) < rows]
+    for positives, solution in zip(targets, solved(values, targets, weight), strict=True):
         assert solution.is_converged
-        expected = best(values[:, target.columns], target.positives, weight)
+        expected = best(values, positives, weight)
         np.testing.assert_allclose(solution.coefficients, expected[:-1], atol=2e-4)
 
 
@@ -88,40 +88,39 @@ def test_a_start_on_a_sample_leads_to_the_same_end_in_fewer_passes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     values = rows_of(60_000, 8, seed=5)
-    targets = [Target(np.arange(8), positives_of(values, seed)) for seed in (1, 2)]
+    targets = [positives_of(values, seed) for seed in (1, 2)]
     monkeypatch.setattr(solver, "SAMPLE_AT_LEAST", 1_000)
     from_sample = solved(values, targets)
     monkeypatch.setattr(solver, "SAMPLE_AT_LEAST", 10**9)
     from_nothing = solved(values, targets)
     for one, other in zip(from_sample, from_nothing, strict=True):
         np.testing.assert_allclose(one.coefficients, other.coefficients, atol=1e-7)
-    roughly = [solve(design_of(values.copy()), targets, REG_PARAM, 1e-4, 100)]
+    roughly = [solved(values, targets, tolerance=1e-4)]
     monkeypatch.setattr(solver, "SAMPLE_AT_LEAST", 1_000)
-    roughly.append(solve(design_of(values.copy()), targets, REG_PARAM, 1e-4, 100))
+    roughly.append(solved(values, targets, tolerance=1e-4))
     assert max(s.passes for s in roughly[1]) < min(s.passes for s in roughly[0])
 
 
 def test_columns_that_repeat_share_the_coefficient_and_one_without_variance_has_no_scale() -> None:
     one = rows_of(500, 1, seed=1)
-    values = np.hstack([one, one, np.full_like(one, 3.0)])
-    positives = positives_of(one, seed=2, base=-1)
-    assert design_of(values.copy()).scale[2] == 0
-    [solution] = solved(values, [Target(np.array([0, 1]), positives)])
+    constant = np.full_like(one, 3.0)
+    assert design_of(np.ascontiguousarray(np.hstack([one, constant]).T)).scale[1] == 0
+    [solution] = solved(np.hstack([one, one]), [positives_of(one, seed=2, base=-1)])
     assert solution.is_converged
     assert solution.coefficients[0] == pytest.approx(solution.coefficients[1], abs=1e-9)
 
 
 def test_rows_that_a_line_parts_are_fitted_and_stay_finite() -> None:
     values = np.linspace(0, 8, 400, dtype=np.float32)[:, None]
-    [solution] = solved(values, [Target(np.array([0]), np.arange(390, 400))])
+    [solution] = solved(values, [np.arange(390, 400)])
     assert solution.is_converged
     assert np.isfinite(solution.coefficients).all()
 
 
 def test_too_few_passes_are_told() -> None:
     values = rows_of(500, 3, seed=1)
-    target = Target(np.arange(3), positives_of(values, seed=2))
-    [solution] = solve(design_of(values), [target], REG_PARAM, 1e-9, 2)
+    design = design_of(np.ascontiguousarray(values.T))
+    [solution] = solve(design, [positives_of(values, seed=2)], REG_PARAM, 1e-9, 2)
     assert (solution.is_converged, solution.passes) == (False, 2)
     assert solution.gradient_norm > 1e-9
 
