@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import open_run
+from cas_spark.lake.run import read_published
 from cas_spark.lake.session import start_session
 from cas_spark.pipelines.job import Advance, Job
 from cas_spark.pipelines.train import expected_of, training_data
@@ -41,11 +41,10 @@ def silently(what: str, total: int) -> Iterator[Advance]:
 
 
 def open_job(spark: SparkSession, path: Path, poll: datetime) -> Job:
-    """A command that publishes nothing."""
+    """What the last complete run left, as a step sees it."""
     settings = load_settings(path)
     lake = Lake(spark, settings.lake)
-    run = open_run(lake, "bench", poll.date(), settings.as_json(), settings.sha256())
-    return Job(run, settings, poll.date(), silently)
+    return Job(read_published(lake, poll.date()), settings, poll.date(), silently)
 
 
 def main(

@@ -70,7 +70,7 @@ class Comparison:
                 self.data.files,
                 self.expected,
             )
-            design = solver.design_of(rows.values)
+            design = solver.design_of(rows.matrix)
             np.save(self.scratch / f"{team}_values.npy", design.values)
             np.savez(self.scratch / f"{team}.npz", centre=design.centre, scale=design.scale)
             found[team] = []

@@ -26,7 +26,7 @@ from cas_spark.lake.table import Table
 
 log = logging.getLogger(__name__)
 
-TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps")
+TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps", "plots")
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Run:
     digests: dict[str, str]
     facts: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
+    is_reading: bool = False
     _changed: dict[str, Table] = field(default_factory=dict)
 
     @contextmanager
@@ -74,6 +75,8 @@ class Run:
         spark = self.lake.spark
         if table.name not in self.versions:
             return spark.createDataFrame([], table.schema)
+        if self.is_reading:
+            return self.lake.read_version(table.name, self.versions[table.name])
         return spark.read.format("delta").load(self.lake.path(table.name))
 
     def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
@@ -135,6 +138,13 @@ class Run:
             self.digests[table.name] = digest
 
     def _create(self, table: Table) -> None:
+        if self.is_reading:
+            raise CasError(
+                what=f"table {table.name}",
+                found="a reader that would write it",
+                expected="a command that opens a run",
+                do="This is a fault of the program: report it with this message",
+            )
         if table.name in self.versions:
             return
         builder = (
@@ -203,6 +213,34 @@ def open_run(
         versions_in=published,
         versions=versions,
         digests=dict(last.digests) if last else {},
+    )
+
+
+def read_published(lake: Lake, poll: date) -> Run:
+    """What the last complete run left, for whoever reads it as a step would; it never writes.
+
+    Raises:
+        CasError: no run is complete.
+    """
+    last = lake.last_manifest
+    if last is None:
+        raise CasError(
+            what=f"the lake {lake.root}",
+            found="no complete run",
+            expected="a lake on which at least one command has run",
+            do="Run `cas-spark weekly` with these settings first",
+        )
+    return Run(
+        lake=lake,
+        number=last.number,
+        step="read",
+        poll=poll,
+        settings_json=last.settings,
+        settings_sha256=last.settings_sha256,
+        versions_in=last.versions_out,
+        versions=dict(last.versions_out),
+        digests=dict(last.digests),
+        is_reading=True,
     )
 
 

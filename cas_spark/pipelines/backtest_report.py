@@ -15,7 +15,7 @@ from cas_spark.lake import storage, tables
 from cas_spark.pipelines.backtest import Span
 from cas_spark.pipelines.job import Job
 
-FOLDER = "backtests"
+FOLDER = "plots"
 ACROSS = "across all teams"
 WITHIN = "in each team"
 
@@ -63,7 +63,7 @@ def backtest_report(job: Job, span: Span) -> BacktestReport:
         lines.append(f"baselines of {priority}: {'; '.join(names)}")
     lines.append(f"poll-horizons not yet scored: {facts['poll_horizons_not_yet_scored']}")
     lines += settings.labels
-    path = f"{job.run.lake.path(FOLDER)}/{span.first}_{span.last}"
+    path = f"{job.run.lake.path(FOLDER)}/backtest_{span.first}_{span.last}"
     with tempfile.TemporaryDirectory() as scratch:
         draw(shares, held, settings.title, settings.labels).savefig(Path(scratch, "caught.png"))
         storage.upload(job.run.lake.spark, scratch, path)

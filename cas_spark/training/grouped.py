@@ -106,7 +106,7 @@ def train_team(
     start = time.monotonic()
     try:
         rows = team_rows(team, context, labels, files, expected)
-        design = solver.design_of(rows.values)
+        design = solver.design_of(rows.matrix)
     except TASK_FAULTS as error:
         return [
             replace(blank(team, of, horizon, expected), reason=reason_of(error))

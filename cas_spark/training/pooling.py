@@ -160,7 +160,7 @@ def _rows_for(
     chosen = solver.one_in(step, numbers)
     chosen[list(horizons)] = True
     row = np.flatnonzero(chosen)
-    values = rows.values[columns][:, row].T
+    values = rows.matrix[columns][:, row].T
     offsets = np.arange(0, values.size + 1, len(columns), dtype=np.int32)
     return pa.table(
         [
@@ -206,7 +206,7 @@ def fit_pool(
     weight = rows.column("weight").to_numpy()
     named = rows.column("horizons").to_pylist()
     of_pool = TeamRows(
-        values=values,
+        matrix=values,
         cell_ids=np.empty(0, dtype=np.int64),
         polls=(),
         positives={

@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from cas_spark.errors import CasError
@@ -21,13 +22,13 @@ class TeamRows:
     """All rows of a team, sorted by poll and cell.
 
     Attributes:
-        values: transformed indicators in catalogue order, shape (indicators, polls x cells).
+        matrix: transformed indicators in catalogue order, shape (indicators, polls x cells).
         cell_ids: sorted.
         polls: oldest first.
         positives: (priority, horizon) -> the rows with an incident in the target week, sorted.
     """
 
-    values: npt.NDArray[np.float32]
+    matrix: npt.NDArray[np.float32]
     cell_ids: Ints
     polls: tuple[date, ...]
     positives: Mapping[tuple[str, str], Ints]
@@ -65,11 +66,28 @@ def team_rows(
         of_cells = context.column(name).to_numpy()
         rows = rows.append_column(name, pa.array(np.tile(of_cells, len(polls))))
     return TeamRows(
-        values=matrix_of(rows, catalogue.indicators),
+        matrix=matrix_of(rows, catalogue.indicators),
         cell_ids=cell_ids,
         polls=polls,
         positives=_positives(labels, cell_ids, expected),
     )
+
+
+def as_frame(rows: TeamRows, expected: Expected, priority: str) -> pd.DataFrame:
+    """The rows of a priority as a frame, for people: poll_on, cell_id, indicators, labels."""
+    place = {name: i for i, name in enumerate(expected.catalogue.names)}
+    cells = len(rows.cell_ids)
+    columns: dict[str, object] = {
+        "poll_on": np.repeat(np.array(rows.polls, dtype="datetime64[s]"), cells),
+        "cell_id": np.tile(rows.cell_ids, len(rows.polls)),
+    }
+    for indicator in expected.catalogue.of_priority(priority):
+        columns[indicator.name] = rows.matrix[place[indicator.name]]
+    for horizon in expected.horizons:
+        label = np.zeros(cells * len(rows.polls), dtype=bool)
+        label[rows.positives[priority, horizon]] = True
+        columns[f"label_{horizon}"] = label
+    return pd.DataFrame(columns)
 
 
 def _positives(labels: pa.Table, cell_ids: Ints, expected: Expected) -> dict[tuple[str, str], Ints]:

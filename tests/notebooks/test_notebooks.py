@@ -1,6 +1,7 @@
 """Every notebook runs from start to end on a lake on which a week has run."""
 
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -10,15 +11,35 @@ from nbclient import NotebookClient
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
+def executed(name: str, folder: Path) -> list[Any]:
+    """What the cells of a notebook show."""
+    notebook = jupytext.read(NOTEBOOKS / name)
+    client = NotebookClient(
+        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": folder}}
+    )
+    client.execute()
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+@pytest.mark.spark
+def test_models_are_compared_from_mlflow_alone(
+    demo_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAS_SETTINGS", str(demo_lake))
+    results = executed("compare_models.py", tmp_path)
+    tables = [r["data"]["text/html"] for r in results if "text/html" in r.get("data", {})]
+    assert len(tables) == 5
+    assert "2024-01-08" in tables[0]
+    for expected in ("Alfa", "Bravo", "burglary", "robbery"):
+        assert expected in tables[1]
+    assert "self_exciting_mix" in tables[2]
+    assert "probability" in tables[4]
+
+
 @pytest.mark.spark
 def test_a_teams_week(demo_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAS_SETTINGS", str(demo_lake))
-    notebook = jupytext.read(NOTEBOOKS / "team_week.py")
-    client = NotebookClient(
-        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
-    )
-    client.execute()
-    results = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    results = executed("team_week.py", tmp_path)
     shown = "\n".join(str(result.get("data", {}).get("text/markdown", "")) for result in results)
     assert "DRAFT" in shown
     assert "Generated data" in shown

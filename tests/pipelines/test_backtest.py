@@ -61,7 +61,7 @@ def test_its_report_has_a_table_per_horizon_and_a_picture(job: Job) -> None:
         assert all(len(row) == len(table.columns) for row in table.rows)
         assert table.rows
     assert any("Generated data" in line for line in report.lines)
-    picture = Path(job.settings.lake, "backtests", f"{SPAN.first}_{SPAN.last}", "caught.png")
+    picture = Path(job.settings.lake, "plots", f"backtest_{SPAN.first}_{SPAN.last}", "caught.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
