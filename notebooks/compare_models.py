@@ -31,9 +31,10 @@ Markdown("\n".join(f"- {label}" for label in settings.labels) or "Nothing must b
 # One parent run per week. Runs are found by their tags, whatever experiment they are in.
 
 # %%
+of_lake = f"tags.lake = '{settings.name}'"
 weeks = mlflow.search_runs(
     search_all_experiments=True,
-    filter_string=f"tags.lake = '{settings.name}' and tags.level = 'week' and tags.complete = 'true'",
+    filter_string=f"{of_lake} and tags.level = 'week' and tags.complete = 'true'",
 )
 shown = {
     "tags.poll": "poll",
@@ -58,7 +59,7 @@ share = f"caught_share_at_{settings.forecast.share * 100:g}_percent".replace("."
 poll = weeks["tags.poll"].max()
 teams = mlflow.search_runs(
     search_all_experiments=True,
-    filter_string=f"tags.lake = '{settings.name}' and tags.level = 'team' and tags.poll = '{poll}'",
+    filter_string=f"{of_lake} and tags.level = 'team' and tags.poll = '{poll}'",
 )
 of_teams = teams.rename(columns={"tags.team_name": "team", "tags.priority": "priority"})
 figures = [f"metrics.{share}.{horizon}", f"metrics.incidents.{horizon}"]

@@ -93,20 +93,25 @@ def candidates(of: str) -> list[Baseline]:
 def _self_exciting(of: str) -> Iterator[Baseline]:
     """A lasting background and near repeats that fade: Mohler and others, 2011, in its plain form.
 
-    The background is divided by its weeks, so that a weight means the same for any window.
+    A near repeat weighs `weight` times the 156 weeks of a background over its own half-life, so that
+    a weight means about the same for any half-life.
     """
-    for metres in (125, 250):
-        for ages in (in_last(156), IN_ALL_HISTORY):
-            for weeks in (2, 8):
-                for weight in (0.01, 0.03, 0.1, 0.3):
-                    yield Baseline(
-                        SELF_EXCITING,
-                        f"{metres} m, {ages.name}, half-life {weeks} w, weight {weight:g}",
-                        (
-                            (density(of, metres, ages), 1.0),
-                            (density(of, metres, decayed(weeks)), weight * 156 / weeks),
-                        ),
-                    )
+    backgrounds = (
+        ("cell, half-life 52 w", count(of, decayed(52))),
+        ("cell, 156 w", count(of, in_last(156))),
+        ("cell, all", count(of, IN_ALL_HISTORY)),
+        ("125 m, 156 w", density(of, 125, in_last(156))),
+        ("250 m, 156 w", density(of, 250, in_last(156))),
+    )
+    for name, background in backgrounds:
+        for weeks in (8, 2):
+            near = density(of, 250, decayed(weeks))
+            for weight in (0.01, 0.003, 0.03, 0.1):
+                yield Baseline(
+                    SELF_EXCITING,
+                    f"{name}, near repeats of half-life {weeks} w weighing {weight:g}",
+                    ((background, 1.0), (near, weight * 156 / weeks)),
+                )
 
 
 def usual(of: str) -> list[Baseline]:

@@ -36,7 +36,7 @@ from cas_spark.training.train import train
 TUNING_EVERY = 2
 """One in so many of the tuning weeks is scored."""
 
-REG_PARAMS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+REG_PARAMS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 
 
 @dataclass(frozen=True)
