@@ -93,8 +93,8 @@ def candidates(of: str) -> list[Baseline]:
 def _self_exciting(of: str) -> Iterator[Baseline]:
     """A lasting background and near repeats that fade: Mohler and others, 2011, in its plain form.
 
-    A near repeat weighs `weight` times the 156 weeks of a background over its own half-life, so that
-    a weight means about the same for any half-life.
+    A near repeat weighs `weight` times the 156 weeks of a background over its own half-life, so
+    that a weight means about the same for any half-life.
     """
     backgrounds = (
         ("cell, half-life 52 w", count(of, decayed(52))),
