@@ -132,7 +132,8 @@ def draw(shares: pd.DataFrame, held: pd.DataFrame, title: str, labels: list[str]
         axes.set_xticks(np.arange(len(priorities)) + 0.4 - width / 2, priorities)
         axes.set_ylabel("% caught")
         axes.set_title(f"{horizon}: incidents caught in the chosen cells, across all teams")
-    panels[0].legend(ncols=len(methods), fontsize=8)
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, ncols=len(methods), fontsize=8, loc="outside lower center")
     first = held[(held["horizon"] == horizons[0]) & (held["quarter"] != "all")]
     for priority, group in first.groupby("priority"):
         panels[-1].plot(group["quarter"], group["value"], marker="o", label=priority)
