@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong settings or arguments.
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -53,15 +54,15 @@ Poll = Annotated[
 ]
 
 
-def _load(path: Path, poll: date | None, *, needs_inputs: bool) -> Settings:
+def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Settings:
     """Settings and arguments, checked before Spark starts; every problem at once."""
     settings = load_settings(path)
     problems = []
-    if poll is not None:
+    for option, poll in polls.items():
         try:
             settings.check_poll(poll)
         except ValueError as error:
-            problems.append(f"--poll: {error}")
+            problems.append(f"{option}: {error}")
     if needs_inputs:
         try:
             check_inputs(path, settings)
@@ -74,7 +75,8 @@ def _load(path: Path, poll: date | None, *, needs_inputs: bool) -> Settings:
 
 def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
     day = poll.date() if poll else None
-    settings = _load(settings_path, day, needs_inputs=command in ("ingest", "grid", WEEKLY))
+    polls = {"--poll": day} if day else {}
+    settings = _load(settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY))
     spark = start_session(f"cas-spark {command} {settings.name}")
     try:
         job = run_command(spark, command, settings, day, bars(console))
@@ -160,9 +162,8 @@ def backtest(
     retrain_every: Annotated[int, typer.Option(min=1, help="Weeks between trainings.")] = 4,
 ) -> None:
     """Forecast past weeks as they were known then, and score the model beside plain counting."""
-    loaded = _load(settings, first.date(), needs_inputs=True)
-    loaded.check_poll(last.date())
     span = Span(first.date(), last.date(), retrain_every)
+    loaded = _load(settings, {"--from": span.first, "--to": span.last}, needs_inputs=True)
     spark = start_session(f"cas-spark backtest {loaded.name}")
     try:
         job = run_backtest(spark, loaded, span, bars(console))

@@ -44,6 +44,17 @@ def test_all_problems_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFix
     assert "'moonday': give one of monday" in text
 
 
+def test_both_ends_of_a_backtest_must_be_polls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_settings(tmp_path)
+    ends = ("--from", "2024-01-09", "--to", "2024-01-10")
+    code, text = told(capsys, "backtest", "--settings", str(path), *ends)
+    assert code == 2
+    assert "--from: poll 2024-01-09 is a tuesday" in text
+    assert "--to: poll 2024-01-10 is a wednesday" in text
+
+
 def test_a_missing_file_and_a_wrong_poll_day_are_told_together(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,16 @@ def backtest(job: Job, span: Span) -> None:
     """
     run, settings = job.run, job.settings
     days = settling_days(run.read(tables.INCIDENTS), job.known_until, settings)
+    due = _due(span.polls, job, days)
+    asked = len(span.polls) * len(settings.horizons)
+    scored = sum(len(horizons) for horizons in due.values())
+    if not scored:
+        raise CasError(
+            what=f"the backtest {span.name}",
+            found=f"extracts that end at {job.known_until:%Y-%m-%d}",
+            expected=f"target weeks that have settled, {days} days after their end",
+            do="Choose an earlier --to, or load newer extracts",
+        )
     tuning = _tuning_polls(span, days, settings.evaluation.tuning_weeks)
     begun = instant_of(span.first, settings.zone)
     at_tuning = job.at(tuning[0])
@@ -99,16 +109,6 @@ def backtest(job: Job, span: Span) -> None:
             terms.append(Term(MODEL, poll, last, models))
             advance(1)
         said["trainings"] = len(terms)
-    due = _due(span.polls, job, days)
-    asked = len(span.polls) * len(settings.horizons)
-    scored = sum(len(horizons) for horizons in due.values())
-    if not scored:
-        raise CasError(
-            what=f"the backtest {span.name}",
-            found=f"extracts that end at {job.known_until:%Y-%m-%d}",
-            expected=f"target weeks that have settled, {days} days after their end",
-            do="Choose an earlier --to, or load newer extracts",
-        )
     run.facts["poll_horizons_not_yet_scored"] = asked - scored
     with run.stage("score") as said:
         baselines = _baseline_scores(job, chosen, span.polls)

@@ -12,7 +12,7 @@ from cas_spark.evaluation.baselines import BASELINES
 from cas_spark.evaluation.measures import MODEL
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.pipelines.backtest import Span
+from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import run_backtest
 from cas_spark.pipelines.job import Job
@@ -65,10 +65,12 @@ def test_its_report_has_a_table_per_horizon_and_a_picture(job: Job) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_span_of_which_nothing_has_settled_is_refused(spark: SparkSession, path: Path) -> None:
+def test_a_span_of_which_nothing_has_settled_is_refused_before_any_work(job: Job) -> None:
     late = Span(date(2024, 4, 15), date(2024, 4, 15), retrain_every=4)
-    with pytest.raises(CasError, match="has settled|have settled"):
-        run_backtest(spark, load_settings(path), late, silently)
+    stages = dict(job.run.stages)
+    with pytest.raises(CasError, match="target weeks that have settled"):
+        backtest(job, late)
+    assert job.run.stages == stages
 
 
 def test_the_trainings_are_so_many_weeks_apart() -> None:
