@@ -22,6 +22,7 @@ from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
+from cas_spark.lake.migrations import migrated
 from cas_spark.lake.table import Table
 
 log = logging.getLogger(__name__)
@@ -122,7 +123,9 @@ class Run:
                 return True
             empty = self.lake.spark.createDataFrame([], table.schema).write.format("delta")
             path = self.lake.path(table.name)
-            empty.mode("overwrite").option("overwriteSchema", "true").save(path)
+            # Delta forgets the partitions with the schema unless they are told again.
+            anew = empty.mode("overwrite").option("overwriteSchema", "true")
+            anew.partitionBy(*table.partitioned_by).save(path)
         else:
             self._create(table)
         self.note_change(table)
@@ -203,7 +206,7 @@ def open_run(
     last = lake.last_manifest
     published = dict(last.versions_out) if last else {}
     versions = _put_back(lake, published)
-    return Run(
+    run = Run(
         lake=lake,
         number=last.number + 1 if last else 1,
         step=step,
@@ -214,6 +217,26 @@ def open_run(
         versions=versions,
         digests=dict(last.digests) if last else {},
     )
+    if last is not None and last.schema_version < tables.SCHEMA_VERSION:
+        _migrate(run, last.schema_version)
+    return run
+
+
+def _migrate(run: Run, version: int) -> None:
+    """Bring the tables of an older schema version to this one; published with the run."""
+    for table in tables.STATIC_TABLES:
+        if table.name in run.versions and table is not tables.RUNS:
+            rows = migrated(table.name, run.read(table), version)
+            if rows is not None:
+                log.info(
+                    "table %s: brought to schema version %d", table.name, tables.SCHEMA_VERSION
+                )
+                # Read whole before it is written over.
+                writer = rows.localCheckpoint().write.format("delta").mode("overwrite")
+                path = run.lake.path(table.name)
+                anew = writer.option("overwriteSchema", "true")
+                anew.partitionBy(*table.partitioned_by).save(path)
+                run.note_change(table)
 
 
 def read_published(lake: Lake, poll: date) -> Run:

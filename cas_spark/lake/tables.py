@@ -23,7 +23,7 @@ from pyspark.sql.types import (
 
 from cas_spark.lake.table import Column, Table
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 DATE, INSTANT, TEXT, FLAG = DateType(), TimestampType(), StringType(), BooleanType()
 INTEGER, LONG, DOUBLE, FLOAT = IntegerType(), LongType(), DoubleType(), FloatType()
