@@ -125,7 +125,7 @@ def usual(of: str) -> list[Baseline]:
 def baseline_scores(
     land: DataFrame,
     incidents: DataFrame,
-    asked: Mapping[str, Sequence[Baseline]],
+    asked: Mapping[str, Mapping[str, Baseline]],
     polls: Sequence[date],
     edges: Ints,
     crs: str,
@@ -135,15 +135,15 @@ def baseline_scores(
     Args:
         land: team_id, cell_id, column, row of all land cells, kept and removed.
         incidents: versions of incidents.
-        asked: priority -> its baselines.
+        asked: priority -> name under which each of its baselines is told -> the baseline.
         polls: consecutive; the last is that of the last edge.
         edges: instants of the calendar's polls, microseconds UTC.
         crs: of the grid.
 
     Returns:
-        Rows of SCORES_SQL; `method` is the baseline's name, the horizon null.
+        Rows of SCORES; `method` is the name, the horizon null.
     """
-    every = {i.name: i for of in asked.values() for b in of for i, _ in b.terms}
+    every = {i.name: i for of in asked.values() for b in of.values() for i, _ in b.terms}
     catalogue = Catalogue(tuple(every.values()))
     # Shared with every task; priorities that no baseline asks for need no facts.
     priorities = tuple(asked)
@@ -166,7 +166,7 @@ def baseline_scores(
 def _scores_of_team(
     team_id: str,
     team: Team,
-    asked: Mapping[str, Sequence[Baseline]],
+    asked: Mapping[str, Mapping[str, Baseline]],
     polls: Sequence[date],
     weeks: int,
 ) -> Iterable[pa.Table]:
@@ -176,7 +176,7 @@ def _scores_of_team(
                 poll,
                 team_id,
                 priority,
-                {(None, baseline.name): _score(baseline, rows) for baseline in baselines},
+                {(None, name): _score(baseline, rows) for name, baseline in baselines.items()},
                 rows.column("cell_id").combine_chunks(),
             )
 

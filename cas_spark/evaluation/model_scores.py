@@ -7,6 +7,7 @@ from datetime import date
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from cas_spark.errors import CasError
 from cas_spark.evaluation.baselines import SCORES, SCORES_SQL, as_scores
 from cas_spark.forecasting.forecast import Scorer, logits_of
 from cas_spark.indicators.catalogue import Catalogue
@@ -69,11 +70,19 @@ def _scores_of_team(
         rows = read_slices(
             files.root,
             files.table,
-            files.of_team[team],
+            files.of_team.get(team, ()),
             catalogue.fast.names,
             term.first,
             term.last,
         )
+        polls = (term.last - term.first).days // 7 + 1
+        if rows.num_rows != cells * polls:
+            raise CasError(
+                what=f"snapshots of team {team} from {term.first} to {term.last}",
+                found=f"{rows.num_rows} rows",
+                expected=f"{cells * polls}: {cells} kept cells at {polls} polls",
+                do="This is a fault of the program: report it with this message",
+            )
         for start in range(0, rows.num_rows, cells):
             at_poll = rows.slice(start, cells)
             values = slow | _transformed(at_poll, catalogue.fast)

@@ -53,6 +53,19 @@ def settled_at(week_on: date, days: int, zone: ZoneInfo) -> datetime:
     return instant_of(week_on + WEEK + timedelta(days=days), zone)
 
 
+def has_settled(week_on: date, days: int, zone: ZoneInfo, moment: datetime) -> bool:
+    """Whether the week that starts at `week_on` may be learned from or scored at `moment`."""
+    return settled_at(week_on, days, zone) <= moment
+
+
+def newest_settled(poll: date, weeks: int, days: int, zone: ZoneInfo) -> date:
+    """The newest poll, not after `poll`, whose target `weeks` later has settled at `poll`."""
+    moment, newest = instant_of(poll, zone), poll
+    while not has_settled(newest + weeks * WEEK, days, zone, moment):
+        newest -= WEEK
+    return newest
+
+
 def plan(settings: Settings, poll: date, days: int, calendar_from: date) -> Schedule:
     """The polls of a run at `poll`, when weeks settle `days` after their end.
 
@@ -62,10 +75,7 @@ def plan(settings: Settings, poll: date, days: int, calendar_from: date) -> Sche
         CasError: the extracts begin too late for that many polls.
     """
     zone = settings.zone
-    moment = instant_of(poll, zone)
-    newest = poll
-    while settled_at(newest + settings.longest_horizon_weeks * WEEK, days, zone) > moment:
-        newest -= WEEK
+    newest = newest_settled(poll, settings.longest_horizon_weeks, days, zone)
     training = tuple(polls_between(newest - (settings.polls.count - 1) * WEEK, newest))
     if training[0] <= calendar_from:
         raise CasError(

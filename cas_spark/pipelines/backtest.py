@@ -13,24 +13,28 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.evaluation.baselines import Baseline, baseline_scores, candidates
+from cas_spark.evaluation.baselines import Baseline, candidates
 from cas_spark.evaluation.measures import (
     ALL_TEAMS,
     MODEL,
-    measure,
     measure_name,
     stamped,
 )
 from cas_spark.evaluation.model_scores import Term, model_scores
 from cas_spark.forecasting.forecast import Scorer
-from cas_spark.indicators.snapshots import edges_until
 from cas_spark.knowledge.calendar import instant_of, polls_between
-from cas_spark.knowledge.settling import settled_at, settling_days
-from cas_spark.knowledge.visibility import known_at
+from cas_spark.knowledge.settling import has_settled, newest_settled, settling_days
 from cas_spark.lake import tables
+from cas_spark.pipelines.evaluate import measure_scores, scores_of_baselines
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.snapshots import update_snapshots
-from cas_spark.pipelines.train import expected_of, training_data
+from cas_spark.pipelines.train import (
+    check_models,
+    context_of_kept_cells,
+    expected_of,
+    snapshot_files,
+    training_data,
+)
 from cas_spark.training.train import train
 
 TUNING_EVERY = 2
@@ -90,7 +94,7 @@ def backtest(job: Job, span: Span) -> None:
             expected=f"target weeks that have settled, {days} days after their end",
             do="Choose an earlier --to, or load newer extracts",
         )
-    tuning = _tuning_polls(span, days, settings.evaluation.tuning_weeks)
+    tuning = _tuning_polls(job, span)
     begun = instant_of(span.first, settings.zone)
     at_tuning = job.at(tuning[0])
     polls = polls_between(at_tuning.schedule.training[0], span.last)
@@ -111,12 +115,12 @@ def backtest(job: Job, span: Span) -> None:
         said["trainings"] = len(terms)
     run.facts["poll_horizons_not_yet_scored"] = asked - scored
     with run.stage("score") as said:
-        baselines = _baseline_scores(job, chosen, span.polls)
-        of_method = F.element_at(F.split("method", ": "), 1)
+        asked_baselines = {of: {b.method: b for b in best} for of, best in chosen.items()}
         scores = _model_scores(at_tuning, terms).unionByName(
-            baselines.withColumn("method", of_method)
+            scores_of_baselines(job, asked_baselines, span.polls)
         )
-        measures = stamped(_measure(job, scores, due, job.known_until), job.known_until, run.number)
+        measures = measure_scores(job, scores, due, job.known_until)
+        measures = stamped(measures, job.known_until, run.number)
         rows = measures.select(F.lit(span.name).alias("backtest"), "*")
         run.replace(tables.BACKTESTS, rows, where=f"backtest = '{span.name}'")
         said["poll-horizons scored"] = scored
@@ -124,10 +128,15 @@ def backtest(job: Job, span: Span) -> None:
     run.poll = span.last
 
 
-def _tuning_polls(span: Span, days: int, weeks: int) -> list[date]:
+def _tuning_polls(job: Job, span: Span) -> list[date]:
     """Polls of the time before whose target weeks had settled when the span begins."""
-    newest = span.first - timedelta(weeks=1 + -(-days // 7))
-    return polls_between(newest - timedelta(weeks=weeks - 1), newest)
+    settings = job.settings
+    begun = instant_of(span.first, settings.zone)
+    days = settling_days(job.run.read(tables.INCIDENTS), begun, settings)
+    first_horizon = next(iter(settings.horizons.values()))
+    newest = newest_settled(span.first, first_horizon, days, settings.zone)
+    newest = min(newest, span.first - timedelta(weeks=1))
+    return polls_between(newest - timedelta(weeks=settings.evaluation.tuning_weeks - 1), newest)
 
 
 def _tune(
@@ -149,11 +158,12 @@ def _tune(
     ]
     at_used = F.col("poll_on").isin(list(used))
     models = _model_scores(at_tuning, terms).where(at_used & (F.col("horizon") == horizon))
-    baselines = _baseline_scores(job, every, polls).where(at_used)
+    named = {of: {b.name: b for b in baselines} for of, baselines in every.items()}
+    baselines = scores_of_baselines(job, named, polls).where(at_used)
     due = {poll: [horizon] for poll in used}
     share = settings.forecast.share
     rows = (
-        _measure(job, models.unionByName(baselines), due, begun)
+        measure_scores(job, models.unionByName(baselines), due, begun)
         .where((F.col("team_id") == ALL_TEAMS) & (F.col("measure") == measure_name(share)))
         .groupBy("priority", "method")
         .agg(F.sum("caught").alias("caught"), F.sum("incidents").alias("incidents"))
@@ -181,13 +191,18 @@ def _best_of_each_method(every: Iterable[Baseline], caught: Mapping[str, float])
 
 
 def _train(job: Job, at_tuning: Job, reg_param: float) -> dict[str, list[Scorer]]:
-    """Models trained at the job's poll, per team; those that failed make no forecast."""
+    """Models trained at the job's poll, per team; the few that may fail make no forecast.
+
+    Raises:
+        CasError: as `check_models`.
+    """
     expected = replace(expected_of(job), catalogue=at_tuning.catalogue)
     settings = job.settings.training.model_copy(update={"reg_param": reg_param})
     data = training_data(job)
     data.labels.persist()
     models = train(data, expected, settings, lambda _: None)
     data.labels.unpersist()
+    check_models(models, expected, settings)
     scorers: dict[str, list[Scorer]] = {}
     for model in models:
         if model.fit is not None:
@@ -196,25 +211,9 @@ def _train(job: Job, at_tuning: Job, reg_param: float) -> dict[str, list[Scorer]
 
 
 def _model_scores(at_tuning: Job, terms: Sequence[Term]) -> DataFrame:
-    data = training_data(at_tuning)
-    return model_scores(data.context, data.files, at_tuning.catalogue, terms)
-
-
-def _baseline_scores(
-    job: Job, asked: Mapping[str, Sequence[Baseline]], polls: Sequence[date]
-) -> DataFrame:
-    settings = job.settings
-    edges = edges_until(polls[-1], job.calendar_from, settings.zone)
-    incidents = job.run.read(tables.INCIDENTS)
-    return baseline_scores(job.cells(), incidents, asked, polls, edges, settings.grid.crs)
-
-
-def _measure(
-    job: Job, scores: DataFrame, due: Mapping[date, Sequence[str]], as_of: datetime
-) -> DataFrame:
-    settings = job.settings
-    outcomes = known_at(job.run.read(tables.OUTCOMES), as_of)
-    return measure(scores, outcomes, due, settings.evaluation.shares, settings.horizons)
+    first, last = min(t.first for t in terms), max(t.last for t in terms)
+    files = snapshot_files(at_tuning, first, last)
+    return model_scores(context_of_kept_cells(at_tuning), files, at_tuning.catalogue, terms)
 
 
 def _due(polls: Sequence[date], job: Job, days: int) -> dict[date, list[str]]:
@@ -224,7 +223,7 @@ def _due(polls: Sequence[date], job: Job, days: int) -> dict[date, list[str]]:
         poll: [
             name
             for name, weeks in job.settings.horizons.items()
-            if settled_at(poll + timedelta(weeks=weeks), days, zone) <= job.known_until
+            if has_settled(poll + timedelta(weeks=weeks), days, zone, job.known_until)
         ]
         for poll in polls
     }

@@ -1,19 +1,18 @@
 """Evaluate: every stored forecast whose target week has settled by the end of the extracts."""
 
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cas_spark.evaluation.baselines import BASELINES, baseline_scores, usual
+from cas_spark.evaluation.baselines import Baseline, baseline_scores, usual
 from cas_spark.evaluation.measures import MODEL, measure, stamped
 from cas_spark.indicators.snapshots import edges_until
-from cas_spark.knowledge.settling import settled_at, settling_days
+from cas_spark.knowledge.settling import has_settled, settling_days
 from cas_spark.knowledge.visibility import known_at
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
-
-METHODS = (MODEL, *BASELINES)
 
 
 def evaluate(job: Job) -> None:
@@ -35,10 +34,10 @@ def evaluate(job: Job) -> None:
     for row in stored.collect():
         if (row["poll_on"], row["horizon"]) in scored:
             continue
-        if settled_at(row["target_week_on"], days, settings.zone) > job.known_until:
-            not_yet += 1
-        else:
+        if has_settled(row["target_week_on"], days, settings.zone, job.known_until):
             due.setdefault(row["poll_on"], []).append(row["horizon"])
+        else:
+            not_yet += 1
     run.facts["scored_as_of_at"] = job.known_until.isoformat()
     run.facts["forecasts_not_yet_scored"] = not_yet
     with run.stage("evaluate") as said:
@@ -66,23 +65,26 @@ def _score_poll(job: Job, poll: date, horizons: list[str]) -> DataFrame:
             F.col("cells.cell_id").alias("cell_ids"), F.col("cells.logit").alias("scores"),
         )
     )  # fmt: skip
-    of_baselines = baseline_scores(
-        job.cells(),
-        run.read(tables.INCIDENTS),
-        {priority: usual(priority) for priority in settings.priorities},
-        [poll],
-        edges_until(poll, job.calendar_from, settings.zone),
-        settings.grid.crs,
-    ).withColumn("method", F.element_at(F.split("method", ": "), 1))
-    outcomes = known_at(run.read(tables.OUTCOMES), job.known_until)
-    return stamped(
-        measure(
-            of_model.unionByName(of_baselines),
-            outcomes,
-            {poll: horizons},
-            settings.evaluation.shares,
-            settings.horizons,
-        ),
-        job.known_until,
-        run.number,
-    )
+    asked = {of: {b.method: b for b in usual(of)} for of in settings.priorities}
+    scores = of_model.unionByName(scores_of_baselines(job, asked, [poll]))
+    measures = measure_scores(job, scores, {poll: horizons}, job.known_until)
+    return stamped(measures, job.known_until, run.number)
+
+
+def scores_of_baselines(
+    job: Job, asked: Mapping[str, Mapping[str, Baseline]], polls: Sequence[date]
+) -> DataFrame:
+    """What baselines think of all land cells at consecutive polls; see `baseline_scores`."""
+    settings = job.settings
+    edges = edges_until(polls[-1], job.calendar_from, settings.zone)
+    incidents = job.run.read(tables.INCIDENTS)
+    return baseline_scores(job.cells(), incidents, asked, polls, edges, settings.grid.crs)
+
+
+def measure_scores(
+    job: Job, scores: DataFrame, due: Mapping[date, Sequence[str]], as_of: datetime
+) -> DataFrame:
+    """The measures of what is due, by the outcomes that were known as of a moment."""
+    settings = job.settings
+    outcomes = known_at(job.run.read(tables.OUTCOMES), as_of)
+    return measure(scores, outcomes, due, settings.evaluation.shares, settings.horizons)

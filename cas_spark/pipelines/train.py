@@ -1,7 +1,9 @@
 """Train: every expected model of the poll, from the outcomes known at the poll."""
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,7 +14,8 @@ from cas_spark.knowledge.visibility import known_at
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
-from cas_spark.training.models import Expected, SnapshotFiles, TrainingData
+from cas_spark.settings.learning import Training
+from cas_spark.training.models import Expected, SnapshotFiles, TrainedModel, TrainingData
 from cas_spark.training.outcomes import labels_of
 from cas_spark.training.train import train as train_models
 
@@ -33,11 +36,22 @@ def train(job: Job) -> None:
         # The driver hears of a task's models at the end; till then the tasks themselves tell.
         watching = following_tasks(run.lake.spark, advance, number) if is_grouped else nullcontext()
         with watching:
-            models = train_models(
-                data, expected, settings.training, _ignore if is_grouped else advance
-            )
+            models = train_models(data, expected, settings.training, advance)
         said.update({"models": len(models), **Counter(model.status for model in models)})
     data.labels.unpersist()
+    check_models(models, expected, settings.training)
+    rows = [model.to_row(expected, settings.training.engine, run.number) for model in models]
+    frame = run.lake.spark.createDataFrame(rows, tables.MODELS.schema)
+    run.replace(tables.MODELS, frame, where=f"poll_on = DATE '{schedule.poll}'")
+
+
+def check_models(models: Sequence[TrainedModel], expected: Expected, settings: Training) -> None:
+    """Check that every expected model is there and that not too many failed.
+
+    Raises:
+        CasError: a model is missing, or more failed than the settings allow.
+    """
+    number = len(expected.teams) * len(expected.priorities) * len(expected.horizons)
     if len(models) != number:
         raise CasError(
             what="training",
@@ -46,18 +60,15 @@ def train(job: Job) -> None:
             do="This is a fault of the program: report it with this message",
         )
     failed = [model for model in models if model.status == "failed"]
-    if len(failed) > settings.training.maximum_failed_share * number:
+    if len(failed) > settings.maximum_failed_share * number:
         first = failed[0]
         raise CasError(
             what="training",
             found=f"{len(failed)} of {number} models failed, the first of them "
             f"{first.priority} of team {first.team_id}, {first.horizon}: {first.reason}",
-            expected=f"at most a share of {settings.training.maximum_failed_share}",
+            expected=f"at most a share of {settings.maximum_failed_share}",
             do="Mend the cause, or raise training.maximum_failed_share",
         )
-    rows = [model.to_row(expected, settings.training.engine, run.number) for model in models]
-    frame = run.lake.spark.createDataFrame(rows, tables.MODELS.schema)
-    run.replace(tables.MODELS, frame, where=f"poll_on = DATE '{schedule.poll}'")
 
 
 def expected_of(job: Job) -> Expected:
@@ -79,28 +90,32 @@ def training_data(job: Job) -> TrainingData:
     run, settings, schedule = job.run, job.settings, job.schedule
     outcomes = known_at(run.read(tables.OUTCOMES), instant_of(schedule.poll, settings.zone))
     labels = labels_of(outcomes, settings.horizons, schedule.training)
-    files: dict[str, set[str]] = {}
-    first, last = schedule.training[0], schedule.training[-1]
-    slices = run.read(tables.SNAPSHOT_SLICES).where(F.col("poll_on").between(first, last))
-    for row in slices.select("team_id", "file").distinct().collect():
-        files.setdefault(row["team_id"], set()).add(row["file"])
     return TrainingData(
         snapshots=run.read(job.snapshots).join(job.context(), "cell_id", "inner"),
-        files=SnapshotFiles(
-            root=run.lake.root,
-            table=job.snapshots.name,
-            of_team={team: tuple(sorted(names)) for team, names in files.items()},
-        ),
+        files=snapshot_files(job, schedule.training[0], schedule.training[-1]),
         labels=labels.join(_kept_cells(job), "cell_id", "inner"),
-        context=_kept_cells(job).join(job.context(), "cell_id", "inner"),
+        context=context_of_kept_cells(job),
     )
+
+
+def snapshot_files(job: Job, first: date, last: date) -> SnapshotFiles:
+    """Where tasks find the snapshots of their team at the polls from `first` to `last`."""
+    files: dict[str, set[str]] = {}
+    slices = job.run.read(tables.SNAPSHOT_SLICES).where(F.col("poll_on").between(first, last))
+    for row in slices.select("team_id", "file").distinct().collect():
+        files.setdefault(row["team_id"], set()).add(row["file"])
+    return SnapshotFiles(
+        root=job.run.lake.root,
+        table=job.snapshots.name,
+        of_team={team: tuple(sorted(names)) for team, names in files.items()},
+    )
+
+
+def context_of_kept_cells(job: Job) -> DataFrame:
+    """team_id, cell_id and the slow indicators of every kept cell."""
+    return _kept_cells(job).join(job.context(), "cell_id", "inner")
 
 
 def _kept_cells(job: Job) -> DataFrame:
     """cell_id and team_id; a frame of its own each time, since a cogroup needs two of them."""
     return job.cells().where("is_kept").select("cell_id", "team_id")
-
-
-def _ignore(done: int) -> None:
-    """The tasks are followed instead."""
-    del done

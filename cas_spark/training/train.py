@@ -20,7 +20,8 @@ def train(
         data: what to learn from.
         expected: what is to be trained.
         settings: the engine and its settings.
-        progress: called with the number of models done, each time the driver knows of some.
+        progress: called with the number of models done, each time the driver knows of some; with
+            the grouped engine only its tasks know.
 
     Returns:
         Exactly one model per team, priority and horizon, in that order.
@@ -29,6 +30,5 @@ def train(
         models = mllib.fit_teams(data, expected, settings, progress)
     else:
         models = grouped.fit_teams(data, expected, settings)
-        progress(len(models))
     models = stand_in(models, data, expected, settings)
     return sorted(models, key=lambda m: (m.team_id, m.priority, m.horizon))

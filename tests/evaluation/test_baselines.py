@@ -40,8 +40,8 @@ def scores(ages: list[tuple[int, int]]) -> dict[str, list[float]]:
     cells = pa.table(
         {"cell_id": [1, 2], "column": [CORNER[0], CORNER[0] + 30], "row": [CORNER[1]] * 2}
     )
-    asked = {"burglary": candidates("burglary")}
-    every = {i.name: i for b in asked["burglary"] for i, _ in b.terms}
+    asked = {"burglary": {b.name: b for b in candidates("burglary")}}
+    every = {i.name: i for b in candidates("burglary") for i, _ in b.terms}
     team = team_of(
         cells,
         pa.table(columns, names=list(FACT_COLUMNS)),
