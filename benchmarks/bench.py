@@ -10,8 +10,6 @@ ratios of one run, not seconds of two.
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,18 +24,12 @@ from pyspark.sql import functions as F
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import read_published
 from cas_spark.lake.session import start_session
-from cas_spark.pipelines.job import Advance, Job
+from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.train import expected_of, training_data
 from cas_spark.settings import load_settings
 
 TEAMS = 2
-
-
-@contextmanager
-def silently(what: str, total: int) -> Iterator[Advance]:
-    """Figures only."""
-    del what, total
-    yield lambda _: None
 
 
 def open_job(spark: SparkSession, path: Path, poll: datetime) -> Job:

@@ -18,6 +18,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 import cas_spark
+from cas_spark.evaluation.measures import measure_name
 from cas_spark.settings import load_settings
 from cas_spark.tracking.store import open_store
 
@@ -55,7 +56,7 @@ weeks.sort_values("tags.poll").reindex(columns=list(shown)).rename(columns=shown
 
 # %%
 horizon = next(iter(settings.horizons))
-share = f"caught_share_at_{settings.forecast.share * 100:g}_percent".replace(".", "_")
+share = measure_name(settings.forecast.share)
 poll = weeks["tags.poll"].max()
 teams = mlflow.search_runs(
     search_all_experiments=True,

@@ -17,6 +17,7 @@ from IPython.display import Image, Markdown
 from pyspark.sql import functions as F
 
 import cas_spark
+from cas_spark.evaluation.measures import measure_name
 from cas_spark.forecasting.maps import as_png, draw_map
 from cas_spark.forecasting.reasons import largest_reasons, sentence_of
 from cas_spark.indicators.catalogue import catalogue_of_lake
@@ -163,7 +164,7 @@ pd.DataFrame(
 # zero. One week of one team is few incidents: look at many weeks before you conclude anything.
 
 # %%
-share = f"caught_share_at_{settings.forecast.share * 100:g}_percent".replace(".", "_")
+share = measure_name(settings.forecast.share)
 measured = (F.col("team_id") == team) & (F.col("measure") == share)
 if lake.holds(tables.EVALUATIONS):
     scores = (

@@ -7,8 +7,7 @@ B has hardly any of either.
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ import yaml
 from pyspark.sql import SparkSession
 
 from cas_spark.pipelines.commands import run_command
-from cas_spark.pipelines.job import Advance, Job
+from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import silently
 from cas_spark.settings import Settings
 
 POLL = date(2024, 1, 8)
@@ -93,12 +93,6 @@ def content_of_toy(folder: Path) -> dict[str, Any]:
             }
         },
     }
-
-
-@contextmanager
-def silently(what: str, total: int) -> Iterator[Advance]:
-    """In place of progress bars."""
-    yield lambda _: None
 
 
 def run_quietly(spark: SparkSession, command: str, settings: Settings, poll: date | None) -> Job:

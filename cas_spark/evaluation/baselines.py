@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.indicators.catalogue import (
     IN_ALL_HISTORY,
@@ -45,10 +46,7 @@ SCORES = pa.schema(
         ("scores", pa.list_(pa.float64())),
     ]
 )
-SCORES_SQL = (
-    "poll_on date, team_id string, priority string, horizon string, method string, "
-    "cell_ids array<long>, scores array<double>"
-)
+SCORES_TYPE = from_arrow_schema(SCORES)
 """One row: what a method thinks of all cells of a team; the horizon is null where any will do."""
 
 
@@ -159,7 +157,7 @@ def baseline_scores(
     return (
         cells.groupBy("team_id")
         .cogroup(facts.groupBy("near_team_id"))
-        .applyInArrow(task, SCORES_SQL)
+        .applyInArrow(task, SCORES_TYPE)
     )
 
 

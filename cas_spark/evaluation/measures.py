@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.forecasting.forecast import cells_to_choose
 
@@ -26,10 +27,6 @@ ALL_TEAMS = "*"
 """In place of a team: the cells are chosen across all teams together."""
 
 OBSERVED, EXPECTED = "observed", "expected"
-MEASURES_SQL = (
-    "poll_on date, team_id string, priority string, horizon string, target_week_on date, "
-    "method string, measure string, value double, cells long, caught long, incidents long"
-)
 _MEASURES = pa.schema(
     [
         ("poll_on", pa.date32()),
@@ -45,6 +42,7 @@ _MEASURES = pa.schema(
         ("incidents", pa.int64()),
     ]
 )
+MEASURES_TYPE = from_arrow_schema(_MEASURES)
 
 
 def percent(share: float) -> str:
@@ -145,7 +143,7 @@ def measure(
     """The measures of every poll, priority and horizon that is due.
 
     Args:
-        scores: rows of `baselines.SCORES_SQL`; each team's land cells stand in at least one
+        scores: rows of `baselines.SCORES_TYPE`; each team's land cells stand in at least one
             method that scores all of them. Methods without a horizon are measured at every one.
         outcomes: priority, cell_id, week_on, incidents: those that count.
         due: poll -> horizons whose target week has settled.
@@ -153,7 +151,7 @@ def measure(
         horizons: name -> weeks from the poll to the start of the target week.
 
     Returns:
-        Rows of MEASURES_SQL.
+        Rows of MEASURES_TYPE.
     """
     weeks, due = dict(horizons), {poll: tuple(names) for poll, names in due.items()}
 
@@ -167,7 +165,7 @@ def measure(
 
     keys = ["poll_on", "priority"]
     happened = _outcomes_per_poll(outcomes, due, horizons)
-    return scores.groupBy(*keys).cogroup(happened.groupBy(*keys)).applyInArrow(task, MEASURES_SQL)
+    return scores.groupBy(*keys).cogroup(happened.groupBy(*keys)).applyInArrow(task, MEASURES_TYPE)
 
 
 def _outcomes_per_poll(

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from cas_spark.errors import CasError
-from cas_spark.evaluation.baselines import SCORES, SCORES_SQL, as_scores
+from cas_spark.evaluation.baselines import SCORES, SCORES_TYPE, as_scores
 from cas_spark.forecasting.forecast import Scorer, logits_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
@@ -45,14 +45,14 @@ def model_scores(
         terms: which models forecast when.
 
     Returns:
-        Rows of `baselines.SCORES_SQL`.
+        Rows of `baselines.SCORES_TYPE`.
     """
 
     def task(key: tuple[pa.Scalar, ...], context: pa.Table) -> pa.Table:
         parts = list(_scores_of_team(key[0].as_py(), context, files, catalogue, terms))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
-    return context.groupBy("team_id").applyInArrow(task, SCORES_SQL)
+    return context.groupBy("team_id").applyInArrow(task, SCORES_TYPE)
 
 
 def _scores_of_team(

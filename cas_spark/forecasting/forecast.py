@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.indicators.catalogue import Catalogue
-from cas_spark.lake.tables import FORECASTS
 from cas_spark.settings.learning import Forecast
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import TrainedModel
@@ -110,13 +110,6 @@ def forecast(
     )
 
 
-_CONTRIBUTIONS = next(c.type for c in FORECASTS.columns if c.name == "contributions")
-_SCORES = (
-    "team_id string, priority string, horizon string, cell_id long, logit double, rank int, "
-    f"band string, contributions {_CONTRIBUTIONS.simpleString()}"
-)
-
-
 def scores_of_team(
     team: str,
     rows: pa.Table,
@@ -163,6 +156,7 @@ _ARROW_SCORES = pa.schema(
         ("contributions", pa.list_(_CONTRIBUTION)),
     ]
 )
+_SCORES = from_arrow_schema(_ARROW_SCORES)
 
 
 def logits_of(

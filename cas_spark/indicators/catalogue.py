@@ -46,7 +46,7 @@ class Indicator:
         window: [newest, oldest) age in weeks of what it counts; oldest None for all history.
         half_life_weeks: in place of a window: an incident weighs 2^(-age / half life).
         bandwidth_m: of the Gaussian by which it weighs distance.
-        blocks: for weeks since, whether the 3 x 3 cells around count as well.
+        is_of_block: for weeks since, whether the 3 x 3 cells around count as well.
         is_read_by_all: whether the models of other priorities look at it too.
         transform: applied when a model reads it: log1p for counts and distances, none for the rest.
         version: raised when its meaning changes.
@@ -178,8 +178,9 @@ def density(of: str, bandwidth_m: int, ages: Ages, purpose: str = LASTING) -> In
 
 
 def _weeks_since(of: str, *, is_of_block: bool) -> Indicator:
-    where = ("the 3 x 3 cells around it", "de 3 x 3 vakjes eromheen") if is_of_block else None
-    place, place_nl = where or ("the cell", "het vakje")
+    place, place_nl = ("the cell", "het vakje")
+    if is_of_block:
+        place, place_nl = ("the 3 x 3 cells around it", "de 3 x 3 vakjes eromheen")
     return Indicator(
         kind="weeks_since",
         group="near" if is_of_block else "history",

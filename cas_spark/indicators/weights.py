@@ -28,9 +28,9 @@ DECAY_SCALE_BITS = 20
 
 
 @cache
-def decay_weights(half_life_weeks: float, bits: int = DECAY_SCALE_BITS) -> tuple[int, ...]:
-    """2^(-age / half life) in units of 2^-bits for ages of 0, 1, 2 … weeks, until 0."""
-    half_life, scale = Decimal(str(half_life_weeks)), Decimal(1 << bits)
+def decay_weights(half_life_weeks: int) -> tuple[int, ...]:
+    """2^(-age / half life) in units of 2^-20 for ages of 0, 1, 2 … weeks, until 0."""
+    half_life, scale = Decimal(half_life_weeks), Decimal(1 << DECAY_SCALE_BITS)
     weights: list[int] = []
     while not weights or weights[-1] > 0:
         weight = Decimal(2) ** (-Decimal(len(weights)) / half_life) * scale
@@ -39,7 +39,7 @@ def decay_weights(half_life_weeks: float, bits: int = DECAY_SCALE_BITS) -> tuple
 
 
 def weights_by_age(
-    weeks: int, window: tuple[int, int | None] | None, half_life_weeks: float | None
+    weeks: int, window: tuple[int, int | None] | None, half_life_weeks: int | None
 ) -> npt.NDArray[np.int64]:
     """What an incident weighs at an age of 0, 1, 2 … weeks.
 

@@ -1,9 +1,34 @@
 """What a lake of an older schema version needs, so that this code can go on with it."""
 
+from collections.abc import Callable, Mapping
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.lake import tables
+
+
+def _tell_values_of_contributions(forecasts: DataFrame) -> DataFrame:
+    """Older forecasts tell neither the cell's values nor what is above the mean of its team."""
+    unknown = F.lit(None).cast("double")
+    return forecasts.withColumn(
+        "contributions",
+        F.transform(
+            "contributions",
+            lambda pair: F.struct(
+                pair["indicator"].alias("indicator"),
+                unknown.alias("value"),
+                pair["contribution"].alias("contribution"),
+                unknown.alias("above_mean"),
+            ),
+        ),
+    )
+
+
+MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
+    (1, tables.FORECASTS.name): _tell_values_of_contributions,
+}
+"""(schema version, table) -> its rows as the next version has them."""
 
 
 def migrated(table: str, rows: DataFrame, version: int) -> DataFrame | None:
@@ -14,19 +39,11 @@ def migrated(table: str, rows: DataFrame, version: int) -> DataFrame | None:
         rows: as a lake of an older schema version holds them.
         version: that version.
     """
-    if version < 2 and table == tables.FORECASTS.name:  # noqa: PLR2004 - reads best as a number
-        # Older forecasts do not tell the cell's values, nor the mean of its team.
-        unknown = F.lit(None).cast("double")
-        return rows.withColumn(
-            "contributions",
-            F.transform(
-                "contributions",
-                lambda pair: F.struct(
-                    pair["indicator"].alias("indicator"),
-                    unknown.alias("value"),
-                    pair["contribution"].alias("contribution"),
-                    unknown.alias("above_mean"),
-                ),
-            ),
-        )
-    return None
+    steps = [
+        MIGRATIONS[step, table]
+        for step in range(version, tables.SCHEMA_VERSION)
+        if (step, table) in MIGRATIONS
+    ]
+    for step in steps:
+        rows = step(rows)
+    return rows if steps else None

@@ -121,15 +121,20 @@ class Run:
         if table.name in self.versions:
             if self.read(table).columns == [column.name for column in table.columns]:
                 return True
-            empty = self.lake.spark.createDataFrame([], table.schema).write.format("delta")
-            path = self.lake.path(table.name)
-            # Delta forgets the partitions with the schema unless they are told again.
-            anew = empty.mode("overwrite").option("overwriteSchema", "true")
-            anew.partitionBy(*table.partitioned_by).save(path)
+            self.overwrite(table, self.lake.spark.createDataFrame([], table.schema))
         else:
             self._create(table)
         self.note_change(table)
         return False
+
+    def overwrite(self, table: Table, frame: DataFrame) -> None:
+        """Put `frame` in place of the whole table, whose columns were declared otherwise.
+
+        Delta forgets the partitions with the columns unless they are told again.
+        """
+        writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        writer.partitionBy(*table.partitioned_by).save(self.lake.path(table.name))
+        self.note_change(table)
 
     def note_change(self, table: Table, digest: str | None = None) -> None:
         """Take up that a table was written: its new version, and its digest unless given."""
@@ -232,11 +237,7 @@ def _migrate(run: Run, version: int) -> None:
                     "table %s: brought to schema version %d", table.name, tables.SCHEMA_VERSION
                 )
                 # Read whole before it is written over.
-                writer = rows.localCheckpoint().write.format("delta").mode("overwrite")
-                path = run.lake.path(table.name)
-                anew = writer.option("overwriteSchema", "true")
-                anew.partitionBy(*table.partitioned_by).save(path)
-                run.note_change(table)
+                run.overwrite(table, rows.localCheckpoint())
 
 
 def read_published(lake: Lake, poll: date) -> Run:

@@ -1,7 +1,5 @@
 """For notebooks: what the engine sees, as a frame, from what the last complete run left."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 
 import pandas as pd
@@ -10,7 +8,8 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import read_published
-from cas_spark.pipelines.job import Advance, Job
+from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.train import expected_of, training_data
 from cas_spark.settings import Settings
 from cas_spark.training.team_rows import as_frame, team_rows
@@ -35,7 +34,7 @@ def training_frame(
     Raises:
         CasError: the lake lacks the snapshots, or knows no such team.
     """
-    job = Job(read_published(lake, poll), settings, poll, _silently)
+    job = Job(read_published(lake, poll), settings, poll, silently)
     expected, data = expected_of(job), training_data(job)
     if team not in expected.teams:
         raise CasError(
@@ -53,10 +52,3 @@ def training_frame(
         expected,
     )
     return as_frame(rows, expected, priority)
-
-
-@contextmanager
-def _silently(what: str, total: int) -> Iterator[Advance]:
-    """A frame is read without a progress bar."""
-    del what, total
-    yield lambda _: None

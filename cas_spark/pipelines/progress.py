@@ -42,6 +42,13 @@ def bars(console: Console) -> ShowProgress:
 
 
 @contextmanager
+def silently(what: str, total: int) -> Iterator[Advance]:
+    """In place of bars, where nobody looks."""
+    del what, total
+    yield lambda _: None
+
+
+@contextmanager
 def following_tasks(spark: SparkSession, advance: Advance, total: int) -> Iterator[None]:
     """Say how many tasks of the widest running stage are done, as a share of `total`."""
     tracker = spark.sparkContext.statusTracker()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import GroupedData, Row
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
 from cas_spark.lake.spread import SLOT, one_task_each, slots_of
@@ -42,11 +43,7 @@ _RESULT = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
-RESULT_SQL = (
-    "team_id string, priority string, horizon string, status string, reason string, "
-    "intercept double, coefficients array<double>, iterations int, dropped array<string>, "
-    "rows long, positives long, seconds double"
-)
+RESULT_TYPE = from_arrow_schema(_RESULT)
 
 TASK_FAULTS = (ArithmeticError, ValueError, OSError, CasError, pa.ArrowException)
 """What goes wrong with one team's data; its models fail with the reason, others go on."""
@@ -69,7 +66,7 @@ def fit_teams(data: TrainingData, expected: Expected, settings: Training) -> lis
         return as_table(models)
 
     context, labels = per_team(data)
-    rows = context.cogroup(labels).applyInArrow(task, RESULT_SQL).collect()
+    rows = context.cogroup(labels).applyInArrow(task, RESULT_TYPE).collect()
     return [from_row(row, expected) for row in rows]
 
 
@@ -199,7 +196,7 @@ def _with_solution(
 
 
 def as_table(models: Sequence[TrainedModel]) -> pa.Table:
-    """Models as a task returns them: the columns of RESULT_SQL."""
+    """Models as a task returns them: the columns of RESULT_TYPE."""
     return pa.Table.from_pylist([_to_result(model) for model in models], schema=_RESULT)
 
 
@@ -221,7 +218,7 @@ def _to_result(model: TrainedModel) -> dict[str, Any]:
 
 
 def from_row(row: Row, expected: Expected) -> TrainedModel:
-    """The model that a row of RESULT_SQL holds."""
+    """The model that a row of RESULT_TYPE holds."""
     fit = None
     if row["intercept"] is not None:
         fit = Fit(row["intercept"], tuple(row["coefficients"]), row["iterations"])

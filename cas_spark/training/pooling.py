@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.settings.learning import Training
 from cas_spark.training import grouped, solver
@@ -30,10 +31,7 @@ _SAMPLE = pa.schema(
         ("horizons", pa.list_(pa.string())),
     ]
 )
-_SAMPLE_SQL = (
-    "pool string, priority string, team_id string, row long, values array<float>, weight float, "
-    "horizons array<string>"
-)
+_SAMPLE_TYPE = from_arrow_schema(_SAMPLE)
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def _sample(data: TrainingData, expected: Expected, pools: Pools) -> DataFrame:
         return sample_of_team(team, context, labels, files, expected, pools)
 
     context, labels = grouped.per_team(data)
-    return context.cogroup(labels).applyInArrow(task, _SAMPLE_SQL)
+    return context.cogroup(labels).applyInArrow(task, _SAMPLE_TYPE)
 
 
 def sample_of_team(
@@ -183,7 +181,7 @@ def _fit_pools(sample: DataFrame, expected: Expected, settings: Training) -> lis
         pool, priority = (part.as_py() for part in key)
         return grouped.as_table(fit_pool(pool, priority, rows, expected, settings))
 
-    models = sample.groupBy("pool", "priority").applyInArrow(task, grouped.RESULT_SQL).collect()
+    models = sample.groupBy("pool", "priority").applyInArrow(task, grouped.RESULT_TYPE).collect()
     return [grouped.from_row(row, expected) for row in models]
 
 

@@ -252,7 +252,7 @@ class _Fits:
             for i, gradient in zip(active, gradients, strict=True):
                 fit = self.fits[i]
                 fit.passes += 1
-                if fit.step is not None and not self._is_good(fit, gradient):
+                if fit.step is not None and not self._is_good(fit, fit.step, gradient):
                     continue
                 fit.at, fit.step = fit.trial, None
                 last, fit.norm = fit.norm, float(np.linalg.norm(gradient))
@@ -271,13 +271,12 @@ class _Fits:
                 return
 
     @staticmethod
-    def _is_good(fit: _Fit, gradient: Doubles) -> bool:
+    def _is_good(fit: _Fit, step: Doubles, gradient: Doubles) -> bool:
         """Whether a step's end may stay; else it is shortened to where the slope is about zero.
 
         The objective is convex: where it still falls at the step's end it has fallen all the way.
         """
-        assert fit.step is not None  # noqa: S101 - for the type checker
-        slope = float(gradient @ fit.step)
+        slope = float(gradient @ step)
         if slope <= -OVERSHOOT * fit.slope or fit.norm < NEAR:
             return True
         fit.length *= min(max(fit.slope / (fit.slope - slope), 0.1), 0.7)

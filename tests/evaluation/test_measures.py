@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from sklearn.metrics import brier_score_loss, log_loss
 
-from cas_spark.evaluation.baselines import SCORES_SQL
+from cas_spark.evaluation.baselines import SCORES_TYPE
 from cas_spark.evaluation.measures import (
     ALL_TEAMS,
     MODEL,
@@ -92,7 +92,7 @@ def test_cells_are_chosen_in_each_team_and_across_all_of_them(spark: SparkSessio
             (POLL, "A", "burglary", None, "count", a, [0.0, 0.0, 0.0, 9.0]),
             (POLL, "B", "burglary", None, "count", b, [1.0, 0.0, 0.0, 0.0, 0.0, 2.0]),
         ],
-        SCORES_SQL,
+        SCORES_TYPE,
     )
     outcomes = spark.createDataFrame(
         [
@@ -125,7 +125,7 @@ def test_cells_are_chosen_in_each_team_and_across_all_of_them(spark: SparkSessio
 @pytest.mark.spark
 def test_a_week_without_incidents_has_no_share_rather_than_zero(spark: SparkSession) -> None:
     scores = spark.createDataFrame(
-        [(POLL, "A", "burglary", "current", MODEL, [1], [-1.0])], SCORES_SQL
+        [(POLL, "A", "burglary", "current", MODEL, [1], [-1.0])], SCORES_TYPE
     )
     nothing = spark.createDataFrame(
         [], "priority string, cell_id long, week_on date, incidents int"

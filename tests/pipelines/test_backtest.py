@@ -16,8 +16,9 @@ from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import run_backtest
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import silently
 from cas_spark.settings import load_settings
-from tests.toy import silently, write_toy
+from tests.toy import write_toy
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 SPAN = Span(date(2024, 1, 8), date(2024, 3, 18), retrain_every=6)

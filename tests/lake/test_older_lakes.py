@@ -1,0 +1,92 @@
+"""A lake of an older schema version, and a table whose columns change, keep what they hold."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
+
+from cas_spark.lake import tables
+from cas_spark.lake.lake import Lake
+from cas_spark.lake.run import open_run, read_published
+from cas_spark.lake.table import Column, Table
+
+pytestmark = pytest.mark.spark
+POLL = date(2024, 1, 8)
+
+
+def partitions_of(spark: SparkSession, lake: Lake, table: Table) -> list[str]:
+    [detail] = DeltaTable.forPath(spark, lake.path(table.name)).detail().collect()
+    return list(detail["partitionColumns"])
+
+
+def test_forecasts_of_version_1_are_kept_without_what_they_did_not_tell(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = [StructField("indicator", StringType()), StructField("contribution", DoubleType())]
+    older = Table(
+        tables.FORECASTS.name,
+        tables.FORECASTS.grain,
+        tables.FORECASTS.keys,
+        tuple(
+            Column(c.name, ArrayType(StructType(pair)), c.meaning, is_nullable=True)
+            if c.name == "contributions"
+            else c
+            for c in tables.FORECASTS.columns
+        ),
+        tables.FORECASTS.partitioned_by,
+        tables.FORECASTS.checks,
+    )
+    said = [("intercept", -1.5), ("burglary_count_4w", 0.5)]
+    row = (POLL, "A", "burglary", "current", 1, POLL, -1.0, 0.25, 1, True, "high", said, 1)
+    lake = Lake(spark, str(tmp_path))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tables, "SCHEMA_VERSION", 1)
+        first = open_run(lake, "test", POLL, "{}", "0")
+        first.replace(older, spark.createDataFrame([row], older.schema))
+        first.publish()
+    second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
+    another = (POLL, "B", *row[2:11], [("intercept", 1.0, -1.0, 0.0)], 2)
+    frame = spark.createDataFrame([another], tables.FORECASTS.schema)
+    second.replace(tables.FORECASTS, frame, where="team_id = 'B'")
+    second.publish()
+    found = {r["team_id"]: r for r in Lake(spark, str(tmp_path)).read(tables.FORECASTS).collect()}
+    assert [tuple(pair) for pair in found["A"]["contributions"]] == [
+        ("intercept", None, -1.5, None),
+        ("burglary_count_4w", None, 0.5, None),
+    ]
+    assert found["A"]["logit"] == -1.0
+    assert found["B"]["contributions"][0]["value"] == 1.0
+    assert partitions_of(spark, lake, tables.FORECASTS) == ["poll_on"]
+
+
+def test_a_table_of_files_starts_empty_with_other_columns_and_keeps_its_partitions(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    before = tables.snapshots([("burglary_count_4w", "a number")])
+    after = tables.snapshots([("burglary_count_4w", "a number"), ("any_ever", "a flag")])
+    lake = Lake(spark, str(tmp_path))
+    run = open_run(lake, "test", POLL, "{}", "0")
+    assert not run.prepare_files(before)
+    assert run.prepare_files(before)
+    assert not run.prepare_files(after)
+    assert run.read(after).columns == [column.name for column in after.columns]
+    assert partitions_of(spark, lake, after) == ["team_id"]
+
+
+def test_a_reader_sees_the_published_version_while_a_run_goes_on(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = Lake(spark, str(tmp_path))
+    run = open_run(lake, "test", POLL, "{}", "0")
+    schema = tables.SNAPSHOT_SLICES.schema
+    one = ("A", POLL, "b", 1, "s", "f")
+    run.replace(tables.SNAPSHOT_SLICES, spark.createDataFrame([one], schema))
+    run.publish()
+    going_on = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
+    other = ("B", POLL, "b", 1, "s", "f")
+    going_on.replace(tables.SNAPSHOT_SLICES, spark.createDataFrame([other], schema))
+    reader = read_published(Lake(spark, str(tmp_path)), POLL)
+    assert [r["team_id"] for r in reader.read(tables.SNAPSHOT_SLICES).collect()] == ["A"]
