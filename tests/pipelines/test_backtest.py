@@ -1,15 +1,18 @@
-"""A backtest of the toy country: what it scores, and that it knew no more than was known then."""
+"""A backtest of the toy country: what it scores, and from what its models learn."""
 
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.evaluation.baselines import BASELINES
 from cas_spark.evaluation.measures import MODEL
+from cas_spark.evaluation.model_scores import Term, model_scores
+from cas_spark.knowledge.calendar import instant_of
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.backtest import Span, backtest
@@ -17,6 +20,7 @@ from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import run_backtest
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently
+from cas_spark.pipelines.train import context_of_kept_cells, snapshot_files, training_data
 from cas_spark.settings import load_settings
 from tests.toy import write_toy
 
@@ -51,6 +55,38 @@ def test_every_settled_week_is_scored_for_every_method_and_the_rest_is_counted(
         for method in (MODEL, *BASELINES)
     }
     assert job.run.facts["poll_horizons_not_yet_scored"] == 4
+
+
+def test_models_of_a_past_poll_learn_from_no_outcome_that_became_known_later(job: Job) -> None:
+    early = job.at(SPAN.first)
+    moment = instant_of(SPAN.first, job.settings.zone).replace(tzinfo=None)
+    versions = job.run.read(tables.OUTCOMES).collect()
+    expected = set()
+    for row in versions:
+        superseded = row["superseded_at"]
+        is_known = row["known_at"] < moment and (superseded is None or superseded >= moment)
+        for horizon, weeks in job.settings.horizons.items():
+            poll = row["week_on"] - timedelta(weeks=weeks)
+            if is_known and row["incidents"] > 0 and poll in early.schedule.training:
+                expected.add((row["priority"], row["cell_id"], poll, horizon))
+    kept = {row["cell_id"] for row in job.cells().where("is_kept").collect()}
+    found = {
+        (row["priority"], row["cell_id"], row["poll_on"], horizon)
+        for row in training_data(early).labels.collect()
+        for horizon in row["horizons"]
+    }
+    assert found == {key for key in expected if key[1] in kept}
+    later = [row for row in versions if row["known_at"] >= moment]
+    assert later  # there is something that must not be learned from
+
+
+def test_polls_without_snapshots_are_never_left_out_silently(job: Job) -> None:
+    files = snapshot_files(job, SPAN.first, SPAN.last)
+    rows = model_scores(context_of_kept_cells(job), files, job.catalogue, [])
+    assert rows.count() == 0
+    short = Term(MODEL, SPAN.first, SPAN.last + timedelta(weeks=1), {"A": [], "B": []})
+    with pytest.raises(PythonException, match="kept cells at 12 polls"):
+        model_scores(context_of_kept_cells(job), files, job.catalogue, [short]).collect()
 
 
 def test_its_report_has_a_table_per_horizon_and_a_picture(job: Job) -> None:
