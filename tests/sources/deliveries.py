@@ -1,6 +1,7 @@
 """Small extracts for the tests of sources, and what they are delivered with."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,8 @@ def reasons_of(delivery: Delivery) -> dict[int, str]:
     assert not (accepted.keys() & revisions.keys() | accepted.keys() & rejected.keys())
     assert not revisions.keys() & rejected.keys()
     return dict(sorted((accepted | revisions | rejected).items()))
+
+
+def utc(day: int, hour: int) -> datetime:
+    """An instant of January 2020."""
+    return datetime(2020, 1, day, hour)  # noqa: DTZ001 - Spark hands out instants as naive UTC
