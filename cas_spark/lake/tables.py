@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     BooleanType,
     DataType,
     DateType,
@@ -23,7 +24,7 @@ from pyspark.sql.types import (
 
 from cas_spark.lake.table import Column, Table
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 DATE, INSTANT, TEXT, FLAG = DateType(), TimestampType(), StringType(), BooleanType()
 INTEGER, LONG, DOUBLE, FLOAT = IntegerType(), LongType(), DoubleType(), FloatType()
@@ -187,6 +188,13 @@ MODELS = Table(
             _named("indicator", "coefficient", DOUBLE),
             "in catalogue order, on transformed (not standardised) indicators",
         ),
+        Column(
+            "draws",
+            BinaryType(),
+            "32 sets of coefficients that the data bear about as well, the intercept first in each: "
+            "multiples of 2^-20 as little-endian int32; null where the engine tells none",
+            is_nullable=True,
+        ),
         Column("dropped", ArrayType(TEXT), "indicators without variance, left out"),
         Column("first_poll_on", DATE, "first poll it learned from"),
         Column("last_poll_on", DATE, "last poll it learned from"),
@@ -221,6 +229,12 @@ FORECASTS = Table(
         Column("rank", INTEGER, "within team, priority and horizon; 1 is the likeliest"),
         Column("is_chosen", FLAG, "whether it is among the chosen share of land cells"),
         Column("band", TEXT, "band of a chosen cell", is_nullable=True),
+        Column(
+            "stability",
+            DOUBLE,
+            "of a chosen cell, the share of the model's draws in which it is chosen as well",
+            is_nullable=True,
+        ),
         Column(
             "contributions",
             ArrayType(

@@ -78,7 +78,7 @@ def content_of(settings: Settings, models: Sequence[Row], catalogue: Catalogue) 
 
 def _plain(value: Any) -> Any:
     """A value of a row as JSON can hold it, floats by their bits."""
-    if isinstance(value, float):
+    if isinstance(value, float | bytes | bytearray):
         return value.hex()
     if isinstance(value, list | tuple):  # a Row is a tuple
         return [_plain(part) for part in value]
@@ -261,7 +261,7 @@ def _settings_as_json(settings: Settings) -> str:
 
 def _table_of(models: Sequence[Row]) -> str:
     """All models of the week as CSV, without their coefficients."""
-    columns = [c.name for c in MODELS.columns if c.name not in ("coefficients", "dropped")]
+    columns = [c.name for c in MODELS.columns if c.name not in ("coefficients", "draws", "dropped")]
     return _csv([columns, *([model[name] for name in columns] for model in models)])
 
 

@@ -24,6 +24,7 @@ from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
 from cas_spark.training.design_matrix import ROUNDING
+from cas_spark.training.stability import draws_around
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -101,6 +102,7 @@ class Solution:
         gradient_norm: Euclidean norm of the objective's gradient.
         passes: over all rows.
         is_converged: whether the gradient's norm reached the tolerance.
+        draws: others that the data bear about as well, `stability.draws_around`; intercept last.
     """
 
     coefficients: Doubles
@@ -108,6 +110,7 @@ class Solution:
     gradient_norm: float
     passes: int
     is_converged: bool
+    draws: Doubles
 
 
 def design_of(values: Floats, weight: Floats | None = None) -> Design:
@@ -284,10 +287,23 @@ class _Fits:
 
     def solutions(self, tolerance: float) -> list[Solution]:
         """What was found."""
+        self._curve([i for i, fit in enumerate(self.fits) if fit.factor is None])
         return [
-            Solution(f.at[:-1], float(f.at[-1]), f.norm, f.passes, f.norm <= tolerance)
-            for f in self.fits
+            Solution(
+                coefficients=fit.at[:-1],
+                intercept=float(fit.at[-1]),
+                gradient_norm=fit.norm,
+                passes=fit.passes,
+                is_converged=fit.norm <= tolerance,
+                draws=draws_around(fit.at, self._factor_of(fit), self.design.total),
+            )
+            for fit in self.fits
         ]
+
+    @staticmethod
+    def _factor_of(fit: _Fit) -> tuple[Doubles, bool]:
+        assert fit.factor is not None  # noqa: S101  # the curvature was just worked out
+        return fit.factor
 
     def _plain(self, active: Sequence[int]) -> tuple[Doubles, Doubles]:
         """Coefficients for the values as they stand, shape (targets, columns); intercepts."""

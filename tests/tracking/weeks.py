@@ -78,6 +78,7 @@ def models_of(
                         reason="every cell-week has an incident" if is_failed else None,
                         intercept=None if is_failed else float(random.normal()),
                         coefficients=[] if is_failed else coefficients,
+                        draws=None if is_failed else bytearray(8),  # as Spark gives bytes
                         dropped=[f"{priority}_count_4w"],
                         first_poll_on=poll - timedelta(weeks=120),
                         last_poll_on=poll - timedelta(weeks=17),
