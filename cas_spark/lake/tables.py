@@ -191,7 +191,7 @@ MODELS = Table(
         Column(
             "draws",
             BinaryType(),
-            "32 sets of coefficients that the data bear about as well, the intercept first in each: "
+            "32 sets of coefficients that the data bear about as well, intercept first in each: "
             "multiples of 2^-20 as little-endian int32; null where the engine tells none",
             is_nullable=True,
         ),
