@@ -90,7 +90,8 @@ class Comparison:
 def load(scratch: Path, team: str) -> Design:
     """A team's rows."""
     parts = np.load(scratch / f"{team}.npz")
-    return Design(np.load(scratch / f"{team}_values.npy"), parts["centre"], parts["scale"])
+    values = np.load(scratch / f"{team}_values.npy")
+    return Design(values, np.arange(len(values)), parts["centre"], parts["scale"])
 
 
 def compare_engines(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -194,12 +195,12 @@ class Operations:
         gradients, curve = (vars(fits)[name] for name in ("_gradients", "_curve"))
 
         def count_gradients(self: Any, active: Sequence[int]) -> Any:
-            columns, rows = self.design.values.shape
+            columns, rows = len(self.design.columns), self.design.rows
             counter.number += 4 * columns * rows * len(active)
             return gradients(self, active)
 
         def count_curve(self: Any, asked: Sequence[int]) -> Any:
-            columns, rows = self.design.values.shape
+            columns, rows = len(self.design.columns), self.design.rows
             counter.number += 2 * rows * (columns + (columns + 1) ** 2) * bool(asked)
             return curve(self, asked)
 

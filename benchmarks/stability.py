@@ -1,6 +1,7 @@
 """Whether draws tell how stable a choice is: beside models fitted anew on other weeks."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,10 +64,10 @@ def _shares(
     polls = len(comparison.expected.polls)
     cells = design.rows // polls
     number = cells_to_choose(share, cells)
-    newest = of_target.values[:, -cells:].astype(np.float64)
+    newest = of_target.values[of_target.columns, -cells:].astype(np.float64)
 
     def fit(weight: Any) -> Solution:
-        weighed = Design(of_target.values, of_target.centre, of_target.scale, weight)
+        weighed = replace(of_target, weight=weight)
         [solution] = solve(
             weighed, [target.positives], how.reg_param, how.tolerance, how.max_iterations
         )
