@@ -51,6 +51,7 @@ def environment() -> dict[str, Any]:
 def log_week_model(
     store: Store,
     parent: Run,
+    name: str,
     models: Sequence[Row],
     catalogue: Catalogue,
     metadata: Mapping[str, Any],
@@ -60,6 +61,7 @@ def log_week_model(
     Args:
         store: where to.
         parent: the week's run.
+        name: of the logged model.
         models: rows of `models`, failed ones included, so that asking for them says why.
         catalogue: the indicators of the snapshots.
         metadata: kept in the model, such as what must be said wherever its figures are shown.
@@ -70,7 +72,7 @@ def log_week_model(
     client, run_id = store.client, parent.info.run_id
     logged = client.create_logged_model(
         parent.info.experiment_id,
-        name="week",
+        name=name,
         source_run_id=run_id,
         tags={key: str(value) for key, value in metadata.items()},
     )
