@@ -31,6 +31,7 @@ from cas_spark.pipelines.commands import (
     run_experiment,
 )
 from cas_spark.pipelines.experiment import Challenge
+from cas_spark.pipelines.export import ModelKey, export_model
 from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import bars
@@ -199,6 +200,29 @@ def experiment(
     spark = start_session(f"cas-spark experiment {loaded.name} {name}")
     try:
         report = run_experiment(spark, loaded, Challenge(name, weeks), bars(console))
+    finally:
+        spark.stop()
+    _print_tables(report)
+
+
+@app.command(name="export-model")
+def export(
+    settings: SettingsFile,
+    poll: Annotated[
+        datetime, typer.Option("--poll", formats=["%Y-%m-%d"], help="Poll of the model.")
+    ],
+    team: Annotated[str, typer.Option("--team", help="Id of the team.")],
+    priority: Annotated[str, typer.Option("--priority", help="Name of the priority.")],
+    horizon: Annotated[str, typer.Option("--horizon", help="Name of the horizon.")],
+    to: Annotated[str, typer.Option("--to", help="Folder that gets the model.")],
+) -> None:
+    """Write one model as a native pyspark.ml model, and log it in MLflow."""
+    key = ModelKey(poll.date(), team, priority, horizon)
+    loaded = _load(settings, {"--poll": key.poll}, needs_inputs=False)
+    folder = to if "://" in to else str(Path(to).resolve())
+    spark = start_session(f"cas-spark export-model {loaded.name}")
+    try:
+        report = export_model(spark, loaded, key, folder)
     finally:
         spark.stop()
     _print_tables(report)

@@ -17,7 +17,7 @@ from cas_spark.errors import CasError
 from cas_spark.evaluation.baselines import usual
 from cas_spark.evaluation.measures import CHALLENGER, MODEL, measure_name, stamped
 from cas_spark.evaluation.model_scores import Term, model_scores, scorers_of
-from cas_spark.indicators.catalogue import Catalogue, catalogue_of_lake
+from cas_spark.indicators.catalogue import Catalogue, whole_catalogue
 from cas_spark.knowledge.calendar import polls_between
 from cas_spark.knowledge.settling import newest_settled, settling_days
 from cas_spark.lake import tables
@@ -28,7 +28,6 @@ from cas_spark.pipelines.snapshots import update_snapshots
 from cas_spark.pipelines.train import context_of_kept_cells, expected_of, snapshot_files, trained
 from cas_spark.settings import Settings
 from cas_spark.settings.differences import differences
-from cas_spark.settings.learning import Indicators
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def experiment(job: Job, champion: Champion, challenge: Challenge) -> None:
     _keep_challenger(job, challenge)
     terms = []
     for method, side in then.items():
-        models = trained(side, expected_of(side), f"train {method} as of {polls[0]}")
+        models = trained(side, expected_of(side), f"train {method} to compare")
         terms.append(Term(method, polls[0], polls[-1], scorers_of(models)))
     with run.stage("score") as said:
         _score(holding, terms, polls, challenge.backtest(champion.poll))
@@ -165,9 +164,8 @@ def _with_snapshots_for(jobs: Sequence[Job]) -> Job:
         do = f"{error.do}; or compare on fewer --weeks"
         raise CasError(error.what, error.found, error.expected, do) from error
     job = jobs[-1]
-    nothing_left_out = {"indicators": Indicators()}
-    every = catalogue_of_lake(job.settings.model_copy(update=nothing_left_out))
-    needed = Catalogue(tuple(i for i in every.indicators if i.name in names))
+    every = whole_catalogue(job.settings).indicators
+    needed = Catalogue(tuple(indicator for indicator in every if indicator.name in names))
     holding = job.looking_at(needed)
     update_snapshots(holding, polls_between(first, job.poll))
     return holding

@@ -92,6 +92,12 @@ def log_models(
     return complete(store, parent, manifest)
 
 
+def week_of(store: Store, poll: date) -> Run | None:
+    """The complete parent run of a poll."""
+    weeks = [week for week in store.weeks_of(poll) if week.data.tags.get(COMPLETE) == "true"]
+    return weeks[0] if weeks else None
+
+
 def keep_only(store: Store, parents: Sequence[Run], content: str) -> Run | None:
     """The complete parent run of this content, if any; all others are deleted."""
     kept = None
