@@ -88,7 +88,8 @@ def paired(measures: pd.DataFrame, share: float) -> pd.DataFrame:
     shares = caught_shares(measures, share, CHALLENGER).set_index(keys)
     champion = shares[shares["method"] == MODEL]
     challenger = shares[shares["method"] == CHALLENGER]
-    result = champion[["incidents", "weeks", "ratio", "low", "high"]].assign(
+    figures = ["incidents", "weeks", "ratio", "low", "high"]
+    result = champion.reindex(columns=figures).assign(
         champion=champion["value"], challenger=challenger["value"]
     )
     result["verdict"] = np.select(
@@ -120,7 +121,10 @@ def _ratio(model: "np.ndarray", baseline: "np.ndarray") -> dict[str, float]:
         return {"ratio": np.nan, "low": np.nan, "high": np.nan}
 
     def ratio(ours: "np.ndarray", theirs: "np.ndarray", axis: int = -1) -> "np.ndarray":
-        return np.asarray(ours.sum(axis=axis) / np.maximum(theirs.sum(axis=axis), 1))
+        caught, beside = ours.sum(axis=axis), theirs.sum(axis=axis)
+        # Weeks drawn in which neither caught any say that both are alike, not that one lost.
+        neither = (caught == 0) & (beside == 0)
+        return np.asarray(np.where(neither, 1.0, caught / np.maximum(beside, 1)))
 
     interval = stats.bootstrap(
         (model, baseline),

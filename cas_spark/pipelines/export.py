@@ -78,8 +78,8 @@ def export_model(spark: SparkSession, settings: Settings, key: ModelKey, to: str
             f"{key}: {row['status']} by run {row['run_number']}",
             f"features: {len(coefficients)} transformed indicators, named in {to}/{DESCRIPTION}",
             f"pyspark: LogisticRegressionModel.load('{to}/{MODEL_FOLDER}')",
-            f"MLflow at {without_password(store.uri)}: "
-            f"mlflow.spark.load_model('models:/{model_id}')",
+            f"MLflow: mlflow.spark.load_model('models:/{model_id}')",
+            f"MLflow is at {without_password(store.uri)}",
             *settings.labels,
         ],
     )
