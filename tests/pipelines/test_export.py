@@ -95,7 +95,7 @@ def test_it_gives_the_probabilities_of_the_forecast_where_the_project_is_not_ins
 
     lake = Lake(spark, settings.lake)
     cells, features = features_of(lake, told)
-    assert len(features[0]) == len(told["indicators"]) > 30
+    assert len(features[0]) == len(told["indicators"]) > 20
     values = tmp_path / "rows.json"
     values.write_text(json.dumps(features))
     store = open_store(settings)
