@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from cas_spark.settings import Settings
+from cas_spark.settings.learning import Indicators
 
 Kind = Literal["count", "density", "ever", "weeks_since", "level", "calendar", "context"]
 Group = Literal["history", "near", "others", "calendar", "surroundings"]
@@ -389,3 +390,8 @@ def catalogue_of(priorities: Sequence[str], surroundings: Sequence[str] = ()) ->
     """The catalogue for these priorities and layers of surroundings, in their order."""
     own = [indicator for priority in priorities for indicator in _of_priority(priority)]
     return Catalogue((*own, *_of_all_crime(), *_calendar(), *_context(surroundings)))
+
+
+def whole_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue of a lake as if its settings left nothing out."""
+    return catalogue_of_lake(settings.model_copy(update={"indicators": Indicators()}))

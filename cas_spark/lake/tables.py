@@ -212,6 +212,14 @@ MODELS = Table(
     },
 )
 
+CHALLENGERS = Table(
+    name="challengers",
+    grain="an expected model of an experiment at the champion's poll: team, priority and horizon",
+    keys=("experiment", *MODELS.keys),
+    columns=(Column("experiment", TEXT, "name of the experiment"), *MODELS.columns),
+    checks=MODELS.checks,
+)
+
 FORECASTS = Table(
     name="forecasts",
     grain="a kept cell's forecast for a poll, priority and horizon",
@@ -287,7 +295,11 @@ BACKTESTS = Table(
     grain="a measure of a method in a backtest for a poll, team, priority and horizon",
     keys=("backtest", *EVALUATIONS.keys),
     columns=(
-        Column("backtest", TEXT, "polls that are scored, and how often models were trained"),
+        Column(
+            "backtest",
+            TEXT,
+            "polls that are scored and how often models were trained; or experiment",
+        ),
         *EVALUATIONS.columns,
     ),
 )
@@ -338,6 +350,7 @@ STATIC_TABLES = (
     SNAPSHOT_SLICES,
     OUTCOMES,
     MODELS,
+    CHALLENGERS,
     FORECASTS,
     EVALUATIONS,
     BACKTESTS,

@@ -20,7 +20,7 @@ from cas_spark.evaluation.measures import (
     measure_name,
     stamped,
 )
-from cas_spark.evaluation.model_scores import Term, model_scores
+from cas_spark.evaluation.model_scores import Term, model_scores, scorers_of
 from cas_spark.forecasting.forecast import Scorer
 from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.settling import has_settled, newest_settled, settling_days
@@ -205,11 +205,7 @@ def _train(
     models = train(data, expected, settings, lambda _: None)
     data.labels.unpersist()
     check_models(models, expected, settings)
-    scorers: dict[str, list[Scorer]] = {}
-    for model in models:
-        if model.fit is not None:
-            scorers.setdefault(model.team_id, []).append(Scorer.of_model(model))
-    return scorers
+    return scorers_of(models)
 
 
 def _model_scores(at_tuning: Job, terms: Sequence[Term]) -> DataFrame:

@@ -44,6 +44,12 @@ class Job:
         """The same command at another poll."""
         return Job(self.run, self.settings, poll, self.show_progress)
 
+    def looking_at(self, catalogue: Catalogue) -> "Job":
+        """The same command with these indicators in place of the settings' own."""
+        job = self.at(self.poll)
+        job.catalogue = catalogue
+        return job
+
     @cached_property
     def poll(self) -> date:
         """The poll that was asked for, or the newest that the extracts reach.

@@ -20,12 +20,12 @@ PLACES = {"lake", "path", "files", "folder", "uri", "artifacts"}
 """Keys that say where something lies, not what it is."""
 
 
-def _without_places(value: Any) -> Any:
+def without_places(value: Any) -> Any:
     """The same settings without the keys that say where something lies."""
     if isinstance(value, dict):
-        return {key: _without_places(v) for key, v in value.items() if key not in PLACES}
+        return {key: without_places(v) for key, v in value.items() if key not in PLACES}
     if isinstance(value, list):
-        return [_without_places(item) for item in value]
+        return [without_places(item) for item in value]
     return value
 
 
@@ -139,7 +139,7 @@ class Settings(Section):
 
     def sha256(self) -> str:
         """The sha256 of the settings without the places of files: the same on another machine."""
-        text = json.dumps(_without_places(self.model_dump(mode="json")), sort_keys=True)
+        text = json.dumps(without_places(self.model_dump(mode="json")), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def check_poll(self, poll: date) -> None:
