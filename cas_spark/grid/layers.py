@@ -4,7 +4,7 @@ What a file holds (its layers, columns and CRS) is looked up before Spark reads 
 name or a missing CRS is said at once and in full.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -119,24 +119,70 @@ def read_teams(spark: SparkSession, layer: TeamLayer, crs: str) -> DataFrame:
     )
 
 
-def _check_teams(pieces: DataFrame, layer: TeamLayer) -> None:
+def read_areas(
+    spark: SparkSession, layer: Layer, area: str, figures: Mapping[str, str], crs: str
+) -> DataFrame:
+    """Read the polygons of areas and their figures, one row per area.
+
+    Args:
+        spark: a session with Sedona.
+        layer: the file and its layer.
+        area: column with the area's id.
+        figures: name -> column.
+        crs: the grid's CRS, an authority code or WKT.
+
+    Returns:
+        area_id (string), figures (struct of name -> what the file holds, as trimmed text, null
+        where blank) and geometry (polygons in the units of `crs`, made valid).
+
+    Raises:
+        CasError: as `read_layer`; or rows without an id, rows without an area, or an id that
+            several rows have. It runs a job.
+    """
+    rows = read_layer(spark, layer, crs, sorted({area, *figures.values()}))
+    told = [
+        F.nullif(F.trim(F.col(_quoted(column)).cast("string")), F.lit("")).alias(name)
+        for name, column in figures.items()
+    ]
+    areas = rows.select(
+        _text(area, dict(rows.dtypes)[area]).alias("area_id"),
+        F.struct(*told).alias("figures"),
+        F.call_function(
+            "ST_CollectionExtract", _made_valid(F.col("geometry")), F.lit(POLYGONS)
+        ).alias("geometry"),
+    )
+    problems = _rows_without(areas, "area_id", area)
+    again = areas.groupBy("area_id").count().where("count > 1 AND area_id IS NOT NULL")
+    repeated = again.orderBy("area_id").limit(3).collect()
+    problems += [f"area {row['area_id']} in {row['count']} rows" for row in repeated]
+    if problems:
+        raise CasError(
+            what=f"areas in layer {layer.layer} of {layer.path}",
+            found="; ".join(problems),
+            expected="polygons, each with an id of its own",
+            do="Mend these rows in the file, or name another column in the settings",
+        )
+    return areas
+
+
+def _rows_without(polygons: DataFrame, name: str, column: str) -> list[str]:
+    """How many rows lack an id (called `name` here, `column` in the file) or an area, in words."""
     area = F.call_function("ST_Area", F.col("geometry"))
-    found = pieces.select(
-        F.count_if(F.col("team_id").isNull()).alias("without_id"),
+    found = polygons.select(
+        F.count_if(F.col(name).isNull()).alias("without_id"),
         F.count_if(area <= 0).alias("without_area"),
     ).first()
-    problems = (
-        [
-            f"{number} rows without {what}"
-            for number, what in (
-                (found.without_id, f"an id in {layer.id}"),
-                (found.without_area, "a polygon that has an area"),
-            )
-            if number
-        ]
-        if found
-        else []
+    if found is None:
+        return []
+    missing = (
+        (found.without_id, f"an id in {column}"),
+        (found.without_area, "a polygon that has an area"),
     )
+    return [f"{number} rows without {what}" for number, what in missing if number]
+
+
+def _check_teams(pieces: DataFrame, layer: TeamLayer) -> None:
+    problems = _rows_without(pieces, "team_id", layer.id)
     names = (
         pieces.groupBy("team_id")
         .agg(
