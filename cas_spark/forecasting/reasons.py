@@ -95,7 +95,7 @@ def phrase_of(
         return f"{what}: {'de laatste' if is_dutch else 'the last'} {where} {ago}"
     meaning = indicator.meaning_nl if is_dutch else indicator.meaning
     if indicator.group == "area_statistics":
-        number = _number(value, language, decimals=3)  # shares are small
+        number = _number(value, language, decimals=3 if abs(value) < 1 else 1)
     return f"{meaning}: {number}"
 
 
