@@ -21,15 +21,17 @@ from cas_spark.settings.places import Layer, TeamLayer
 
 POLYGONS = 3
 """ST_CollectionExtract's number for polygons."""
+ROW_NUMBER = "number of the row"
 TRANSFORMED_DECIMALS = 3
 """Sines differ in their last bits between processors, so transformed places are kept to the mm."""
 
 
 @dataclass(frozen=True)
 class _Contents:
-    """What a layer holds: attribute columns, the column of the geometry, and the CRS."""
+    """What a layer holds: its columns, those of the row's number and of the geometry, its CRS."""
 
     columns: tuple[str, ...]
+    row_number: str
     geometry: str
     crs: CRS
 
@@ -68,7 +70,33 @@ def read_layer(
     if not source.equals(target, ignore_axis_order=True):
         geometry = _transformed(geometry, source, target)
     rows = spark.read.format("geopackage").option("tableName", layer.layer).load(layer.path)
-    return rows.select(*(F.col(_quoted(column)) for column in columns), geometry.alias("geometry"))
+    if not columns:
+        return rows.select(geometry.alias("geometry"))
+    row_number = F.col(_quoted(contents.row_number)).cast("long").alias(ROW_NUMBER)
+    attributes = _attributes(spark, layer, contents, columns)
+    return (
+        rows.select(row_number, geometry.alias("geometry"))
+        .join(F.broadcast(attributes), ROW_NUMBER, "inner")
+        .select(*(F.col(_quoted(column)) for column in columns), "geometry")
+    )
+
+
+def _attributes(
+    spark: SparkSession, layer: Layer, contents: _Contents, columns: Sequence[str]
+) -> DataFrame:
+    """The rows' numbers and the asked columns; Sedona's reader gives 0 for a missing number."""
+    fields = [column for column in columns if column != contents.row_number]
+    _, table = pyogrio.read_arrow(
+        _local_file_or_bytes(spark, layer.path),
+        layer=layer.layer,
+        columns=fields,
+        read_geometry=False,
+        return_fids=True,
+    )
+    numbers = table.column(contents.row_number)
+    if contents.row_number not in columns:
+        table = table.drop_columns(contents.row_number)
+    return spark.createDataFrame(table.append_column(ROW_NUMBER, numbers))
 
 
 def read_teams(spark: SparkSession, layer: TeamLayer, crs: str) -> DataFrame:
@@ -242,6 +270,13 @@ def _contents(spark: SparkSession, layer: Layer) -> _Contents:
             expected="at least one",
             do="Name another layer in the settings, or leave it out",
         )
+    if not info["fid_column"]:
+        raise CasError(
+            what=what,
+            found="no column that numbers its rows",
+            expected="an integer primary key, as GeoPackage asks of every layer",
+            do="Write the layer anew, as with ogr2ogr new.gpkg old.gpkg",
+        )
     # Sedona's reader fails on these without saying where.
     is_null = '"' + info["geometry_name"].replace('"', '""') + '" IS NULL'
     without = pyogrio.read_dataframe(
@@ -254,9 +289,9 @@ def _contents(spark: SparkSession, layer: Layer) -> _Contents:
             expected="a geometry in each row",
             do="Delete these rows from the file or give them a place",
         )
-    columns = (info["fid_column"], *info["fields"])
     return _Contents(
-        columns=tuple(str(column) for column in columns if column),
+        columns=tuple(str(column) for column in (info["fid_column"], *info["fields"])),
+        row_number=str(info["fid_column"]),
         geometry=str(info["geometry_name"]),
         crs=_known_crs(info["crs"], what),
     )
