@@ -158,7 +158,7 @@ def oracle(areas: Mapping[str, BaseGeometry], figures: Figures) -> dict[int, dic
 
 @pytest.mark.spark
 def test_values_of_cells_equal_those_of_shapely(spark: SparkSession, tmp_path: Path) -> None:
-    countries = [random_areas(seed) for seed in range(12)]
+    countries = [random_areas(seed) for seed in range(5)]
     areas = {code: polygon for of_one, _ in countries for code, polygon in of_one.items()}
     figures = {name: [v for _, of in countries for v in of[name]] for name, _ in FIGURES}
     path = write(tmp_path, list(areas.values()), list(areas), **figures)
@@ -176,7 +176,7 @@ def test_values_of_cells_equal_those_of_shapely(spark: SparkSession, tmp_path: P
     assert sum(r["people"] or 0 for r in rows.values()) == pytest.approx(whole, rel=1e-4)
     # The shape of the example: cells without a figure, and cells of several areas.
     assert sum(r["income"] is None for r in rows.values()) > 20
-    assert len(rows) > 500
+    assert len(rows) > 300
 
 
 @pytest.mark.spark
