@@ -12,9 +12,11 @@ from cas_spark.evaluation.baselines import SCORES, SCORES_TYPE, as_scores
 from cas_spark.forecasting.forecast import Scorer, logits_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
+from cas_spark.knowledge.calendar import polls_between
 from cas_spark.lake.arrow_door import read_slices
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import SnapshotFiles, TrainedModel
+from cas_spark.training.team_context import team_context
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def model_scores(
     """The logits of every kept cell at every poll of the terms.
 
     Args:
-        context: team_id, cell_id and the slow indicators of every kept cell.
+        context: team_id, valid_from_on, cell_id and the slow indicators of every kept cell.
         files: where tasks find the snapshots of their team.
         catalogue: the indicators of the snapshots.
         terms: which models forecast when.
@@ -71,9 +73,9 @@ def _scores_of_team(
     catalogue: Catalogue,
     terms: Sequence[Term],
 ) -> Iterable[pa.Table]:
-    context = context.sort_by("cell_id")
-    cells = context.num_rows
-    slow = _transformed(context, catalogue.slow)
+    of_team = team_context(team, context)
+    cells = len(of_team.cell_ids)
+    slow = [_transformed(rows, catalogue.slow) for rows in of_team.sets]
     for term in terms:
         models = term.of_team.get(team, ())
         rows = read_slices(
@@ -84,17 +86,17 @@ def _scores_of_team(
             term.first,
             term.last,
         )
-        polls = (term.last - term.first).days // 7 + 1
-        if rows.num_rows != cells * polls:
+        polls = polls_between(term.first, term.last)
+        if rows.num_rows != cells * len(polls):
             raise CasError(
                 what=f"snapshots of team {team} from {term.first} to {term.last}",
                 found=f"{rows.num_rows} rows",
-                expected=f"{cells * polls}: {cells} kept cells at {polls} polls",
+                expected=f"{cells * len(polls)}: {cells} kept cells at {len(polls)} polls",
                 do="This is a fault of the program: report it with this message",
             )
-        for start in range(0, rows.num_rows, cells):
-            at_poll = rows.slice(start, cells)
-            values = slow | _transformed(at_poll, catalogue.fast)
+        for number, place in enumerate(of_team.places(polls).tolist()):
+            at_poll = rows.slice(number * cells, cells)
+            values = slow[place] | _transformed(at_poll, catalogue.fast)
             scores: dict[str, dict[tuple[str | None, str], Doubles]] = {}
             for model in models:
                 of_priority = scores.setdefault(model.priority, {})

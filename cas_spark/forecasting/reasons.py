@@ -94,12 +94,14 @@ def phrase_of(
         ago = f"{number} weken geleden" if is_dutch else f"{number} weeks ago"
         return f"{what}: {'de laatste' if is_dutch else 'the last'} {where} {ago}"
     meaning = indicator.meaning_nl if is_dutch else indicator.meaning
+    if indicator.group == "area_statistics":
+        number = _number(value, language, decimals=3 if abs(value) < 1 else 1)
     return f"{meaning}: {number}"
 
 
-def _number(value: float, language: Language) -> str:
-    """With a decimal where it has one, in the language's own way."""
-    text = f"{value:.0f}" if value == round(value) else f"{value:.1f}"
+def _number(value: float, language: Language, decimals: int = 1) -> str:
+    """With decimals where it has any, in the language's own way."""
+    text = f"{value:.0f}" if value == round(value) else f"{value:.{decimals}f}"
     return text.replace(".", ",") if language == "nl" else text
 
 

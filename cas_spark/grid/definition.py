@@ -21,7 +21,7 @@ from cas_spark.settings.places import Grid, Layer
 
 def layer_paths(grid: Grid) -> list[str]:
     """The files that a version of the grid is made from, each once."""
-    return sorted({layer.path for layer in (grid.teams, *grid.surroundings)})
+    return sorted({layer.path for layer in grid.layers})
 
 
 def file_digests(spark: SparkSession, paths: list[str]) -> dict[str, str]:
@@ -41,19 +41,27 @@ def grid_definition(grid: Grid, digests: Mapping[str, str]) -> str:
     """The sha256 (hex) of what decides the cells of a version of the grid.
 
     That is: the size of a cell, the CRS, the moment before which removal rules may look, the rules
-    themselves, and of each layer its name, its columns and its file's bytes. Not: the version's
-    name and the places of the files.
+    themselves, the figures of area statistics, and of each layer its name, its columns and its
+    file's bytes. Not: the version's name and the places of the files.
 
     Args:
         grid: the settings of the version.
         digests: the sha256 of each file of `layer_paths`, as `file_digests` gives them.
     """
-    definition = {
+    definition: dict[str, Any] = {
         "cell_size_m": CELL_SIZE_M,
         **grid.model_dump(mode="json", include={"valid_from", "crs", "removal"}),
         "teams": _layer(grid.teams, digests),
         "surroundings": [_layer(layer, digests) for layer in grid.surroundings],
     }
+    if grid.area_statistics:  # a grid without them keeps the digest it had before there were any
+        definition["area_statistics"] = [
+            {
+                **source.model_dump(mode="json", exclude={"editions"}),
+                "editions": [_layer(edition, digests) for edition in source.editions],
+            }
+            for source in grid.area_statistics
+        ]
     text = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -4,7 +4,7 @@ What a file holds (its layers, columns and CRS) is looked up before Spark reads 
 name or a missing CRS is said at once and in full.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -21,15 +21,17 @@ from cas_spark.settings.places import Layer, TeamLayer
 
 POLYGONS = 3
 """ST_CollectionExtract's number for polygons."""
+ROW_NUMBER = "number of the row"
 TRANSFORMED_DECIMALS = 3
 """Sines differ in their last bits between processors, so transformed places are kept to the mm."""
 
 
 @dataclass(frozen=True)
 class _Contents:
-    """What a layer holds: attribute columns, the column of the geometry, and the CRS."""
+    """What a layer holds: its columns, those of the row's number and of the geometry, its CRS."""
 
     columns: tuple[str, ...]
+    row_number: str
     geometry: str
     crs: CRS
 
@@ -68,7 +70,33 @@ def read_layer(
     if not source.equals(target, ignore_axis_order=True):
         geometry = _transformed(geometry, source, target)
     rows = spark.read.format("geopackage").option("tableName", layer.layer).load(layer.path)
-    return rows.select(*(F.col(_quoted(column)) for column in columns), geometry.alias("geometry"))
+    if not columns:
+        return rows.select(geometry.alias("geometry"))
+    row_number = F.col(_quoted(contents.row_number)).cast("long").alias(ROW_NUMBER)
+    attributes = _attributes(spark, layer, contents, columns)
+    return (
+        rows.select(row_number, geometry.alias("geometry"))
+        .join(F.broadcast(attributes), ROW_NUMBER, "inner")
+        .select(*(F.col(_quoted(column)) for column in columns), "geometry")
+    )
+
+
+def _attributes(
+    spark: SparkSession, layer: Layer, contents: _Contents, columns: Sequence[str]
+) -> DataFrame:
+    """The rows' numbers and the asked columns; Sedona's reader gives 0 for a missing number."""
+    fields = [column for column in columns if column != contents.row_number]
+    _, table = pyogrio.read_arrow(
+        _local_file_or_bytes(spark, layer.path),
+        layer=layer.layer,
+        columns=fields,
+        read_geometry=False,
+        return_fids=True,
+    )
+    numbers = table.column(contents.row_number)
+    if contents.row_number not in columns:
+        table = table.drop_columns(contents.row_number)
+    return spark.createDataFrame(table.append_column(ROW_NUMBER, numbers))
 
 
 def read_teams(spark: SparkSession, layer: TeamLayer, crs: str) -> DataFrame:
@@ -119,24 +147,70 @@ def read_teams(spark: SparkSession, layer: TeamLayer, crs: str) -> DataFrame:
     )
 
 
-def _check_teams(pieces: DataFrame, layer: TeamLayer) -> None:
+def read_areas(
+    spark: SparkSession, layer: Layer, area: str, figures: Mapping[str, str], crs: str
+) -> DataFrame:
+    """Read the polygons of areas and their figures, one row per area.
+
+    Args:
+        spark: a session with Sedona.
+        layer: the file and its layer.
+        area: column with the area's id.
+        figures: name -> column.
+        crs: the grid's CRS, an authority code or WKT.
+
+    Returns:
+        area_id (string), figures (struct of name -> what the file holds, as trimmed text, null
+        where blank) and geometry (polygons in the units of `crs`, made valid).
+
+    Raises:
+        CasError: as `read_layer`; or rows without an id, rows without an area, or an id that
+            several rows have. It runs a job.
+    """
+    rows = read_layer(spark, layer, crs, sorted({area, *figures.values()}))
+    told = [
+        F.nullif(F.trim(F.col(_quoted(column)).cast("string")), F.lit("")).alias(name)
+        for name, column in figures.items()
+    ]
+    areas = rows.select(
+        _text(area, dict(rows.dtypes)[area]).alias("area_id"),
+        F.struct(*told).alias("figures"),
+        F.call_function(
+            "ST_CollectionExtract", _made_valid(F.col("geometry")), F.lit(POLYGONS)
+        ).alias("geometry"),
+    )
+    problems = _rows_without(areas, "area_id", area)
+    again = areas.groupBy("area_id").count().where("count > 1 AND area_id IS NOT NULL")
+    repeated = again.orderBy("area_id").limit(3).collect()
+    problems += [f"area {row['area_id']} in {row['count']} rows" for row in repeated]
+    if problems:
+        raise CasError(
+            what=f"areas in layer {layer.layer} of {layer.path}",
+            found="; ".join(problems),
+            expected="polygons, each with an id of its own",
+            do="Mend these rows in the file, or name another column in the settings",
+        )
+    return areas
+
+
+def _rows_without(polygons: DataFrame, name: str, column: str) -> list[str]:
+    """How many rows lack an id (called `name` here, `column` in the file) or an area, in words."""
     area = F.call_function("ST_Area", F.col("geometry"))
-    found = pieces.select(
-        F.count_if(F.col("team_id").isNull()).alias("without_id"),
+    found = polygons.select(
+        F.count_if(F.col(name).isNull()).alias("without_id"),
         F.count_if(area <= 0).alias("without_area"),
     ).first()
-    problems = (
-        [
-            f"{number} rows without {what}"
-            for number, what in (
-                (found.without_id, f"an id in {layer.id}"),
-                (found.without_area, "a polygon that has an area"),
-            )
-            if number
-        ]
-        if found
-        else []
+    if found is None:
+        return []
+    missing = (
+        (found.without_id, f"an id in {column}"),
+        (found.without_area, "a polygon that has an area"),
     )
+    return [f"{number} rows without {what}" for number, what in missing if number]
+
+
+def _check_teams(pieces: DataFrame, layer: TeamLayer) -> None:
+    problems = _rows_without(pieces, "team_id", layer.id)
     names = (
         pieces.groupBy("team_id")
         .agg(
@@ -196,6 +270,13 @@ def _contents(spark: SparkSession, layer: Layer) -> _Contents:
             expected="at least one",
             do="Name another layer in the settings, or leave it out",
         )
+    if not info["fid_column"]:
+        raise CasError(
+            what=what,
+            found="no column that numbers its rows",
+            expected="an integer primary key, as GeoPackage asks of every layer",
+            do="Write the layer anew, as with ogr2ogr new.gpkg old.gpkg",
+        )
     # Sedona's reader fails on these without saying where.
     is_null = '"' + info["geometry_name"].replace('"', '""') + '" IS NULL'
     without = pyogrio.read_dataframe(
@@ -208,9 +289,9 @@ def _contents(spark: SparkSession, layer: Layer) -> _Contents:
             expected="a geometry in each row",
             do="Delete these rows from the file or give them a place",
         )
-    columns = (info["fid_column"], *info["fields"])
     return _Contents(
-        columns=tuple(str(column) for column in columns if column),
+        columns=tuple(str(column) for column in (info["fid_column"], *info["fields"])),
+        row_number=str(info["fid_column"]),
         geometry=str(info["geometry_name"]),
         crs=_known_crs(info["crs"], what),
     )

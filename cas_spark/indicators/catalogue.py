@@ -12,9 +12,10 @@ from typing import Literal
 
 from cas_spark.settings import Settings
 from cas_spark.settings.learning import Indicators
+from cas_spark.settings.places import AreaStatistics
 
 Kind = Literal["count", "density", "ever", "weeks_since", "level", "calendar", "context"]
-Group = Literal["history", "near", "others", "calendar", "surroundings"]
+Group = Literal["history", "near", "others", "calendar", "surroundings", "area_statistics"]
 
 ANY = "any"
 """In place of a priority: incidents of all priorities together."""
@@ -328,6 +329,33 @@ def _context(surroundings: Sequence[str]) -> Iterable[Indicator]:
         )
 
 
+def _of_areas(area_statistics: Sequence[AreaStatistics]) -> Iterable[Indicator]:
+    """The slow indicators that figures of areas become."""
+    for source in area_statistics:
+        for figure in source.figures:
+            is_shared_out = figure.kind == "share_out"
+            how, how_nl = (
+                "mean of the cell's areas by surface",
+                "gemiddeld over de gebieden van het vakje naar oppervlakte",
+            )
+            if is_shared_out:
+                how, how_nl = (
+                    "shared out over the area's cells by surface",
+                    "naar oppervlakte verdeeld over de vakjes van het gebied",
+                )
+            yield Indicator(
+                kind="context",
+                group="area_statistics",
+                name=source.indicator_of(figure),
+                meaning=f"{figure.meaning}, {how}",
+                meaning_nl=f"{figure.meaning_nl or figure.meaning}, {how_nl}",
+                unit=figure.unit,
+                source=f"area_statistics: {source.name}",
+                purpose="who lives, works and parks somewhere makes what may happen there",
+                transform="log1p" if is_shared_out else "none",
+            )
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The indicators of a lake, in the order in which every sum over them runs."""
@@ -358,8 +386,8 @@ class Catalogue:
     def of_priority(self, priority: str) -> list[Indicator]:
         """What the models of a priority look at.
 
-        Its own, those of all crime, the calendar, the surroundings, and of the other priorities
-        their whole history.
+        Its own, those of all crime, the calendar, the surroundings, area statistics, and of the
+        other priorities their whole history.
         """
         shared = (priority, ANY, None)
         return [i for i in self.indicators if i.of in shared or i.is_read_by_all]
@@ -382,14 +410,19 @@ class Catalogue:
 def catalogue_of_lake(settings: Settings) -> Catalogue:
     """The catalogue of a lake, however far back its extracts reach."""
     layers = [layer.name for layer in settings.grid.surroundings]
-    whole = catalogue_of(list(settings.priorities), layers)
+    whole = catalogue_of(list(settings.priorities), layers, settings.grid.area_statistics)
     return whole.without(settings.indicators.leave_out)
 
 
-def catalogue_of(priorities: Sequence[str], surroundings: Sequence[str] = ()) -> Catalogue:
-    """The catalogue for these priorities and layers of surroundings, in their order."""
+def catalogue_of(
+    priorities: Sequence[str],
+    surroundings: Sequence[str] = (),
+    area_statistics: Sequence[AreaStatistics] = (),
+) -> Catalogue:
+    """The catalogue for these priorities, layers of surroundings and figures, in their order."""
     own = [indicator for priority in priorities for indicator in _of_priority(priority)]
-    return Catalogue((*own, *_of_all_crime(), *_calendar(), *_context(surroundings)))
+    slow = (*_context(surroundings), *_of_areas(area_statistics))
+    return Catalogue((*own, *_of_all_crime(), *_calendar(), *slow))
 
 
 def whole_catalogue(settings: Settings) -> Catalogue:

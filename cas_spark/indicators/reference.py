@@ -5,20 +5,23 @@
 
 import sys
 from collections.abc import Iterable
+from typing import get_args
 
 from cas_spark.indicators.catalogue import Indicator, catalogue_of
+from cas_spark.settings.places import AreaFigure, AreaStatistics
 
-PRIORITY, LAYER = "PRIORITY", "LAYER"
+PRIORITY, LAYER, SOURCE, FIGURE = "PRIORITY", "LAYER", "SOURCE", "FIGURE"
 
 HEADER = f"""# Indicators
 
 <!-- Written by `make docs` from cas_spark/indicators/catalogue.py; do not edit. -->
 
 What a model looks at. `{PRIORITY}` stands for each priority of the settings, `{LAYER}` for each
-layer of surroundings; `any` for incidents of all priorities together. A model of a priority looks
-at its own indicators, at those of `any`, the calendar and the surroundings, and of the other
-priorities at those marked ¹. An incident counts from the first poll at which it was known; no
-indicator sees more.
+layer of surroundings, `{SOURCE}_{FIGURE}` for each figure of each of the area statistics; `any` for
+incidents of all priorities together. A model of a priority looks at its own indicators, at those of
+`any`, the calendar, the surroundings and area statistics, and of the other priorities at those
+marked ¹. An incident counts from the first poll at which it was known, a figure is that of the
+newest edition published before the poll; no indicator sees more.
 
 The table holds plain values; a model reads those marked log1p as log(1 + value). Changing what a
 name means raises its version. `indicators.leave_out` in the settings leaves some out.
@@ -30,7 +33,20 @@ name means raises its version. `indicators.leave_out` in the settings leaves som
 
 def reference() -> str:
     """Every indicator, with a row."""
-    catalogue = catalogue_of([PRIORITY], [LAYER])
+    # The names stand for any name, which the settings themselves would not let pass.
+    figures = [
+        AreaFigure.model_construct(
+            name=FIGURE,
+            column="",
+            kind=kind,
+            unit="its own",
+            meaning=f"the figure, as `{kind}`",
+            meaning_nl=f"het cijfer, als `{kind}`",
+        )
+        for kind in get_args(AreaFigure.model_fields["kind"].annotation)
+    ]
+    statistics = AreaStatistics.model_construct(name=SOURCE, area="", figures=figures, editions=[])
+    catalogue = catalogue_of([PRIORITY], [LAYER], [statistics])
     return HEADER + "\n".join(_rows(catalogue.indicators)) + "\n"
 
 

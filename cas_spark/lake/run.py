@@ -83,10 +83,14 @@ class Run:
     def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
         """Put `frame` in place of the rows that `where` selects, or of the whole table.
 
+        The whole table may have been declared with other columns before.
+
         Raises:
             CasError: columns or rows are not as declared.
         """
         writer = _declared(table, frame).write.format("delta").mode("overwrite")
+        if where is None and self.holds(table):
+            self.prepare_files(table)
         self._save(table, writer if where is None else writer.option("replaceWhere", where))
 
     def append(self, table: Table, frame: DataFrame) -> None:
@@ -113,17 +117,17 @@ class Run:
         self.note_change(table)
 
     def prepare_files(self, table: Table) -> bool:
-        """Make sure that a table whose files tasks write is there, with the declared columns.
+        """Make sure that a table whose columns may change is there, with those declared.
 
         Returns:
             Whether it holds what it held; with other columns than before it starts empty.
         """
-        if table.name in self.versions:
+        is_there = self.holds(table)
+        self._create(table)
+        if is_there:
             if self.read(table).columns == [column.name for column in table.columns]:
                 return True
             self.overwrite(table, self.lake.spark.createDataFrame([], table.schema))
-        else:
-            self._create(table)
         self.note_change(table)
         return False
 

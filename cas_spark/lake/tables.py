@@ -155,6 +155,28 @@ CELLS = Table(
     },
 )
 
+AREA_STATISTICS = Table(
+    name="area_statistics",
+    grain="an area's figure of one edition, as a grid version was made with it",
+    keys=("grid_version", "source", "published_on", "area_id", "figure"),
+    columns=(
+        Column("grid_version", TEXT, "version of the grid"),
+        Column("source", TEXT, "name of the area statistics in the settings"),
+        Column("published_on", DATE, "local day on which the edition was published"),
+        Column("area_id", TEXT, "the area's id as delivered"),
+        Column("figure", TEXT, "name of the figure in the settings"),
+        Column("value", DOUBLE, "of the figure; null where it is of no use", is_nullable=True),
+        Column("status", TEXT, "known, or why the value is of no use"),
+        Column("found", TEXT, "what the file holds in place of a value", is_nullable=True),
+        _written_by(),
+    ),
+    checks={
+        "known_status": "status IN "
+        "('known', 'empty', 'marked_missing', 'not_a_number', 'negative')",
+        "value_where_known": "(status = 'known') = (value IS NOT NULL)",
+    },
+)
+
 OUTCOMES = Table(
     name="outcomes",
     grain="a version of the number of incidents of a priority in a cell and week, if any",
@@ -347,6 +369,7 @@ STATIC_TABLES = (
     INCIDENTS,
     REVISIONS,
     CELLS,
+    AREA_STATISTICS,
     SNAPSHOT_SLICES,
     OUTCOMES,
     MODELS,
@@ -358,8 +381,13 @@ STATIC_TABLES = (
 )
 
 
-def cell_context(surroundings: Sequence[str]) -> Table:
-    """The slow indicators of a cell, one distance and one number per layer of surroundings."""
+def cell_context(surroundings: Sequence[str], figures: Sequence[tuple[str, str]] = ()) -> Table:
+    """The slow indicators of a cell from a poll on.
+
+    One distance and one number per layer of surroundings, and a column per figure of area
+    statistics; (name, meaning) of each. A poll sees the newest rows that are valid from it or from
+    a poll before.
+    """
     layers = [
         column
         for name in surroundings
@@ -375,9 +403,10 @@ def cell_context(surroundings: Sequence[str]) -> Table:
         columns=(
             Column("grid_version", TEXT, "version of the grid"),
             Column("cell_id", LONG, "cell"),
-            Column("valid_from_on", DATE, "poll from which these values could be known"),
+            Column("valid_from_on", DATE, "first poll that sees these values"),
             Column("land_share", FLOAT, "share of the cell that is land, 0-1"),
             *layers,
+            *(Column(name, FLOAT, meaning) for name, meaning in figures),
         ),
     )
 

@@ -211,7 +211,8 @@ def _train(
 def _model_scores(at_tuning: Job, terms: Sequence[Term]) -> DataFrame:
     first, last = min(t.first for t in terms), max(t.last for t in terms)
     files = snapshot_files(at_tuning, first, last)
-    return model_scores(context_of_kept_cells(at_tuning), files, at_tuning.catalogue, terms)
+    context = context_of_kept_cells(at_tuning, first, last)
+    return model_scores(context, files, at_tuning.catalogue, terms)
 
 
 def _due(polls: Sequence[date], job: Job, days: int) -> dict[date, list[str]]:

@@ -189,7 +189,8 @@ def _score(holding: Job, terms: Sequence[Term], polls: Sequence[date], backtest:
     """Write the measures of both, on all land cells, which plain counting scores beside them."""
     run, settings = holding.run, holding.settings
     files = snapshot_files(holding, polls[0], polls[-1])
-    of_models = model_scores(context_of_kept_cells(holding), files, holding.catalogue, terms)
+    context = context_of_kept_cells(holding, polls[0], polls[-1])
+    of_models = model_scores(context, files, holding.catalogue, terms)
     counting = {of: {b.method: b for b in usual(of)[:1]} for of in settings.priorities}
     scores = of_models.unionByName(scores_of_baselines(holding, counting, polls))
     due = {poll: list(settings.horizons) for poll in polls}

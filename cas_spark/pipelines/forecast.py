@@ -31,7 +31,7 @@ def forecast(job: Job) -> None:
     with run.stage("forecast") as said:
         land = job.cells().groupBy("team_id").count().collect()
         rows = forecast_cells(
-            run.read(job.snapshots).where(at_poll).join(job.context(), "cell_id", "inner"),
+            job.with_context(run.read(job.snapshots).where(at_poll), job.poll, job.poll),
             scorers,
             {row["team_id"]: row["count"] for row in land},
             job.catalogue,

@@ -1,15 +1,31 @@
-"""Grid: the land cells of the settings' grid version, which are kept and which removed, and why."""
+"""Grid: the land cells of the settings' grid version, which are kept and why not, and what is slow.
 
+What is slow of a cell: its land, its surroundings and the figures of its areas, by edition.
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.grid.area_statistics import fill_gaps
 from cas_spark.grid.definition import file_digests, grid_definition, layer_paths
 from cas_spark.grid.removal import apply_removal
 from cas_spark.grid.surroundings import surroundings_of
 from cas_spark.grid.tessellation import check_teams_do_not_overlap
 from cas_spark.knowledge.calendar import instant_of
+from cas_spark.knowledge.editions import editions_by_turn
 from cas_spark.knowledge.visibility import known_at
 from cas_spark.lake import tables
+from cas_spark.pipelines.area_statistics import (
+    Edition,
+    figures_of_cells,
+    note_gaps,
+    read_editions,
+    write_figures,
+)
 from cas_spark.pipelines.ingest import land_cells
 from cas_spark.pipelines.job import Job
 
@@ -25,24 +41,36 @@ def grid(job: Job) -> None:
     definition = grid_definition(settings, digests)
     version = F.col("grid_version") == settings.version
     held = run.read(tables.CELLS).where(version).select("definition").first()
-    if held is not None:
-        if held["definition"] != definition:
-            raise CasError(
-                what=f"grid version {settings.version}",
-                found="settings or files other than those the lake's cells were made from",
-                expected="the same polygons, removal rules and surroundings under the same version",
-                do="Give the changed grid a new grid.version",
-            )
+    if held is not None and held["definition"] != definition:
+        raise CasError(
+            what=f"grid version {settings.version}",
+            found="settings or files other than those the lake's cells were made from",
+            expected="the same polygons, removal rules, surroundings and area statistics under the "
+            "same version",
+            do="Give the changed grid a new grid.version",
+        )
+    # The lake keeps the slow indicators of one version: the one that was made last.
+    if held is not None and not run.read(job.cell_context).where(version).isEmpty():
         return
+    editions = read_editions(job)  # names of columns are checked before any polygon is cut
+    land = land_cells(job)
+    surroundings = surroundings_of(land.select("cell_id"), settings.surroundings, settings.crs)
+    surroundings = surroundings.persist()
+    if held is None:
+        _make_cells(job, land, surroundings, definition)
+    _make_context(job, land, surroundings, editions)
+    surroundings.unpersist()
+
+
+def _make_cells(job: Job, land: DataFrame, surroundings: DataFrame, definition: str) -> None:
+    run, settings = job.run, job.settings.grid
+    version = F.col("grid_version") == settings.version
     with run.stage("grid") as said:
         # Rules may look only at what was known before the first poll that this version serves.
         known = known_at(
             run.read(tables.INCIDENTS), instant_of(settings.valid_from, job.settings.zone)
         )
-        land = land_cells(job)
         check_teams_do_not_overlap(land)
-        surroundings = surroundings_of(land.select("cell_id"), settings.surroundings, settings.crs)
-        surroundings = surroundings.persist()
         cells = apply_removal(land, settings.removal, known.select("cell_id"), surroundings).select(
             F.lit(settings.version).alias("grid_version"),
             *land.columns,
@@ -52,17 +80,6 @@ def grid(job: Job) -> None:
             F.lit(run.number).cast("long").alias("run_number"),
         )
         run.append(tables.CELLS, cells)
-        context = surroundings.join(
-            land.select("cell_id", "land_share"), "cell_id", "inner"
-        ).select(
-            F.lit(settings.version).alias("grid_version"),
-            F.lit(settings.valid_from).alias("valid_from_on"),
-            F.col("land_share").cast("float").alias("land_share"),
-            *surroundings.columns,
-        )
-        table = tables.cell_context([layer.name for layer in settings.surroundings])
-        run.replace(table, context)
-        surroundings.unpersist()
         kept = run.read(tables.CELLS).where(version).where("is_kept").count()
         said["cells"] = run.read(tables.CELLS).where(version).count()
         said["kept"] = kept
@@ -73,3 +90,38 @@ def grid(job: Job) -> None:
             expected="cells that are kept",
             do="Loosen grid.removal in the settings",
         )
+
+
+def _make_context(
+    job: Job, land: DataFrame, surroundings: DataFrame, editions: Sequence[Edition]
+) -> None:
+    """Write the slow indicators, a set of rows for each turn of the area statistics."""
+    settings = job.settings.grid
+    if editions:
+        write_figures(job, editions)
+    with job.run.stage("cell context") as said:
+        found = figures_of_cells(job, land, editions).persist()
+        columns = [column for edition in editions for column in edition.columns.values()]
+        figures, filled = fill_gaps(found, columns)
+        note_gaps(job, editions, filled)
+        said.update({f"{name} filled": gaps.cells for name, gaps in filled.items() if gaps.cells})
+        cells = surroundings.join(figures, "cell_id", "inner")
+        turns = editions_by_turn(settings, job.settings.polls.weekday_number)
+        context = [
+            cells.select(
+                F.lit(settings.version).alias("grid_version"),
+                F.lit(turn).alias("valid_from_on"),
+                F.col("land_share").cast("float").alias("land_share"),
+                *surroundings.columns,
+                *(
+                    F.col(edition.columns[figure.name]).alias(edition.source.indicator_of(figure))
+                    for edition in editions
+                    for figure in edition.source.figures
+                    if seen[edition.source.name] == edition.edition
+                ),
+            )
+            for turn, seen in turns.items()
+        ]
+        job.run.replace(job.cell_context, reduce(DataFrame.unionByName, context))
+        said["sets of rows"] = len(turns)
+        found.unpersist()

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue, catalogue_of_lake
 from cas_spark.knowledge.calendar import Schedule, instant_of, poll_at_or_after
+from cas_spark.knowledge.editions import editions_by_turn, turn_of, turns_between
 from cas_spark.knowledge.settling import plan, settling_days
 from cas_spark.lake import tables
 from cas_spark.lake.run import Run
@@ -154,12 +155,45 @@ class Job:
             )
         return datetime.fromtimestamp(last["micros"] / 1e6, tz=UTC)
 
-    def context(self) -> DataFrame:
-        """cell_id and the slow indicators of the settings' grid version."""
-        layers = [layer.name for layer in self.settings.grid.surroundings]
-        rows = self.run.read(tables.cell_context(layers))
-        version = F.col("grid_version") == self.settings.grid.version
-        return rows.where(version).select("cell_id", *self.catalogue.slow.names)
+    @cached_property
+    def cell_context(self) -> Table:
+        """The declaration of `cell_context` with this lake's slow indicators."""
+        grid = self.settings.grid
+        figures = [
+            (source.indicator_of(figure), figure.meaning)
+            for source in grid.area_statistics
+            for figure in source.figures
+        ]
+        return tables.cell_context([layer.name for layer in grid.surroundings], figures)
+
+    def context(self, first: date, last: date) -> DataFrame:
+        """The slow indicators of the settings' grid version that polls from one to another see.
+
+        Args:
+            first: poll.
+            last: poll.
+
+        Returns:
+            valid_from_on, cell_id and the slow indicators; a set of rows for each turn of the area
+            statistics that is the newest of one of the polls.
+        """
+        turns = turns_between(self._turns, first, last)
+        rows = self.run.read(self.cell_context).where(
+            (F.col("grid_version") == self.settings.grid.version)
+            & F.col("valid_from_on").isin(turns)
+        )
+        return rows.select("valid_from_on", "cell_id", *self.catalogue.slow.names)
+
+    def with_context(self, snapshots: DataFrame, first: date, last: date) -> DataFrame:
+        """Snapshots of polls from `first` to `last`, each beside the slow indicators it sees."""
+        turn = turn_of(F.col("poll_on"), turns_between(self._turns, first, last))
+        return snapshots.withColumn("valid_from_on", turn).join(
+            self.context(first, last), ["valid_from_on", "cell_id"], "inner"
+        )
+
+    @property
+    def _turns(self) -> list[date]:
+        return list(editions_by_turn(self.settings.grid, self.settings.polls.weekday_number))
 
     def cells(self) -> DataFrame:
         """The cells of the settings' grid version.

@@ -106,11 +106,13 @@ def training_data(job: Job) -> TrainingData:
     run, settings, schedule = job.run, job.settings, job.schedule
     outcomes = known_at(run.read(tables.OUTCOMES), instant_of(schedule.poll, settings.zone))
     labels = labels_of(outcomes, settings.horizons, schedule.training)
+    first, last = schedule.training[0], schedule.training[-1]
+    snapshots = run.read(job.snapshots).where(F.col("poll_on").between(first, last))
     return TrainingData(
-        snapshots=run.read(job.snapshots).join(job.context(), "cell_id", "inner"),
-        files=snapshot_files(job, schedule.training[0], schedule.training[-1]),
+        snapshots=job.with_context(snapshots, first, last),
+        files=snapshot_files(job, first, last),
         labels=labels.join(_kept_cells(job), "cell_id", "inner"),
-        context=context_of_kept_cells(job),
+        context=context_of_kept_cells(job, first, last),
     )
 
 
@@ -127,9 +129,12 @@ def snapshot_files(job: Job, first: date, last: date) -> SnapshotFiles:
     )
 
 
-def context_of_kept_cells(job: Job) -> DataFrame:
-    """team_id, cell_id and the slow indicators of every kept cell."""
-    return _kept_cells(job).join(job.context(), "cell_id", "inner")
+def context_of_kept_cells(job: Job, first: date, last: date) -> DataFrame:
+    """team_id, valid_from_on, cell_id and the slow indicators of every kept cell.
+
+    As polls from `first` to `last` see them: see `Job.context`.
+    """
+    return _kept_cells(job).join(job.context(first, last), "cell_id", "inner")
 
 
 def _kept_cells(job: Job) -> DataFrame:

@@ -38,8 +38,9 @@ def check_inputs(path: Path, settings: Settings) -> None:
     Raises:
         SettingsError: lists every file that is missing.
     """
-    layers = [settings.grid.teams, *settings.grid.surroundings]
-    named = [layer.path for layer in layers] + [source.files for source in settings.incidents]
+    named = [layer.path for layer in settings.grid.layers] + [
+        source.files for source in settings.incidents
+    ]
     missing = [name for name in named if "://" not in name and not glob(name)]
     if missing:
         raise SettingsError(path, [f"no such file: {name}" for name in missing])

@@ -1,4 +1,4 @@
-"""Where: the teams' polygons, the grid's versions, the removal rules and the surroundings."""
+"""Where: the teams' polygons, the grid's versions, removal rules, surroundings, area statistics."""
 
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -63,6 +63,67 @@ class Surrounding(Layer):
     published_on: date = Field(description="the day from which the layer could be known")
 
 
+class AreaFigure(Section):
+    """A figure of an area, such as its inhabitants or the mean income there."""
+
+    name: Name
+    column: str = Field(description="column that holds it")
+    kind: Literal["share_out", "average"] = Field(
+        description="share_out: a number of the area, spread over its cells by surface; average: a "
+        "density, percentage or mean, of which a cell gets the mean of its areas by surface"
+    )
+    unit: str = Field(description="of its values, such as inhabitants")
+    meaning: str = Field(description="what it is, as people read it")
+    meaning_nl: str | None = Field(default=None, description="the same in Dutch")
+
+
+class AreaEdition(Layer):
+    """The polygons of the areas with their figures, as published at one time."""
+
+    published_on: date = Field(description="local day; polls after that day see it")
+    renamed: dict[str, str] = Field(
+        default_factory=dict,
+        description="columns that this edition names otherwise: usual name → name here",
+    )
+
+
+class AreaStatistics(Section):
+    """Figures of areas such as neighbourhoods, published anew now and then.
+
+    A poll sees the newest edition published before it.
+    """
+
+    name: Name
+    area: str = Field(description="column with the area's id")
+    figures: list[AreaFigure] = Field(min_length=1)
+    editions: list[AreaEdition] = Field(min_length=1)
+    missing: list[float] = Field(
+        default_factory=list, description="numbers that stand for a missing figure, such as -99997"
+    )
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        problems = []
+        names = [figure.name for figure in self.figures]
+        if len(names) != len(set(names)):
+            problems.append(f"figures with the same name twice: {names}")
+        days = [str(edition.published_on) for edition in self.editions]
+        if len(days) != len(set(days)):
+            problems.append(f"editions published on the same day: {days}")
+        usual = {self.area, *(figure.column for figure in self.figures)}
+        unknown = sorted({name for e in self.editions for name in e.renamed} - usual)
+        if unknown:
+            problems.append(f"renamed names {unknown}; columns: {sorted(usual)}")
+        if problems:
+            message = f"area statistics {self.name}: {'; '.join(problems)}"
+            raise ValueError(message)
+        return self
+
+    def indicator_of(self, figure: AreaFigure) -> str:
+        """The name of the slow indicator that a figure becomes."""
+        return f"{self.name}_{figure.name}"
+
+
 class RemovalCondition(Section):
     """A number of a cell, and the bound below or above which the condition holds."""
 
@@ -103,6 +164,13 @@ class Grid(Section):
     teams: TeamLayer
     removal: list[RemovalRule] = Field(default_factory=list)
     surroundings: list[Surrounding] = Field(default_factory=list)
+    area_statistics: list[AreaStatistics] = Field(default_factory=list)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Every layer that the grid is made from."""
+        editions = [edition for source in self.area_statistics for edition in source.editions]
+        return [self.teams, *self.surroundings, *editions]
 
     @model_validator(mode="after")
     def _known_measures(self) -> Self:
@@ -120,6 +188,29 @@ class Grid(Section):
             message = (
                 f"surroundings {late} were published after valid_from {self.valid_from}: they were "
                 "not known at the first poll that this grid version serves"
+            )
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _area_statistics_fit(self) -> Self:
+        names = [s.name for s in self.surroundings] + [s.name for s in self.area_statistics]
+        if len(names) != len(set(names)):
+            message = f"surroundings and area statistics have the same name twice: {names}"
+            raise ValueError(message)
+        indicators = [s.indicator_of(figure) for s in self.area_statistics for figure in s.figures]
+        if len(indicators) != len(set(indicators)):
+            message = f"figures of two area statistics make the same indicator: {indicators}"
+            raise ValueError(message)
+        late = [
+            source.name
+            for source in self.area_statistics
+            if min(edition.published_on for edition in source.editions) >= self.valid_from
+        ]
+        if late:
+            message = (
+                f"area statistics {late} have no edition published before valid_from "
+                f"{self.valid_from}: the first poll that this grid version serves would see none"
             )
             raise ValueError(message)
         return self

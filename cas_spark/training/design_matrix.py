@@ -14,13 +14,28 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Indicator
 
 ROUNDING = 1 << 16
 
 
 def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.NDArray[np.float64]:
-    """An indicator's plain values as a model reads them; rounded to 2^-16."""
+    """An indicator's plain values as a model reads them; rounded to 2^-16.
+
+    Raises:
+        CasError: values that are missing or not finite: no model may learn from them or judge by
+            them.
+    """
+    finite = np.count_nonzero(np.isfinite(values))
+    if finite < len(values):
+        raise CasError(
+            what=f"indicator {indicator.name}",
+            found=f"{len(values) - finite} of {len(values)} rows without a finite number",
+            expected="a number in every row of `snapshots` and `cell_context`",
+            do="Run `cas-spark weekly` on a new grid.version; where it stays, report it with this "
+            "message",
+        )
     wide = values.astype(np.float64)
     if indicator.transform == "log1p":
         np.log1p(wide, out=wide)
@@ -34,6 +49,9 @@ def matrix_of(rows: pa.Table, indicators: Sequence[Indicator]) -> npt.NDArray[np
     """The transformed indicators of these rows, shape (indicators, rows).
 
     Exact in float32 below 2^8, as whole multiples of 2^-16.
+
+    Raises:
+        CasError: as `transformed`.
     """
     matrix = np.empty((len(indicators), rows.num_rows), dtype=np.float32)
     for place, indicator in enumerate(indicators):

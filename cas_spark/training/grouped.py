@@ -96,7 +96,7 @@ def train_team(
 
     Args:
         team: the team.
-        context: cell_id and the slow indicators of its kept cells.
+        context: valid_from_on, cell_id and the slow indicators of its kept cells.
         labels: priority, cell_id, poll_on, horizons.
         files: where its snapshots lie.
         expected: what is to be trained.

@@ -12,6 +12,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue
 
 
@@ -55,10 +56,11 @@ class TrainingData:
     """What models learn from.
 
     Attributes:
-        snapshots: rows of `snapshots` with the slow indicators of their cell beside them.
+        snapshots: rows of `snapshots` with the slow indicators that their poll sees beside them.
         files: the same without the slow indicators, for tasks that read their own team.
         labels: `outcomes.labels_of`, all priorities, with the team_id of the cell.
-        context: team_id, cell_id and the slow indicators of every kept cell.
+        context: team_id, valid_from_on, cell_id and the slow indicators of every kept cell, a set
+            of rows for each turn of the area statistics.
     """
 
     snapshots: DataFrame
@@ -139,5 +141,9 @@ def too_few(positives: int, needed: int) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of what went wrong."""
-    return str(error).strip().splitlines()[0][:500] if str(error).strip() else repr(error)
+    """What went wrong, in a line: what a task's own CasError says, or else the first line."""
+    lines = str(error).strip().splitlines() or [repr(error)]
+    # Spark tells the error of a Python task with its whole traceback before it.
+    named = f"{CasError.__module__}.{CasError.__qualname__}: "
+    of_task = [line.removeprefix(named) for line in lines if line.startswith(named)]
+    return (of_task or lines)[0][:500]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.settings.learning import Training
@@ -76,6 +77,11 @@ def stand_in(
     pools = pools_of(models, expected, settings)
     if not pools.of_model:
         return list(models)
+    # Teams whose rows cannot be read have failed with the reason; the others make the stand-ins.
+    unread = {m.team_id for m in models if m.status == "failed" and m.rows == 0}
+    if unread:
+        is_read = ~F.col("team_id").isin(sorted(unread))
+        data = replace(data, context=data.context.where(is_read))
     fitted = {
         (model.team_id, model.priority, model.horizon): model
         for model in _fit_pools(_sample(data, expected, pools), expected, settings)

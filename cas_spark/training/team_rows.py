@@ -13,6 +13,7 @@ from cas_spark.errors import CasError
 from cas_spark.lake.arrow_door import read_slices
 from cas_spark.training.design_matrix import matrix_of
 from cas_spark.training.models import Expected, SnapshotFiles
+from cas_spark.training.team_context import team_context
 
 Ints = npt.NDArray[np.int64]
 
@@ -41,16 +42,16 @@ def team_rows(
 
     Args:
         team: the team.
-        context: cell_id and the slow indicators of its kept cells.
+        context: valid_from_on, cell_id and the slow indicators of its kept cells.
         labels: priority, cell_id, poll_on, horizons.
         files: where its snapshots lie.
         expected: polls to learn from, catalogue, priorities and horizons.
 
     Raises:
-        CasError: the files do not hold every kept cell at every poll.
+        CasError: the files do not hold every kept cell at every poll, or a value is not finite.
     """
-    context = context.sort_by("cell_id")
-    cell_ids = context.column("cell_id").to_numpy()
+    slow = team_context(team, context)
+    cell_ids = slow.cell_ids
     polls, catalogue = expected.polls, expected.catalogue
     of_team = files.of_team.get(team, ())
     rows = read_slices(files.root, files.table, of_team, catalogue.fast.names, polls[0], polls[-1])
@@ -63,8 +64,7 @@ def team_rows(
             do="Run `cas-spark snapshots` again",
         )
     for name in catalogue.slow.names:
-        of_cells = context.column(name).to_numpy()
-        rows = rows.append_column(name, pa.array(np.tile(of_cells, len(polls))))
+        rows = rows.append_column(name, pa.array(slow.values(name, polls)))
     return TeamRows(
         matrix=matrix_of(rows, catalogue.indicators),
         cell_ids=cell_ids,

@@ -6,13 +6,38 @@ from pyspark.sql import functions as F
 
 from cas_spark.forecasting.reasons import by_group, largest_reasons, phrase_of, sentence_of
 from cas_spark.indicators.catalogue import catalogue_of
+from cas_spark.settings.places import AreaStatistics
 from cas_spark.settings.settings import Priority
 
 PRIORITIES = {
     "burglary": Priority(title="Burglary", title_nl="Woninginbraak"),
     "robbery": Priority(title="Robbery"),
 }
-INDICATORS = {i.name: i for i in catalogue_of(list(PRIORITIES), ["stations"]).indicators}
+AREAS = AreaStatistics.model_validate(
+    {
+        "name": "area",
+        "area": "id",
+        "figures": [
+            {
+                "name": "people",
+                "column": "n",
+                "kind": "share_out",
+                "unit": "people",
+                "meaning": "inhabitants",
+                "meaning_nl": "inwoners",
+            },
+            {
+                "name": "rented",
+                "column": "r",
+                "kind": "average",
+                "unit": "share",
+                "meaning": "share of dwellings that are rented",
+            },
+        ],
+        "editions": [{"path": "/a", "layer": "a", "published_on": "2020-01-01"}],
+    }
+)
+INDICATORS = {i.name: i for i in catalogue_of(list(PRIORITIES), ["stations"], [AREAS]).indicators}
 
 
 def reason(name: str, value: float, above_mean: float = 1.0) -> dict[str, Any]:
@@ -77,6 +102,21 @@ def test_the_largest_reasons_raise_a_cell_above_its_team(spark: SparkSession) ->
             2.0,
             "number of stations within 500 m of the cell's centre: 2",
             "aantal stations binnen 500 m van het midden van het vakje: 2",
+        ),
+        (
+            "area_people",
+            15.28,
+            "inhabitants, shared out over the area's cells by surface: 15.3",
+            "inwoners, naar oppervlakte verdeeld over de vakjes van het gebied: 15,3",
+        ),
+        (
+            "area_rented",
+            0.0625,
+            "share of dwellings that are rented, mean of the cell's areas by surface: 0.062",
+            (
+                "share of dwellings that are rented, gemiddeld over de gebieden van het vakje naar "
+                "oppervlakte: 0,062"
+            ),
         ),
     ],
 )

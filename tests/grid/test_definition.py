@@ -26,7 +26,21 @@ GRID: dict[str, Any] = {
         }
     ],
 }
-DIGESTS = {"/data/teams.gpkg": "aa", "/data/near.gpkg": "bb"}
+DIGESTS = {"/data/teams.gpkg": "aa", "/data/near.gpkg": "bb", "/data/areas.gpkg": "cc"}
+AREAS: dict[str, Any] = {
+    "name": "areas",
+    "area": "id",
+    "figures": [
+        {
+            "name": "people",
+            "column": "n",
+            "kind": "share_out",
+            "unit": "people",
+            "meaning": "people",
+        }
+    ],
+    "editions": [{"path": "/data/areas.gpkg", "layer": "areas", "published_on": "2015-06-01"}],
+}
 FIRST = grid_definition(Grid.model_validate(GRID), DIGESTS)
 
 
@@ -73,3 +87,20 @@ def test_a_files_digest_is_that_of_its_bytes(spark: SparkSession, tmp_path: Path
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(CasError, match=f"file {missing}"):
             file_digests(spark, [str(missing)])
+
+
+def test_area_statistics_are_part_of_the_definition_and_none_change_nothing() -> None:
+    assert definition(area_statistics=[]) == FIRST
+    areas = definition(area_statistics=[AREAS])
+    [edition] = AREAS["editions"]
+    moved = AREAS | {"editions": [edition | {"path": "/elsewhere"}]}
+    assert definition({**DIGESTS, "/elsewhere": "cc"}, area_statistics=[moved]) == areas
+    others = {
+        definition({**DIGESTS, "/data/areas.gpkg": "dd"}, area_statistics=[AREAS]),
+        definition(area_statistics=[AREAS | {"missing": [-1]}]),
+        definition(
+            area_statistics=[AREAS | {"editions": [edition | {"published_on": "2015-06-02"}]}]
+        ),
+    }
+    assert len(others | {FIRST, areas}) == 5
+    assert layer_paths(Grid.model_validate({**GRID, "area_statistics": [AREAS]})) == sorted(DIGESTS)

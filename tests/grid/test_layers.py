@@ -47,6 +47,19 @@ def test_a_layer_of_the_grids_crs_stays_as_it_is(spark: SparkSession, tmp_path: 
 
 
 @pytest.mark.spark
+def test_a_missing_number_stays_missing(spark: SparkSession, tmp_path: Path) -> None:
+    path = write(tmp_path, [SQUARE, NEXT, SQUARE], code=[7, None, 9], value=[None, 1.5, 0.0])
+    layer = read_layer(spark, Layer(path=path, layer="places"), RD, ["value", "fid", "code"])
+    assert [tuple(row)[:3] for row in layer.orderBy("fid").collect()] == [
+        (None, 1, 7),
+        (1.5, 2, None),
+        (0.0, 3, 9),
+    ]
+    with pytest.raises(CasError, match="1 rows without an id in code"):
+        read_teams(spark, teams(path), RD)
+
+
+@pytest.mark.spark
 @pytest.mark.parametrize(
     "crs",
     [

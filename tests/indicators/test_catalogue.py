@@ -15,12 +15,24 @@ from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.indicators.weights import GAUSSIAN
 from cas_spark.knowledge.calendar import polls_between
 from cas_spark.knowledge.visibility import NEVER
+from cas_spark.settings.places import AreaStatistics
 
 DOCS = Path(__file__).parents[2] / "docs"
 MEANINGS = Path(__file__).with_name("meanings.json")
 WEEK_MICROS = 7 * 24 * 3600 * 1_000_000
 PRIORITIES = ("a", "b")
-CATALOGUE = catalogue_of(PRIORITIES, ["layer"])
+AREAS = AreaStatistics.model_validate(
+    {
+        "name": "area",
+        "area": "id",
+        "figures": [
+            {"name": kind, "column": kind, "kind": kind, "unit": "number", "meaning": kind}
+            for kind in ("share_out", "average")
+        ],
+        "editions": [{"path": "/a", "layer": "a", "published_on": "2020-01-01"}],
+    }
+)
+CATALOGUE = catalogue_of(PRIORITIES, ["layer"], [AREAS])
 POLLS = polls_between(date(2018, 1, 1), date(2024, 1, 1))
 
 
@@ -102,6 +114,7 @@ def test_names_differ_and_every_model_sees_itself_the_others_and_all_crime() -> 
     assert len(set(CATALOGUE.names)) == len(CATALOGUE.names)
     seen = {i.name for i in CATALOGUE.of_priority("a")}
     assert {"a_count_4w", "b_count_all", "any_ever", "season_sin", "layer_distance_m"} <= seen
+    assert {"area_share_out", "area_average"} <= seen
     assert "b_count_4w" not in seen
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.spark
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 DECLARED = [
     *tables.STATIC_TABLES,
-    tables.cell_context(["stations"]),
+    tables.cell_context(["stations"], [("area_people", "inhabitants")]),
     tables.snapshots([("burglary_count_4w", "number of burglaries")]),
 ]
 

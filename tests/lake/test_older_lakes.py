@@ -78,6 +78,20 @@ def test_a_table_of_files_starts_empty_with_other_columns_and_keeps_its_partitio
     assert partitions_of(spark, lake, after) == ["team_id"]
 
 
+def test_a_table_that_is_replaced_whole_may_have_other_columns_than_before(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    before, after = tables.cell_context(["stations"]), tables.cell_context([], [("people", "n")])
+    run = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
+    first = ("v1", 1, POLL, 1.0, 2.0, 3.0)
+    run.replace(before, spark.createDataFrame([first], before.schema))
+    second = ("v2", 1, POLL, 1.0, 4.0)
+    run.replace(after, spark.createDataFrame([second], after.schema))
+    assert [tuple(row) for row in run.read(after).collect()] == [second]
+    run.publish()
+    assert [tuple(row) for row in Lake(spark, str(tmp_path)).read(after).collect()] == [second]
+
+
 def test_a_reader_sees_the_published_version_while_a_run_goes_on(
     spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -82,11 +82,12 @@ def test_models_of_a_past_poll_learn_from_no_outcome_that_became_known_later(job
 
 def test_polls_without_snapshots_are_never_left_out_silently(job: Job) -> None:
     files = snapshot_files(job, SPAN.first, SPAN.last)
-    rows = model_scores(context_of_kept_cells(job), files, job.catalogue, [])
+    context = context_of_kept_cells(job, SPAN.first, SPAN.last)
+    rows = model_scores(context, files, job.catalogue, [])
     assert rows.count() == 0
     short = Term(MODEL, SPAN.first, SPAN.last + timedelta(weeks=1), {"A": [], "B": []})
     with pytest.raises(PythonException, match="kept cells at 12 polls"):
-        model_scores(context_of_kept_cells(job), files, job.catalogue, [short]).collect()
+        model_scores(context, files, job.catalogue, [short]).collect()
 
 
 def test_its_report_has_a_table_per_horizon_and_a_picture(job: Job) -> None:

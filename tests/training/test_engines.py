@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from cas_spark.indicators.catalogue import Catalogue, catalogue_of
+from cas_spark.knowledge.editions import turn_of
 from cas_spark.lake.arrow_door import write_file
 from cas_spark.settings.learning import Training
 from cas_spark.training.models import Expected, SnapshotFiles, TrainedModel, TrainingData
+from cas_spark.training.team_rows import team_rows
 from cas_spark.training.train import train
 
 pytestmark = pytest.mark.spark
@@ -36,13 +39,22 @@ MLLIB = ROUGH.model_copy(update={"engine": "mllib", "tolerance": 1e-12})
 Key = tuple[str, str]
 
 
+TURNS = (POLLS[0], POLLS[8])
+"""The polls from which other slow indicators are seen."""
+
+
 def toy_data(spark: SparkSession, folder: Path) -> TrainingData:
-    """Snapshots whose first column drives the outcome; the third says nothing, always 5."""
+    """Snapshots whose first column drives the outcome; the third says nothing, always 5.
+
+    Half of the land of every cell is lost at the second turn.
+    """
     random = np.random.default_rng(3)
     labels, context, files = [], [], {}
     for number, (team, (_, cells, base)) in enumerate(TEAMS.items()):
         ids = np.arange(cells) + 100 * number
-        context += [(team, int(cell), float(random.uniform(0.5, 1))) for cell in ids]
+        for cell in ids:
+            land = float(random.uniform(0.5, 1))
+            context += [(team, TURNS[0], int(cell), land), (team, TURNS[1], int(cell), land / 2)]
         slices = []
         for poll in POLLS:
             first, second = random.poisson(1.0, cells), random.poisson(2.0, cells)
@@ -61,11 +73,10 @@ def toy_data(spark: SparkSession, folder: Path) -> TrainingData:
             labels += [("burglary", team, int(cell), poll, ["current"]) for cell in hit]
         written, _ = write_file(str(folder), "snapshots", team, slices, USED[:3])
         files[team] = (written.name,)
-    schema = "team_id string, cell_id long, land_share float"
+    schema = "team_id string, valid_from_on date, cell_id long, land_share float"
     slow = spark.createDataFrame(context, schema)
-    fast = spark.read.parquet(str(folder / "snapshots"))
     return TrainingData(
-        snapshots=fast.join(slow, "cell_id"),
+        snapshots=with_context(spark.read.parquet(str(folder / "snapshots")), slow),
         files=SnapshotFiles(str(folder), "snapshots", files),
         labels=spark.createDataFrame(
             labels,
@@ -73,6 +84,11 @@ def toy_data(spark: SparkSession, folder: Path) -> TrainingData:
         ),
         context=slow,
     )
+
+
+def with_context(snapshots: DataFrame, context: DataFrame) -> DataFrame:
+    turn = turn_of(F.col("poll_on"), TURNS)
+    return snapshots.withColumn("valid_from_on", turn).join(context, ["valid_from_on", "cell_id"])
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +181,43 @@ def test_a_team_whose_files_lack_rows_fails_with_the_reason_and_the_others_go_on
     assert models["A", "current"].status == "fitted"
     assert models["B", "current"].status == "failed"
     assert "snapshots of team B" in (models["B", "current"].reason or "")
+
+
+def test_each_poll_is_learned_from_with_the_slow_indicators_that_it_sees(
+    data: TrainingData,
+) -> None:
+    of_a = {name: getattr(data, name).where("team_id = 'A'") for name in ("context", "labels")}
+    context = of_a["context"].toArrow()
+    rows = team_rows("A", context, of_a["labels"].toArrow(), data.files, EXPECTED)
+    land = rows.matrix[CATALOGUE.names.index("land_share")].reshape(len(POLLS), 30)
+    assert (land[:8] == land[0]).all()
+    assert (land[8:] == land[8]).all()
+    np.testing.assert_allclose(land[8], land[0] / 2, atol=2**-16)
+    [first] = of_a["context"].where("cell_id = 0").orderBy("valid_from_on").limit(1).collect()
+    assert land[0, 0] == pytest.approx(first["land_share"], abs=2**-16)
+
+
+@pytest.mark.parametrize("settings", [GROUPED, MLLIB], ids=["grouped", "mllib"])
+def test_a_team_with_a_value_that_is_no_number_fails_with_the_reason_and_the_others_go_on(
+    data: TrainingData, settings: Training
+) -> None:
+    is_bad = (F.col("team_id") == "B") & (F.col("valid_from_on") == F.lit(TURNS[1]))
+    land = F.when(is_bad, float("nan")).otherwise(F.col("land_share")).cast("float")
+    context = data.context.withColumn("land_share", land)
+    fast = data.snapshots.drop("valid_from_on", "land_share", "team_id")
+    broken = replace(data, context=context, snapshots=with_context(fast, context))
+    only = replace(EXPECTED, horizons=("current",))
+    models = by_key(train(broken, only, settings, lambda _: None))
+    assert sorted(models) == [(team, "current") for team in TEAMS]
+    assert (models["A", "current"].status, models["A", "current"].reason) == ("fitted", None)
+    assert models["B", "current"].status == "failed"
+    reason = models["B", "current"].reason or ""
+    assert reason.startswith("indicator land_share: found ")
+    # The reference engine reads a team in batches and tells of the first with such a value.
+    assert settings is MLLIB or "360 of 600 rows without a finite number" in reason
+    for team in "CD":  # what stands in for them learned from the others
+        assert models[team, "current"].status == "pooled"
+        assert models[team, "current"].fit is not None
 
 
 def test_an_engine_that_does_not_converge_says_so(data: TrainingData) -> None:
