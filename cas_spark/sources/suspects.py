@@ -153,13 +153,13 @@ def _interpret(
 def _keyed(person: Column, source: str, key: bytes) -> Column:
     """The pseudonym of a person; made in the tasks, so that the key is no part of any plan."""
 
-    def pseudonym(value: str | None) -> str | None:
-        if value is None:
-            return None
+    def pseudonym(value: str) -> str:
         digest = hmac.new(key, f"{source}:{value}".encode(), hashlib.sha256)
         return digest.hexdigest()[: values.ID_LENGTH]
 
-    return F.udf(pseudonym, "string", useArrow=True)(person)
+    keyed = F.udf(pseudonym, "string", useArrow=True)
+    # Arrow hands a missing text over as something else, so what is missing is told here.
+    return F.when(person.isNotNull(), keyed(person))
 
 
 def _checks(source: SuspectExtracts) -> list[Check]:
