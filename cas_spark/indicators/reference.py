@@ -17,7 +17,8 @@ HEADER = f"""# Indicators
 What a model looks at. `{PRIORITY}` stands for each priority of the settings, `{LAYER}` for each
 layer of surroundings; `any` for incidents of all priorities together. A model of a priority looks
 at its own indicators, at those of `any`, the calendar and the surroundings, and of the other
-priorities at those marked ¹. An incident counts from the first poll at which it was known; no
+priorities at those marked ¹. Those marked ² are off unless the settings have `suspects`
+([suspects.md](suspects.md)). An incident counts from the first poll at which it was known; no
 indicator sees more.
 
 The table holds plain values; a model reads those marked log1p as log(1 + value). Changing what a
@@ -30,13 +31,14 @@ name means raises its version. `indicators.leave_out` in the settings leaves som
 
 def reference() -> str:
     """Every indicator, with a row."""
-    catalogue = catalogue_of([PRIORITY], [LAYER])
+    catalogue = catalogue_of([PRIORITY], [LAYER], has_suspects=True)
     return HEADER + "\n".join(_rows(catalogue.indicators)) + "\n"
 
 
 def _rows(indicators: Iterable[Indicator]) -> Iterable[str]:
     for i in indicators:
-        name = f"`{i.name}`{'¹' if i.is_read_by_all else ''}"
+        mark = "¹" if i.is_read_by_all else "²" if i.group == "suspects" else ""
+        name = f"`{i.name}`{mark}"
         read_as = "log1p" if i.transform == "log1p" else "as it is"
         cells = (name, str(i.version), i.unit, read_as, i.meaning, i.meaning_nl, i.purpose)
         yield f"| {' | '.join(cells)} |"

@@ -162,6 +162,8 @@ class Settings(Section):
                     f"Assumed: incidents of {source.name} are taken as known "
                     f"{source.known.delay_days} days after they occurred; the extracts do not say."
                 )
+        if self.suspects:
+            labels.append("Looks at where known suspects live, as numbers and distances of cells.")
         return labels
 
     def as_json(self) -> str:

@@ -12,7 +12,8 @@ PRIORITIES = {
     "burglary": Priority(title="Burglary", title_nl="Woninginbraak"),
     "robbery": Priority(title="Robbery"),
 }
-INDICATORS = {i.name: i for i in catalogue_of(list(PRIORITIES), ["stations"]).indicators}
+CATALOGUE = catalogue_of(list(PRIORITIES), ["stations"], has_suspects=True)
+INDICATORS = {i.name: i for i in CATALOGUE.indicators}
 
 
 def reason(name: str, value: float, above_mean: float = 1.0) -> dict[str, Any]:
@@ -77,6 +78,33 @@ def test_the_largest_reasons_raise_a_cell_above_its_team(spark: SparkSession) ->
             2.0,
             "number of stations within 500 m of the cell's centre: 2",
             "aantal stations binnen 500 m van het midden van het vakje: 2",
+        ),
+        (
+            "burglary_suspects_within_500m",
+            3.0,
+            "Burglary: 3 known suspects live within 500 m",
+            "Woninginbraak: 3 bekende verdachten wonen binnen 500 m",
+        ),
+        (
+            "robbery_suspects_within_1000m",
+            1.0,
+            "Robbery: 1 known suspect lives within 1000 m",
+            "Robbery: 1 bekende verdachte woont binnen 1000 m",
+        ),
+        (
+            "burglary_suspect_nearest_m",
+            176.78125,
+            "Burglary: the nearest cell where a known suspect lives is 176.8 m away",
+            (
+                "Woninginbraak: het dichtstbijzijnde vakje waar een bekende verdachte woont ligt "
+                "op 176,8 m"
+            ),
+        ),
+        (
+            "burglary_suspect_nearest_m",
+            1625.0,
+            "Burglary: no known suspect lives within 1625 m",
+            "Woninginbraak: binnen 1625 m woont geen bekende verdachte",
         ),
     ],
 )
