@@ -239,11 +239,13 @@ def bases_of(
     state.update(cells.column("cell_id").to_numpy().astype("<i8").tobytes())
     state.update(str(int(plan.edges[0])).encode())
     events: list[tuple[int, str, bytes]] = []
-    for rows in (facts, suspects):
+    # A link is told without its end, so that a later end changes no basis of an earlier poll.
+    for rows, told in ((facts, FACT_COLUMNS), (suspects, SUSPECT_COLUMNS[:-1])):
         if rows is not None:
             known_at, superseded_at = _numbers(rows, "known_at"), _numbers(rows, "superseded_at")
             first, until = polls_that_see(known_at, superseded_at, plan.edges)
-            texts = [repr(row).encode() for row in zip(*rows.to_pydict().values(), strict=True)]
+            values = zip(*(rows.column(name).to_pylist() for name in told), strict=True)
+            texts = [repr(row).encode() for row in values]
             events += [(int(poll), "enters", text) for poll, text in zip(first, texts, strict=True)]
             events += [(int(poll), "leaves", text) for poll, text in zip(until, texts, strict=True)]
     events.sort()

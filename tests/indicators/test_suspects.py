@@ -237,6 +237,20 @@ def test_the_basis_changes_from_the_first_poll_that_sees_a_new_link_on() -> None
     assert [before[poll] == after[poll] for poll in COMPUTED] == [True] * 3 + [False] * 3
 
 
+def test_a_later_end_of_a_link_changes_the_basis_only_of_polls_that_saw_it_end() -> None:
+    ended = INSTANTS[COMPUTED[2]]
+    bases = [
+        bases_of(
+            cells_table(),
+            no_incidents(),
+            plan(),
+            links_table([Link("burglary", "a", *CELLS[1], KNOWN, superseded_at)]),
+        )
+        for superseded_at in (None, ended)
+    ]
+    assert [bases[0][poll] == bases[1][poll] for poll in COMPUTED] == [True] * 3 + [False] * 3
+
+
 def test_the_basis_without_suspects_is_what_it_always_was() -> None:
     """Snapshots of a lake without suspects are not computed anew by a newer program."""
     fact = [["burglary"], [LEFT], [BOTTOM], *[[micros(KNOWN)]] * 2, [NEVER]]

@@ -177,8 +177,6 @@ def test_links_known_after_the_poll_change_no_byte_of_its_forecast(
     changed = {name for name in after if after[name] != before[name]}
     assert changed <= {"suspects", "datasets", "rejected_rows"}
     assert "suspects" in changed
-    later = snapshots_in(lake_of(spark, folder / "toy.yaml"))
-    assert later.count() > 0
     run_quietly(spark, "snapshots", settings, POLL + timedelta(weeks=1))
     assert digests(lake_of(spark, folder / "toy.yaml"))["snapshots"] != before["snapshots"]
 
