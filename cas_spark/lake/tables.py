@@ -51,10 +51,10 @@ DATASETS = Table(
         Column("sha256", TEXT, "of the file's bytes"),
         Column("name", TEXT, "file name"),
         Column("rows_read", LONG, "= accepted + revisions + rejected"),
-        Column("rows_accepted", LONG, "rows that became incidents"),
+        Column("rows_accepted", LONG, "rows that became incidents, or links of suspects"),
         Column("rows_revisions", LONG, "rows that correct or take back an earlier row"),
         Column("rows_rejected", LONG, "rows that were not used, each with its reason"),
-        Column("complete_from_on", DATE, "first day of which all incidents are delivered"),
+        Column("complete_from_on", DATE, "first day of which all rows are delivered"),
         Column("known_from_at", INSTANT, "when its first row became known", is_nullable=True),
         Column("known_until_at", INSTANT, "when its last row became known", is_nullable=True),
         Column("is_known_at_assumed", FLAG, "whether the moments of knowing are assumed"),
@@ -105,6 +105,35 @@ INCIDENTS = Table(
         "interval_runs_forward": "occurred_from_at <= occurred_until_at",
         "known_after_it_happened": "occurred_until_at <= known_at",
         "superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at",
+    },
+)
+
+SUSPECTS = Table(
+    name="suspects",
+    grain="a version of a link between a suspect and an incident; off unless settings ask for it",
+    keys=("link_id", "known_at"),
+    columns=(
+        Column("link_id", TEXT, "source, and hash of the suspect's pseudonym and the incident"),
+        Column("known_at", INSTANT, "when this version became known"),
+        Column(
+            "superseded_at",
+            INSTANT,
+            "when a later version became known, or the link ended",
+            is_nullable=True,
+        ),
+        Column("suspect_key", TEXT, "keyed pseudonym of the person; the key is kept nowhere"),
+        Column("priority", TEXT, "kind of incident"),
+        Column("home_cell_id", LONG, "cell of the suspect's home; no address, no coordinates"),
+        Column("incident_id", TEXT, "incident it names by its source's key", is_nullable=True),
+        Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
+        Column("source", TEXT, "name of the source in the settings"),
+        Column("dataset_sha256", TEXT, "extract that held the row"),
+        Column("row_number", LONG, "place in the extract, from 1"),
+        _written_by("run that loaded the row"),
+    ),
+    checks={
+        "superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at",
+        "linked_to_something": "incident_id IS NOT NULL OR case_key IS NOT NULL",
     },
 )
 
@@ -367,6 +396,7 @@ STATIC_TABLES = (
     DATASETS,
     REJECTED_ROWS,
     INCIDENTS,
+    SUSPECTS,
     REVISIONS,
     CELLS,
     AREA_STATISTICS,

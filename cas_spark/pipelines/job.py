@@ -135,12 +135,14 @@ class Job:
 
     @cached_property
     def known_until(self) -> datetime:
-        """The end of the extracts (UTC): the last row of the source that ends first.
+        """The end of the extracts (UTC): the last row of the source of incidents that ends first.
 
         Raises:
             CasError: nothing has been ingested.
         """
-        per_source = self.run.read(tables.DATASETS).groupBy("source")
+        names = [source.name for source in self.settings.incidents]
+        of_incidents = self.run.read(tables.DATASETS).where(F.col("source").isin(names))
+        per_source = of_incidents.groupBy("source")
         last = (
             per_source.agg(F.max("known_until_at").alias("known_until_at"))
             .agg(F.min(F.unix_micros("known_until_at")).alias("micros"))

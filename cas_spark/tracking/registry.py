@@ -143,6 +143,8 @@ def _example(models: Sequence[Row], catalogue: Catalogue) -> pd.DataFrame:
 
 
 def _nothing_happened(indicator: Indicator) -> float:
+    if indicator.kind == "nearest_suspect":
+        return float(indicator.radius_m or 0)
     return float(NEVER_WEEKS) if indicator.kind == "weeks_since" else 0.0
 
 
