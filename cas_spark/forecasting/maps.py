@@ -33,7 +33,8 @@ from pyspark.sql import functions as F
 
 from cas_spark.forecasting.reasons import REASONS, by_group, largest_reasons, sentence_of
 from cas_spark.grid.cells import CELL_SIZE_M, cell_polygons, columns_and_rows
-from cas_spark.indicators.catalogue import Indicator, catalogue_of_lake
+from cas_spark.indicators.catalogue import catalogue_of_lake
+from cas_spark.indicators.indicator import Indicator
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
 from cas_spark.settings import Settings

@@ -9,7 +9,7 @@ from typing import Literal
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from cas_spark.indicators.catalogue import ANY, Indicator
+from cas_spark.indicators.indicator import ANY, Indicator
 from cas_spark.settings.settings import Priority
 
 REASONS = 3

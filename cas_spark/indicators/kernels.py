@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from cas_spark.indicators.catalogue import NEVER_WEEKS
+from cas_spark.indicators.indicator import NEVER_WEEKS
 from cas_spark.knowledge.visibility import polls_that_see
 
 Ints = npt.NDArray[np.int64]

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 from typing import get_args
 
-from cas_spark.indicators.catalogue import Indicator, catalogue_of
+from cas_spark.indicators.catalogue import catalogue_of
+from cas_spark.indicators.indicator import Indicator
 from cas_spark.settings.places import AreaFigure, AreaStatistics
 
 PRIORITY, LAYER, SOURCE, FIGURE = "PRIORITY", "LAYER", "SOURCE", "FIGURE"

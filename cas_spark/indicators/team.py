@@ -12,7 +12,8 @@ from scipy import sparse
 
 from cas_spark.indicators import kernels
 from cas_spark.indicators.calendar import calendar_values, latitude_of
-from cas_spark.indicators.catalogue import ANY, Catalogue, Indicator
+from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.indicators.indicator import ANY, Indicator
 from cas_spark.indicators.kernels import Doubles, Facts, Ints, Polls, Space, Timings
 from cas_spark.indicators.suspects import Suspects, suspects_of
 from cas_spark.indicators.weights import (

@@ -67,7 +67,7 @@ def check_rows(rows: pa.Table, keys: Sequence[str], columns: Sequence[str]) -> N
         raise CasError(
             what="a file for the Arrow door",
             found="; ".join(problems),
-            expected="rows as declared in cas_spark/lake/tables.py, in the order of their keys",
+            expected="rows as declared in cas_spark/lake/tables, in the order of their keys",
             do="This is a fault of the program: report it with this message",
         )
 

@@ -111,7 +111,7 @@ class Run:
             raise CasError(
                 what=f"rows for table {table.name}",
                 found=str(error.java_exception.getMessage()),
-                expected="values as declared in cas_spark/lake/tables.py",
+                expected="values as declared in cas_spark/lake/tables",
                 do="This is a fault of the program: report it with this message",
             ) from error
         self.note_change(table)
@@ -317,7 +317,7 @@ def _declared(table: Table, frame: DataFrame) -> DataFrame:
         raise CasError(
             what=f"rows for table {table.name}",
             found="; ".join(problems),
-            expected="the columns declared in cas_spark/lake/tables.py",
+            expected="the columns declared in cas_spark/lake/tables",
             do="This is a fault of the program: report it with this message",
         )
     return frame.select(*declared)

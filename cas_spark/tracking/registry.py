@@ -22,7 +22,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
 from pyspark.sql import Row
 
-from cas_spark.indicators.catalogue import NEVER_WEEKS, Catalogue, Indicator
+from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.indicators.indicator import NEVER_WEEKS, Indicator
 from cas_spark.tracking.store import PAGE, Store
 from cas_spark.training.design_matrix import ROUNDING
 

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.indicators.catalogue import Indicator
+from cas_spark.indicators.indicator import Indicator
 
 ROUNDING = 1 << 16
 

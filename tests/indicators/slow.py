@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
 
-from cas_spark.indicators.catalogue import ANY, NEVER_WEEKS, Indicator
+from cas_spark.indicators.indicator import ANY, NEVER_WEEKS, Indicator
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cas_spark.indicators.catalogue import Indicator, catalogue_of
+from cas_spark.indicators.catalogue import catalogue_of
+from cas_spark.indicators.indicator import Indicator
 from cas_spark.indicators.reference import reference
 from cas_spark.indicators.suspects import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
@@ -136,7 +137,7 @@ def test_names_differ_and_every_model_sees_itself_the_others_and_all_crime() -> 
 
 
 def test_suspects_are_off_by_default_and_a_model_sees_those_of_its_own_priority_only() -> None:
-    without = catalogue_of(PRIORITIES, ["layer"])
+    without = catalogue_of(PRIORITIES, ["layer"], [AREAS])
     assert CATALOGUE.indicators[: len(without.indicators)] == without.indicators
     added = CATALOGUE.indicators[len(without.indicators) :]
     assert {i.group for i in added} == {"suspects"}

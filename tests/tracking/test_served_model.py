@@ -15,7 +15,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from cas_spark.forecasting.forecast import Scorer, scores_of_team
-from cas_spark.indicators.catalogue import NEVER_WEEKS, Catalogue
+from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.indicators.indicator import NEVER_WEEKS
 from cas_spark.settings import Settings
 from cas_spark.tracking.store import Store
 from cas_spark.tracking.week import log_models

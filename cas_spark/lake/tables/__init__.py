@@ -1,0 +1,68 @@
+"""Every table of the lake: what one row is, its key, and its columns with their units.
+
+Instants (`_at`) are UTC; dates (`_on`) are local. A poll and the week that starts at it share
+their date. `run_number` tells which run wrote a row.
+"""
+
+from cas_spark.lake.tables.facts import (
+    AREA_STATISTICS,
+    CELLS,
+    DATASETS,
+    INCIDENTS,
+    OUTCOMES,
+    REJECTED_ROWS,
+    REVISIONS,
+    SUSPECTS,
+)
+from cas_spark.lake.tables.indicators import SNAPSHOT_SLICES, cell_context, snapshots
+from cas_spark.lake.tables.results import (
+    BACKTESTS,
+    CHALLENGERS,
+    EVALUATIONS,
+    FORECASTS,
+    MODELS,
+    RUNS,
+)
+
+SCHEMA_VERSION = 3
+"""Raised with a migration when a table's columns change."""
+
+STATIC_TABLES = (
+    DATASETS,
+    REJECTED_ROWS,
+    INCIDENTS,
+    SUSPECTS,
+    REVISIONS,
+    CELLS,
+    AREA_STATISTICS,
+    SNAPSHOT_SLICES,
+    OUTCOMES,
+    MODELS,
+    CHALLENGERS,
+    FORECASTS,
+    EVALUATIONS,
+    BACKTESTS,
+    RUNS,
+)
+
+__all__ = [
+    "AREA_STATISTICS",
+    "BACKTESTS",
+    "CELLS",
+    "CHALLENGERS",
+    "DATASETS",
+    "EVALUATIONS",
+    "FORECASTS",
+    "INCIDENTS",
+    "MODELS",
+    "OUTCOMES",
+    "REJECTED_ROWS",
+    "REVISIONS",
+    "RUNS",
+    "SCHEMA_VERSION",
+    "SNAPSHOT_SLICES",
+    "STATIC_TABLES",
+    "SUSPECTS",
+    "cell_context",
+    "snapshots",
+]

@@ -1,0 +1,193 @@
+"""What was delivered and what follows from it alone: extracts, facts, cells and outcomes."""
+
+from cas_spark.lake.table import Column, Table
+from cas_spark.lake.tables.types import (
+    DATE,
+    DOUBLE,
+    FLAG,
+    INSTANT,
+    INTEGER,
+    LONG,
+    TEXT,
+    named,
+    written_by,
+)
+
+DATASETS = Table(
+    name="datasets",
+    grain="an extract as delivered",
+    keys=("source", "sha256"),
+    columns=(
+        Column("source", TEXT, "name of the source in the settings"),
+        Column("sha256", TEXT, "of the file's bytes"),
+        Column("name", TEXT, "file name"),
+        Column("rows_read", LONG, "= accepted + revisions + rejected"),
+        Column("rows_accepted", LONG, "rows that became incidents, or links of suspects"),
+        Column("rows_revisions", LONG, "rows that correct or take back an earlier row"),
+        Column("rows_rejected", LONG, "rows that were not used, each with its reason"),
+        Column("complete_from_on", DATE, "first day of which all rows are delivered"),
+        Column("known_from_at", INSTANT, "when its first row became known", is_nullable=True),
+        Column("known_until_at", INSTANT, "when its last row became known", is_nullable=True),
+        Column("is_known_at_assumed", FLAG, "whether the moments of knowing are assumed"),
+        Column("origin", TEXT, "who delivered it"),
+        Column("purpose", TEXT, "what it may be used for"),
+        Column("legal_basis", TEXT, "why it may be used"),
+        written_by(),
+    ),
+    checks={"rows_add_up": "rows_read = rows_accepted + rows_revisions + rows_rejected"},
+)
+
+REJECTED_ROWS = Table(
+    name="rejected_rows",
+    grain="a row that was not used, its reason and its extract",
+    keys=("source", "dataset_sha256", "row_number"),
+    columns=(
+        Column("source", TEXT, "name of the source in the settings"),
+        Column("dataset_sha256", TEXT, "extract that held the row"),
+        Column("row_number", LONG, "place in the extract, from 1"),
+        Column("reason", TEXT, "first check that the row failed"),
+        Column("found", TEXT, "the value that failed", is_nullable=True),
+        Column("is_correction", FLAG, "whether the row would have corrected another"),
+        written_by(),
+    ),
+)
+
+INCIDENTS = Table(
+    name="incidents",
+    grain="a version of an incident",
+    keys=("incident_id", "known_at"),
+    columns=(
+        Column("incident_id", TEXT, "source and key of the incident; no personal data"),
+        Column("known_at", INSTANT, "when this version became known"),
+        Column("superseded_at", INSTANT, "when a later version became known", is_nullable=True),
+        Column("occurred_from_at", INSTANT, "start of the interval in which it happened"),
+        Column("occurred_until_at", INSTANT, "end of that interval; equal where one moment"),
+        Column("priority", TEXT, "kind of incident"),
+        Column("code", TEXT, "the row's code as delivered"),
+        Column("cell_id", LONG, "cell in which it happened"),
+        Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
+        Column("reported_by", TEXT, "citizen or police; null where not told", is_nullable=True),
+        Column("source", TEXT, "name of the source in the settings"),
+        Column("dataset_sha256", TEXT, "extract that held the row"),
+        Column("row_number", LONG, "place in the extract, from 1"),
+        written_by("run that loaded the row"),
+    ),
+    checks={
+        "interval_runs_forward": "occurred_from_at <= occurred_until_at",
+        "known_after_it_happened": "occurred_until_at <= known_at",
+        "superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at",
+    },
+)
+
+SUSPECTS = Table(
+    name="suspects",
+    grain="a version of a link between a suspect and an incident; off unless settings ask for it",
+    keys=("link_id", "known_at"),
+    columns=(
+        Column("link_id", TEXT, "source, and hash of the suspect's pseudonym and the incident"),
+        Column("known_at", INSTANT, "when this version became known"),
+        Column(
+            "superseded_at",
+            INSTANT,
+            "when a later version became known, or the link ended",
+            is_nullable=True,
+        ),
+        Column("suspect_key", TEXT, "keyed pseudonym of the person; the key is kept nowhere"),
+        Column("priority", TEXT, "kind of incident"),
+        Column("home_cell_id", LONG, "cell of the suspect's home; no address, no coordinates"),
+        Column("incident_id", TEXT, "incident it names by its source's key", is_nullable=True),
+        Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
+        Column("source", TEXT, "name of the source in the settings"),
+        Column("dataset_sha256", TEXT, "extract that held the row"),
+        Column("row_number", LONG, "place in the extract, from 1"),
+        written_by("run that loaded the row"),
+    ),
+    checks={
+        "superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at",
+        "linked_to_something": "incident_id IS NOT NULL OR case_key IS NOT NULL",
+    },
+)
+
+REVISIONS = Table(
+    name="revisions",
+    grain="a decision about an incident, as delivered",
+    keys=("revision_id",),
+    columns=(
+        Column("revision_id", TEXT, "source and content of the row; no personal data"),
+        Column("source", TEXT, "name of the source in the settings"),
+        Column("dataset_sha256", TEXT, "extract that held the row"),
+        Column("row_number", LONG, "place in the extract, from 1"),
+        Column("known_at", INSTANT, "when the decision became known"),
+        Column("incident_id", TEXT, "incident it names by the source's key", is_nullable=True),
+        Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
+        Column("code", TEXT, "the row's code as delivered", is_nullable=True),
+        Column("priority", TEXT, "priority of that code", is_nullable=True),
+        Column("occurred_from_at", INSTANT, "when the incident happened", is_nullable=True),
+        Column("cell_id", LONG, "land cell in which it happened", is_nullable=True),
+        Column("status", TEXT, "pending until it is linked to the incident that it corrects"),
+        written_by("run that loaded the row"),
+    ),
+    checks={"known_status": "status IN ('pending', 'linked', 'rejected')"},
+)
+
+CELLS = Table(
+    name="cells",
+    grain="a cell of a grid version that has land",
+    keys=("grid_version", "cell_id"),
+    columns=(
+        Column("grid_version", TEXT, "version of the grid"),
+        Column("cell_id", LONG, "number of the cell, from its row and column"),
+        Column("column", INTEGER, "floor(x / 125 m) in the grid's CRS"),
+        Column("row", INTEGER, "floor(y / 125 m) in the grid's CRS"),
+        Column("team_id", TEXT, "team with the largest area in the cell; ties by id"),
+        Column("team_name", TEXT, "that team's name", is_nullable=True),
+        Column("region", TEXT, "that team's region", is_nullable=True),
+        Column("land_share", DOUBLE, "share of the cell inside any team's polygon, 0-1"),
+        Column("team_shares", named("team_id", "share", DOUBLE), "each team's share, by id"),
+        Column("is_kept", FLAG, "whether forecasts are made for it"),
+        Column("removal_reason", TEXT, "first rule that removed it", is_nullable=True),
+        Column("definition", TEXT, "sha256 of the settings and files this version was made from"),
+        written_by(),
+    ),
+    checks={
+        "land_share_is_a_share": "land_share > 0 AND land_share <= 1",
+        "removed_with_a_reason": "is_kept = (removal_reason IS NULL)",
+    },
+)
+
+AREA_STATISTICS = Table(
+    name="area_statistics",
+    grain="an area's figure of one edition, as a grid version was made with it",
+    keys=("grid_version", "source", "published_on", "area_id", "figure"),
+    columns=(
+        Column("grid_version", TEXT, "version of the grid"),
+        Column("source", TEXT, "name of the area statistics in the settings"),
+        Column("published_on", DATE, "local day on which the edition was published"),
+        Column("area_id", TEXT, "the area's id as delivered"),
+        Column("figure", TEXT, "name of the figure in the settings"),
+        Column("value", DOUBLE, "of the figure; null where it is of no use", is_nullable=True),
+        Column("status", TEXT, "known, or why the value is of no use"),
+        Column("found", TEXT, "what the file holds in place of a value", is_nullable=True),
+        written_by(),
+    ),
+    checks={
+        "known_status": "status IN "
+        "('known', 'empty', 'marked_missing', 'not_a_number', 'negative')",
+        "value_where_known": "(status = 'known') = (value IS NOT NULL)",
+    },
+)
+
+OUTCOMES = Table(
+    name="outcomes",
+    grain="a version of the number of incidents of a priority in a cell and week, if any",
+    keys=("priority", "cell_id", "week_on", "known_at"),
+    columns=(
+        Column("priority", TEXT, "kind of incident"),
+        Column("cell_id", LONG, "cell"),
+        Column("week_on", DATE, "day on which the week starts"),
+        Column("known_at", INSTANT, "when this number became known"),
+        Column("superseded_at", INSTANT, "when another number became known", is_nullable=True),
+        Column("incidents", INTEGER, "incidents then known to have happened in that week"),
+    ),
+    checks={"counts_something": "incidents >= 0"},
+)
