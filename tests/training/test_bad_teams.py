@@ -37,7 +37,13 @@ def model_of(
         for place, poll in enumerate(POLLS)
     ]
     written, _ = write_file(str(folder), "snapshots", "A", slices, FAST)
-    context = pa.table({"cell_id": ids, "land_share": np.ones(cells, np.float32)})
+    context = pa.table(
+        {
+            "valid_from_on": pa.array([POLLS[0]] * cells),
+            "cell_id": ids,
+            "land_share": np.ones(cells, np.float32),
+        }
+    )
     labels = pa.table(
         {
             "priority": pa.array(["burglary"] * len(hits)),
