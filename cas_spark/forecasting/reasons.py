@@ -111,6 +111,12 @@ def _of_suspects(indicator: Indicator, value: float, language: Language) -> str:
     if indicator.kind == "suspects":
         who = "known suspect lives" if is_one else "known suspects live"
         return f"{number} {who} within {radius} m"
+    if value == 0:
+        return (
+            "in het vakje woont een bekende verdachte"
+            if is_dutch
+            else "a known suspect lives in the cell"
+        )
     if value >= radius:
         return (
             f"binnen {radius} m woont geen bekende verdachte"

@@ -142,6 +142,12 @@ def test_the_largest_reasons_raise_a_cell_above_its_team(spark: SparkSession) ->
         ),
         (
             "burglary_suspect_nearest_m",
+            0.0,
+            "Burglary: a known suspect lives in the cell",
+            "Woninginbraak: in het vakje woont een bekende verdachte",
+        ),
+        (
+            "burglary_suspect_nearest_m",
             1625.0,
             "Burglary: no known suspect lives within 1625 m",
             "Woninginbraak: binnen 1625 m woont geen bekende verdachte",
