@@ -20,6 +20,7 @@ from engines import Comparison, compare_engines
 from indicators import time_indicators
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from stability import compare_stability
 
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import read_published
@@ -63,6 +64,8 @@ def main(
     expected = replace(expected, teams={team: expected.teams[team] for team in teams})
     with tempfile.TemporaryDirectory() as scratch:
         comparison = Comparison(data, expected, job.settings.training, Path(scratch))
+        for line in compare_stability(comparison, job.settings.forecast.share):
+            print(json.dumps({**line, **told}), flush=True)
         for line in compare_engines(comparison):
             print(json.dumps({**line, **told}), flush=True)
     spark.stop()

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong settings or arguments.
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -22,11 +23,19 @@ from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import start_session
 from cas_spark.pipelines.backtest import Span
 from cas_spark.pipelines.backtest_report import backtest_report
-from cas_spark.pipelines.commands import STEPS, WEEKLY, run_backtest, run_command
+from cas_spark.pipelines.commands import (
+    STEPS,
+    WEEKLY,
+    run_backtest,
+    run_command,
+    run_experiment,
+)
+from cas_spark.pipelines.experiment import Challenge
+from cas_spark.pipelines.export import ModelKey, export_model
 from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import bars
-from cas_spark.pipelines.report import report_of
+from cas_spark.pipelines.report import TextReport, report_of
 from cas_spark.settings import Settings, check_inputs, load_settings
 from cas_spark.sources.generator import generate
 from cas_spark.tracking.store import open_store
@@ -71,6 +80,13 @@ def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Setti
     if problems:
         raise SettingsError(path, problems)
     return settings
+
+
+def _plain(name: str) -> str:
+    """A name that may stand in conditions, tags and folders."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise typer.BadParameter(f"{name!r}: give letters, digits, - and _")
+    return name
 
 
 def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
@@ -170,6 +186,49 @@ def backtest(
         report = backtest_report(job, span)
     finally:
         spark.stop()
+    _print_tables(report)
+
+
+@app.command()
+def experiment(
+    settings: SettingsFile,
+    name: Annotated[str, typer.Option("--name", callback=_plain, help="Name of the experiment.")],
+    weeks: Annotated[int, typer.Option(min=2, help="Settled weeks to compare on.")] = 26,
+) -> None:
+    """Train a challenger with these settings, and measure it against the latest weekly run."""
+    loaded = _load(settings, {}, needs_inputs=False)
+    spark = start_session(f"cas-spark experiment {loaded.name} {name}")
+    try:
+        report = run_experiment(spark, loaded, Challenge(name, weeks), bars(console))
+    finally:
+        spark.stop()
+    _print_tables(report)
+
+
+@app.command(name="export-model")
+def export(
+    settings: SettingsFile,
+    poll: Annotated[
+        datetime, typer.Option("--poll", formats=["%Y-%m-%d"], help="Poll of the model.")
+    ],
+    team: Annotated[str, typer.Option("--team", help="Id of the team.")],
+    priority: Annotated[str, typer.Option("--priority", help="Name of the priority.")],
+    horizon: Annotated[str, typer.Option("--horizon", help="Name of the horizon.")],
+    to: Annotated[str, typer.Option("--to", help="Folder that gets the model.")],
+) -> None:
+    """Write one model as a native pyspark.ml model, and log it in MLflow."""
+    key = ModelKey(poll.date(), team, priority, horizon)
+    loaded = _load(settings, {"--poll": key.poll}, needs_inputs=False)
+    folder = to if "://" in to else str(Path(to).resolve())
+    spark = start_session(f"cas-spark export-model {loaded.name}")
+    try:
+        report = export_model(spark, loaded, key, folder)
+    finally:
+        spark.stop()
+    _print_tables(report)
+
+
+def _print_tables(report: TextReport) -> None:
     out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     for table in report.tables:
         grid = Grid(title=table.title)

@@ -111,3 +111,28 @@ side_by_side.loc[spread.index[:12]].round(3)
 model = mlflow.pyfunc.load_model(f"models:/{settings.name}@latest")
 example = model.input_example
 pd.concat([example[["team", "priority", "horizon"]], model.predict(example)], axis=1)
+
+# %% [markdown]
+# ## Challengers
+# What `cas-spark experiment` found: a challenger beside the weekly run that was the latest then, both
+# forecasting the same weeks since. The ratio is how many times as many incidents the challenger
+# caught in cells chosen across all teams; where low to high includes 1, no difference is shown.
+
+# %%
+experiments = mlflow.search_runs(
+    search_all_experiments=True,
+    filter_string=f"{of_lake} and tags.level = 'experiment' and tags.complete = 'true'",
+)
+rows = []
+for _, run in experiments.sort_values("tags.poll").iterrows() if len(experiments) else ():
+    for priority in settings.priorities:
+        for horizon in settings.horizons:
+            line = {"experiment": run["tags.experiment"], "beside the week of": run["tags.poll"]}
+            line |= {"priority": priority, "horizon": horizon}
+            for figure in ("champion", "challenger", "ratio", "low", "high"):
+                line[figure] = run.get(
+                    f"metrics.across_teams/{priority}/{share}.{horizon}.{figure}"
+                )
+            line["the challenger"] = run.get(f"tags.verdict/across_teams/{priority}.{horizon}")
+            rows.append(line)
+pd.DataFrame(rows).round(3)

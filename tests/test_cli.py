@@ -73,6 +73,12 @@ def test_a_missing_file_and_a_wrong_poll_day_are_told_together(
         (["weekly"], "Missing option '--settings'"),
         (["weekly", "--settings", "x.yaml", "--poll", "soon"], "does not match the format"),
         (["monthly", "--settings", "x.yaml"], "No such command 'monthly'"),
+        (["experiment", "--settings", "x.yaml", "--name", "it's"], "give letters, digits, - and _"),
+        (
+            ["experiment", "--settings", "x.yaml", "--name", "a", "--weeks", "1"],
+            "greater than or equal to 2",
+        ),
+        (["export-model", "--settings", "x.yaml", "--poll", "2024-01-08"], "Missing option"),
     ],
 )
 def test_wrong_arguments_exit_with_2(

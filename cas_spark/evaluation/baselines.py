@@ -15,15 +15,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from cas_spark.indicators.catalogue import (
-    IN_ALL_HISTORY,
-    Catalogue,
-    Indicator,
-    count,
-    decayed,
-    density,
-    in_last,
-)
+from cas_spark.indicators.ages import IN_ALL_HISTORY, decayed, in_last
+from cas_spark.indicators.catalogue import Catalogue, Indicator, count, density
 from cas_spark.indicators.kernels import Ints
 from cas_spark.indicators.snapshots import facts_near_teams
 from cas_spark.indicators.team import Team, team_of

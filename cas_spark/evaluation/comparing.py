@@ -11,6 +11,7 @@ from scipy import stats
 
 from cas_spark.evaluation.measures import (
     ALL_TEAMS,
+    CHALLENGER,
     EXPECTED,
     MODEL,
     OBSERVED,
@@ -21,21 +22,29 @@ from cas_spark.evaluation.measures import (
 RESAMPLES = 2000
 LEVEL = 0.95
 
+ACROSS = "across all teams"
+WITHIN = "in each team"
+"""Values of `choice`: where the likeliest cells are chosen."""
 
-def caught_shares(measures: pd.DataFrame, share: float) -> pd.DataFrame:
+WINS, LOSES, OPEN = "catches more", "catches fewer", "no difference shown"
+"""What an interval says of a challenger: above 1, below 1, or with 1 inside."""
+
+
+def caught_shares(measures: pd.DataFrame, share: float, of: str = MODEL) -> pd.DataFrame:
     """The share of all incidents caught by each method, all weeks together.
 
     Args:
         measures: rows of `evaluations` or `backtests`.
         share: of the land cells that are chosen.
+        of: the method that the others are compared with.
 
     Returns:
         priority, horizon, choice (in each team, or across all teams), method, caught, incidents,
-        weeks, value; and for baselines ratio (the model's caught over theirs), low and high: the
-        95 % interval of a paired bootstrap over weeks.
+        weeks, value; and for all methods but `of` ratio (what `of` caught over what they did), low
+        and high: the 95 % interval of a paired bootstrap over weeks.
     """
     rows = measures[measures["measure"] == measure_name(share)]
-    across = np.where(rows["team_id"] == ALL_TEAMS, "across all teams", "in each team")
+    across = np.where(rows["team_id"] == ALL_TEAMS, ACROSS, WITHIN)
     keys = ["priority", "horizon", "choice"]
     weekly = (
         rows.assign(choice=across)
@@ -45,7 +54,7 @@ def caught_shares(measures: pd.DataFrame, share: float) -> pd.DataFrame:
     found = []
     for key, group in weekly.groupby(keys):
         per_week = group.pivot_table(
-            index="poll_on", columns="method", values="caught", aggfunc="sum"
+            index="poll_on", columns="method", values="caught", aggfunc="sum", fill_value=0
         )
         incidents = group.groupby("poll_on")["incidents"].first()
         for method in per_week.columns:
@@ -57,10 +66,53 @@ def caught_shares(measures: pd.DataFrame, share: float) -> pd.DataFrame:
                 "weeks": len(caught),
                 "value": caught.sum() / incidents.sum() if incidents.sum() else np.nan,
             }
-            if method != MODEL and MODEL in per_week:
-                line |= _ratio(per_week[MODEL].to_numpy(), caught.to_numpy())
+            if method != of and of in per_week:
+                line |= _ratio(per_week[of].to_numpy(), caught.to_numpy())
             found.append(line)
     return pd.DataFrame(found)
+
+
+def paired(measures: pd.DataFrame, share: float) -> pd.DataFrame:
+    """A challenger beside the champion, on the same weeks and outcomes.
+
+    Args:
+        measures: rows of `backtests` of one experiment.
+        share: of the land cells that are chosen.
+
+    Returns:
+        priority, horizon, choice, incidents, weeks, champion and challenger (the share of incidents
+        that each caught), ratio (challenger over champion), low and high: its 95 % interval; and
+        verdict: WINS, LOSES or OPEN. Not a number where one of them forecast or caught nothing.
+    """
+    keys = ["priority", "horizon", "choice"]
+    shares = caught_shares(measures, share, CHALLENGER).set_index(keys)
+    champion = shares[shares["method"] == MODEL]
+    challenger = shares[shares["method"] == CHALLENGER]
+    figures = ["incidents", "weeks", "ratio", "low", "high"]
+    result = champion.reindex(columns=figures).assign(
+        champion=champion["value"], challenger=challenger["value"]
+    )
+    result["verdict"] = np.select(
+        [result["low"] > 1, result["high"] < 1], [WINS, LOSES], default=OPEN
+    )
+    return result.reset_index()
+
+
+def caught_in_teams(measures: pd.DataFrame, share: float) -> pd.DataFrame:
+    """The share of each team's incidents that each method caught there, all weeks together.
+
+    Args:
+        measures: rows of `backtests` of one experiment.
+        share: of the team's land cells that are chosen.
+
+    Returns:
+        team_id, priority, horizon, method, value; without teams that had no incident.
+    """
+    of_teams = (measures["measure"] == measure_name(share)) & (measures["team_id"] != ALL_TEAMS)
+    keys = ["team_id", "priority", "horizon", "method"]
+    sums = measures[of_teams].groupby(keys, as_index=False)[["caught", "incidents"]].sum()
+    sums = sums[sums["incidents"] > 0]
+    return sums.assign(value=sums["caught"] / sums["incidents"])[[*keys, "value"]]
 
 
 def _ratio(model: "np.ndarray", baseline: "np.ndarray") -> dict[str, float]:
@@ -69,7 +121,10 @@ def _ratio(model: "np.ndarray", baseline: "np.ndarray") -> dict[str, float]:
         return {"ratio": np.nan, "low": np.nan, "high": np.nan}
 
     def ratio(ours: "np.ndarray", theirs: "np.ndarray", axis: int = -1) -> "np.ndarray":
-        return np.asarray(ours.sum(axis=axis) / np.maximum(theirs.sum(axis=axis), 1))
+        caught, beside = ours.sum(axis=axis), theirs.sum(axis=axis)
+        # Weeks drawn in which neither caught any say that both are alike, not that one lost.
+        neither = (caught == 0) & (beside == 0)
+        return np.asarray(np.where(neither, 1.0, caught / np.maximum(beside, 1)))
 
     interval = stats.bootstrap(
         (model, baseline),

@@ -23,6 +23,12 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MODEL = "model"
+CHALLENGER = "challenger"
+"""In an experiment: what is measured against the model of the latest weekly run, the champion."""
+
+LOGIT_METHODS = (MODEL, CHALLENGER)
+"""Methods whose scores are logits, so that their probabilities are judged too."""
+
 ALL_TEAMS = "*"
 """In place of a team: the cells are chosen across all teams together."""
 
@@ -254,7 +260,7 @@ def _measures_of_places(
             if used:
                 cells = np.concatenate([block.cell_ids for block in used])
                 scores = np.concatenate([block.scores for block in used])
-                is_model = method == MODEL
+                is_model = method in LOGIT_METHODS
                 for found in measures_of(place, cells, scores, shares, is_model=is_model):
                     yield method, place.name, found
 

@@ -15,7 +15,7 @@ from cas_spark.indicators.kernels import Doubles
 from cas_spark.knowledge.calendar import polls_between
 from cas_spark.lake.arrow_door import read_slices
 from cas_spark.training.design_matrix import transformed
-from cas_spark.training.models import SnapshotFiles
+from cas_spark.training.models import SnapshotFiles, TrainedModel
 from cas_spark.training.team_context import team_context
 
 
@@ -33,6 +33,15 @@ class Term:
     first: date
     last: date
     of_team: Mapping[str, Sequence[Scorer]]
+
+
+def scorers_of(models: Iterable[TrainedModel]) -> dict[str, list[Scorer]]:
+    """Team -> its models; the few that may fail make no forecast."""
+    scorers: dict[str, list[Scorer]] = {}
+    for model in models:
+        if model.fit is not None:
+            scorers.setdefault(model.team_id, []).append(Scorer.of_model(model))
+    return scorers
 
 
 def model_scores(

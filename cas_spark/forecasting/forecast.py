@@ -12,28 +12,35 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.settings.learning import Forecast
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import TrainedModel
+from cas_spark.training.stability import restored
 
 INTERCEPT = "intercept"
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model as its task needs it: the intercept and coefficients in catalogue order."""
+    """A model as its task needs it: the intercept and coefficients in catalogue order.
+
+    `draws` are others that the data bear about as well, as `models` keeps them.
+    """
 
     priority: str
     horizon: str
     intercept: float
     coefficients: tuple[tuple[str, float], ...]
+    draws: bytes | None = None
 
     @classmethod
     def of(cls, model: Row) -> "Scorer":
         """The scorer of a row of `models` that is fitted or pooled."""
         pairs = tuple((pair["indicator"], pair["coefficient"]) for pair in model["coefficients"])
-        return cls(model["priority"], model["horizon"], model["intercept"], pairs)
+        draws = None if model["draws"] is None else bytes(model["draws"])
+        return cls(model["priority"], model["horizon"], model["intercept"], pairs, draws)
 
     @classmethod
     def of_model(cls, model: TrainedModel) -> "Scorer":
@@ -105,6 +112,7 @@ def forecast(
         "rank",
         F.col("contributions").isNotNull().alias("is_chosen"),
         "band",
+        "stability",
         "contributions",
         F.lit(run_number).cast("long").alias("run_number"),
     )
@@ -118,7 +126,7 @@ def scores_of_team(
     catalogue: Catalogue,
     settings: Forecast,
 ) -> pa.Table:
-    """Logits, ranks and, for chosen cells, band and contributions of one team.
+    """Logits, ranks and, for chosen cells, band, stability and contributions of one team.
 
     The logit is the intercept plus the contributions, added one by one in catalogue order, without
     BLAS: the same bits on every machine. Ties in rank are broken by cell id.
@@ -126,6 +134,7 @@ def scores_of_team(
     Returns:
         Columns of `_SCORES`, a row per model and kept cell.
     """
+    rows = rows.sort_by("cell_id")
     cells = rows.column("cell_id").to_numpy()
     plain = {i.name: rows.column(i.name).to_numpy() for i in catalogue.indicators}
     values = {i.name: transformed(plain[i.name], i) for i in catalogue.indicators}
@@ -153,6 +162,7 @@ _ARROW_SCORES = pa.schema(
         ("logit", pa.float64()),
         ("rank", pa.int32()),
         ("band", pa.string()),
+        ("stability", pa.float64()),
         ("contributions", pa.list_(_CONTRIBUTION)),
     ]
 )
@@ -179,6 +189,17 @@ def _mean(contribution: npt.NDArray[np.float64]) -> float:
     """Its mean over the cells, exact and so the same everywhere."""
     whole = np.rint(contribution * MEAN_STEPS).astype(np.int64)
     return int(whole.sum()) / (MEAN_STEPS * len(whole))
+
+
+def _stability(
+    model: Scorer, values: Mapping[str, npt.NDArray[np.float64]], number: int, cells: int
+) -> Sequence[float | None]:
+    """The share of the model's draws in which each cell is chosen; None where it has no draws."""
+    if model.draws is None:
+        return [None] * cells
+    matrix = np.array([values[name] for name, _ in model.coefficients]).reshape(-1, cells)
+    shares: list[float | None] = shares_chosen(restored(model.draws), matrix, number).tolist()
+    return shares
 
 
 def _scores_of_model(
@@ -208,6 +229,8 @@ def _scores_of_model(
         return [dict(zip(_CONTRIBUTION.names, row, strict=True)) for row in rows]
 
     band = [band_of(place) for place in range(len(cells))]
+    shares = _stability(model, values, bands[-1][1], len(cells))
+    stability = [share if name else None for share, name in zip(shares, band, strict=True)]
     reasons = [reasons_of(place) if band[place] else None for place in range(len(cells))]
     return pa.table(
         [
@@ -218,6 +241,7 @@ def _scores_of_model(
             pa.array(logit),
             pa.array(rank),
             pa.array(band, pa.string()),
+            pa.array(stability, pa.float64()),
             pa.array(reasons, pa.list_(_CONTRIBUTION)),
         ],
         schema=_ARROW_SCORES,

@@ -84,6 +84,7 @@ def write_maps(
             "cell_id",
             "band",
             "probability",
+            "stability",
             "target_week_on",
             "contributions",
             largest_reasons(F.col("contributions")).alias("reasons"),
@@ -121,6 +122,7 @@ def _place_of(
         "rank": row["rank"],
         "band": row["band"],
         "probability": round(row["probability"], 6),
+        "stability": row["stability"],
         "reasons": sentence_of(reasons, indicators, settings.priorities),
         "reasons_nl": sentence_of(reasons, indicators, settings.priorities, "nl"),
     }
@@ -168,7 +170,7 @@ def _frame_of(places: Sequence[_Place], settings: Settings) -> gpd.GeoDataFrame:
     )
     # Columns that hold nothing in this layer keep their type, so that all layers are alike.
     texts = [f"reason_{number + 1}" for number in range(REASONS)]
-    numbers = [f"raises_by_{number + 1}" for number in range(REASONS)]
+    numbers = ["stability", *(f"raises_by_{number + 1}" for number in range(REASONS))]
     kinds = {
         **dict.fromkeys(["team_name", "labels", *texts], "str"),
         **dict.fromkeys(numbers, float),

@@ -93,10 +93,35 @@ def phrase_of(
         where = (_IN_BLOCK if indicator.is_of_block else _IN_CELL)[language]
         ago = f"{number} weken geleden" if is_dutch else f"{number} weeks ago"
         return f"{what}: {'de laatste' if is_dutch else 'the last'} {where} {ago}"
+    if indicator.group == "suspects":
+        return f"{what}: {_of_suspects(indicator, value, language)}"
     meaning = indicator.meaning_nl if is_dutch else indicator.meaning
     if indicator.group == "area_statistics":
         number = _number(value, language, decimals=3 if abs(value) < 1 else 1)
     return f"{meaning}: {number}"
+
+
+def _of_suspects(indicator: Indicator, value: float, language: Language) -> str:
+    """What is told of places where suspects live; nothing ever tells who they are."""
+    radius, number, is_dutch = indicator.radius_m or 0, _number(value, language), language == "nl"
+    is_one = value == 1
+    if indicator.kind == "suspects" and is_dutch:
+        who = "bekende verdachte woont" if is_one else "bekende verdachten wonen"
+        return f"{number} {who} binnen {radius} m"
+    if indicator.kind == "suspects":
+        who = "known suspect lives" if is_one else "known suspects live"
+        return f"{number} {who} within {radius} m"
+    if value >= radius:
+        return (
+            f"binnen {radius} m woont geen bekende verdachte"
+            if is_dutch
+            else f"no known suspect lives within {radius} m"
+        )
+    return (
+        f"het dichtstbijzijnde vakje waar een bekende verdachte woont ligt op {number} m"
+        if is_dutch
+        else f"the nearest cell where a known suspect lives is {number} m away"
+    )
 
 
 def _number(value: float, language: Language, decimals: int = 1) -> str:

@@ -10,19 +10,26 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from cas_spark.grid.cells import CELL_SIZE_M
+from cas_spark.indicators.ages import ALL_HISTORY, IN_ALL_HISTORY, Ages, between, decayed, in_last
+from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.settings import Settings
+from cas_spark.settings.learning import Indicators
 from cas_spark.settings.places import AreaStatistics
 
-Kind = Literal["count", "density", "ever", "weeks_since", "level", "calendar", "context"]
-Group = Literal["history", "near", "others", "calendar", "surroundings", "area_statistics"]
+Kind = Literal[
+    "count", "density", "ever", "weeks_since", "level", "calendar", "context",
+    "suspects", "nearest_suspect",
+]  # fmt: skip
+Group = Literal[
+    "history", "near", "others", "calendar", "surroundings", "area_statistics", "suspects"
+]  # fmt: skip
 
 ANY = "any"
 """In place of a priority: incidents of all priorities together."""
 
 NEVER_WEEKS = 260
 """What `weeks_since` says where nothing happened in the last 260 weeks, or nothing is known."""
-
-ALL_HISTORY = (0, None)
 
 _INCIDENTS = "incidents"
 LASTING = "places near where it often happens are likelier"
@@ -47,6 +54,7 @@ class Indicator:
         window: [newest, oldest) age in weeks of what it counts; oldest None for all history.
         half_life_weeks: in place of a window: an incident weighs 2^(-age / half life).
         bandwidth_m: of the Gaussian by which it weighs distance.
+        radius_m: of suspects, how far from the cell's centre their home cells' centres may lie.
         is_of_block: for weeks since, whether the 3 x 3 cells around count as well.
         is_read_by_all: whether the models of other priorities look at it too.
         transform: applied when a model reads it: log1p for counts and distances, none for the rest.
@@ -67,6 +75,7 @@ class Indicator:
     window: tuple[int, int | None] | None = None
     half_life_weeks: int | None = None
     bandwidth_m: int | None = None
+    radius_m: int | None = None
     is_of_block: bool = False
     is_read_by_all: bool = False
     transform: Literal["log1p", "none"] = "log1p"
@@ -85,55 +94,12 @@ class Indicator:
     @property
     def declaration(self) -> str:
         """All that its values depend on, as text."""
+        radius = f"radius {self.radius_m} m, " if self.radius_m else ""
         return (
             f"{self.name} v{self.version}: {self.kind} of {self.of}, window {self.window}, "
-            f"half-life {self.half_life_weeks} w, bandwidth {self.bandwidth_m} m, "
+            f"half-life {self.half_life_weeks} w, bandwidth {self.bandwidth_m} m, {radius}"
             f"block {self.is_of_block}, {self.transform}"
         )
-
-
-@dataclass(frozen=True)
-class Ages:
-    """Which ages count and how, in a name and in words."""
-
-    name: str
-    words: str
-    words_nl: str
-    window: tuple[int, int | None] | None = None
-    half_life_weeks: int | None = None
-
-
-def in_last(weeks: int) -> Ages:
-    """The weeks just before the poll."""
-    return Ages(
-        f"{weeks}w",
-        f"in the last {weeks} weeks",
-        f"in de laatste {weeks} weken",
-        window=(0, weeks),
-    )
-
-
-def between(newest: int, oldest: int) -> Ages:
-    """A window that ended some weeks ago."""
-    return Ages(
-        f"{newest}w_to_{oldest}w",
-        f"between {newest} and {oldest} weeks ago",
-        f"tussen {newest} en {oldest} weken geleden",
-        window=(newest, oldest),
-    )
-
-
-IN_ALL_HISTORY = Ages("all", "in all history", "in de hele historie", window=ALL_HISTORY)
-
-
-def decayed(half_life_weeks: int) -> Ages:
-    """All history, the older the less."""
-    return Ages(
-        f"decayed_{half_life_weeks}w",
-        f"in all history, each weighing half as much for every {half_life_weeks} weeks of age",
-        f"in de hele historie, elk half zo zwaar voor elke {half_life_weeks} weken ouderdom",
-        half_life_weeks=half_life_weeks,
-    )
 
 
 def count(of: str, ages: Ages, *, is_read_by_all: bool = False) -> Indicator:
@@ -355,6 +321,41 @@ def _of_areas(area_statistics: Sequence[AreaStatistics]) -> Iterable[Indicator]:
             )
 
 
+def _suspects(of: str) -> Iterable[Indicator]:
+    """Where known suspects of a priority live; only where settings have suspects."""
+    purpose = "many who are suspected of it live near where it happens"
+    capped = HALO_CELLS * CELL_SIZE_M
+    yield Indicator(
+        kind="nearest_suspect",
+        group="suspects",
+        name=f"{of}_suspect_nearest_m",
+        meaning=f"metres between the centres of the cell and of the nearest one where a known "
+        f"suspect of {of} lives; {capped} where none is nearer",
+        meaning_nl=f"meters tussen de middens van het vakje en van het dichtstbijzijnde waar een "
+        f"bekende verdachte van {of} woont; {capped} als er geen dichterbij is",
+        unit="m",
+        source="suspects",
+        purpose=purpose,
+        of=of,
+        radius_m=capped,
+    )
+    for radius in (500, 1000):
+        yield Indicator(
+            kind="suspects",
+            group="suspects",
+            name=f"{of}_suspects_within_{radius}m",
+            meaning=f"number of known suspects of {of} with a home within {radius} m, between the "
+            "cells' centres; each counts once",
+            meaning_nl=f"aantal bekende verdachten van {of} met een woning binnen {radius} m, "
+            "tussen de middens van de vakjes; elk telt een keer",
+            unit="suspects",
+            source="suspects",
+            purpose=purpose,
+            of=of,
+            radius_m=radius,
+        )
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The indicators of a lake, in the order in which every sum over them runs."""
@@ -409,7 +410,9 @@ class Catalogue:
 def catalogue_of_lake(settings: Settings) -> Catalogue:
     """The catalogue of a lake, however far back its extracts reach."""
     layers = [layer.name for layer in settings.grid.surroundings]
-    whole = catalogue_of(list(settings.priorities), layers, settings.grid.area_statistics)
+    has_suspects = bool(settings.suspects)
+    areas = settings.grid.area_statistics
+    whole = catalogue_of(list(settings.priorities), layers, areas, has_suspects=has_suspects)
     return whole.without(settings.indicators.leave_out)
 
 
@@ -417,8 +420,20 @@ def catalogue_of(
     priorities: Sequence[str],
     surroundings: Sequence[str] = (),
     area_statistics: Sequence[AreaStatistics] = (),
+    *,
+    has_suspects: bool = False,
 ) -> Catalogue:
-    """The catalogue for these priorities, layers of surroundings and figures, in their order."""
+    """The catalogue for these priorities, layers of surroundings and figures, in their order.
+
+    Suspects come last, so that without them everything else is as it was.
+    """
     own = [indicator for priority in priorities for indicator in _of_priority(priority)]
     slow = (*_context(surroundings), *_of_areas(area_statistics))
-    return Catalogue((*own, *_of_all_crime(), *_calendar(), *slow))
+    of_suspects = [i for priority in priorities for i in _suspects(priority)]
+    suspects = of_suspects if has_suspects else ()
+    return Catalogue((*own, *_of_all_crime(), *_calendar(), *slow, *suspects))
+
+
+def whole_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue of a lake as if its settings left nothing out."""
+    return catalogue_of_lake(settings.model_copy(update={"indicators": Indicators()}))

@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.grid.cells import column_of, row_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Ints
+from cas_spark.indicators.suspects import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.knowledge.calendar import instant_of, polls_between
@@ -100,21 +102,32 @@ def edges_until(poll: date, calendar_from: date, zone: ZoneInfo) -> Ints:
     return np.array([_micros(instant_of(day, zone)) for day in polls], dtype=np.int64)
 
 
-def write_snapshots(cells: DataFrame, incidents: DataFrame, plan: Plan) -> list[WrittenTeam]:
+def write_snapshots(
+    cells: DataFrame, incidents: DataFrame, plan: Plan, suspects: DataFrame | None = None
+) -> list[WrittenTeam]:
     """Compute and write the missing and outdated slices of every team; nothing is committed yet.
 
     Args:
         cells: kept cells: cell_id, column, row, team_id.
         incidents: versions of incidents: cell_id, priority and their instants.
         plan: what to compute.
+        suspects: versions of links of suspects: rows of `suspects`; None where the group is off.
     """
+    has_suspects = suspects is not None
 
     def task(key: tuple[pa.Scalar, ...], cells: pa.Table, facts: pa.Table) -> pa.Table:
-        written = write_team(key[0].as_py(), cells, facts, plan)
+        links = None
+        if has_suspects:
+            is_link = facts.column("suspect_key").is_valid()
+            links, facts = facts.filter(is_link), facts.filter(pc.invert(is_link))
+        written = write_team(key[0].as_py(), cells, facts, plan, links)
         return pa.table({"team_id": [written.team_id], "written": [_to_json(written)]})
 
     kept = cells.select("team_id", "cell_id", "column", "row")
     facts = facts_near_teams(kept, incidents)
+    if suspects is not None:
+        links = suspects_near_teams(kept, suspects)
+        facts = facts.unionByName(links, allowMissingColumns=True)
     rows = (
         kept.groupBy("team_id")
         .cogroup(facts.groupBy("near_team_id"))
@@ -126,6 +139,37 @@ def write_snapshots(cells: DataFrame, incidents: DataFrame, plan: Plan) -> list[
 
 def facts_near_teams(cells: DataFrame, incidents: DataFrame) -> DataFrame:
     """Each version of an incident once per team that it may matter to, as numbers."""
+    facts = incidents.select(
+        "priority",
+        column_of(F.col("cell_id")).alias("column"),
+        row_of(F.col("cell_id")).alias("row"),
+        F.unix_micros(counts_at()).alias("counts_at"),
+        *_instants(),
+    )
+    return _near_teams(cells, facts).select("near_team_id", *FACT_COLUMNS)
+
+
+def suspects_near_teams(cells: DataFrame, suspects: DataFrame) -> DataFrame:
+    """Each version of a link once per team near the suspect's home, as numbers."""
+    links = suspects.select(
+        "priority",
+        "suspect_key",
+        column_of(F.col("home_cell_id")).alias("column"),
+        row_of(F.col("home_cell_id")).alias("row"),
+        *_instants(),
+    )
+    return _near_teams(cells, links).select("near_team_id", *SUSPECT_COLUMNS)
+
+
+def _instants() -> list[Column]:
+    return [
+        F.unix_micros("known_at").alias("known_at"),
+        F.coalesce(F.unix_micros("superseded_at"), F.lit(NEVER)).alias("superseded_at"),
+    ]
+
+
+def _near_teams(cells: DataFrame, facts: DataFrame) -> DataFrame:
+    """Add `near_team_id`: each fact once per team whose tiles it lies in or next to."""
     tile = [F.floor(F.col(axis) / TILE_CELLS).cast("int") for axis in ("column", "row")]
     around = F.array(*[F.lit(step) for step in (-1, 0, 1)])
     tiles = (
@@ -140,20 +184,13 @@ def facts_near_teams(cells: DataFrame, incidents: DataFrame) -> DataFrame:
         )
         .distinct()
     )
-    facts = incidents.select(
-        "priority",
-        column_of(F.col("cell_id")).alias("column"),
-        row_of(F.col("cell_id")).alias("row"),
-        F.unix_micros(counts_at()).alias("counts_at"),
-        F.unix_micros("known_at").alias("known_at"),
-        F.coalesce(F.unix_micros("superseded_at"), F.lit(NEVER)).alias("superseded_at"),
-    ).select("*", tile[0].alias("tile_column"), tile[1].alias("tile_row"))
-    return facts.join(F.broadcast(tiles), ["tile_column", "tile_row"], "inner").select(
-        "near_team_id", *FACT_COLUMNS
-    )
+    tiled = facts.select("*", tile[0].alias("tile_column"), tile[1].alias("tile_row"))
+    return tiled.join(F.broadcast(tiles), ["tile_column", "tile_row"], "inner")
 
 
-def write_team(team_id: str, cells: pa.Table, facts: pa.Table, plan: Plan) -> WrittenTeam:
+def write_team(
+    team_id: str, cells: pa.Table, facts: pa.Table, plan: Plan, suspects: pa.Table | None = None
+) -> WrittenTeam:
     """Compute and write what the lake lacks of one team; the work of one task.
 
     Args:
@@ -161,10 +198,13 @@ def write_team(team_id: str, cells: pa.Table, facts: pa.Table, plan: Plan) -> Wr
         cells: cell_id, column, row.
         facts: FACT_COLUMNS of the versions in and around the team.
         plan: what to compute.
+        suspects: SUSPECT_COLUMNS of the links in and around the team; None where the group is off.
     """
     cells = cells.sort_by("cell_id")
-    facts = facts.select(FACT_COLUMNS).sort_by([(name, "ascending") for name in FACT_COLUMNS])
-    bases = bases_of(cells, facts, plan)
+    facts = _sorted(facts, FACT_COLUMNS)
+    if suspects is not None:
+        suspects = _sorted(suspects, SUSPECT_COLUMNS)
+    bases = bases_of(cells, facts, plan, suspects)
     existing = plan.existing.get(team_id, {})
     is_replacing = any(existing[poll] != bases[poll] for poll in bases if poll in existing)
     wanted = [poll for poll in plan.polls if is_replacing or poll not in existing]
@@ -172,7 +212,7 @@ def write_team(team_id: str, cells: pa.Table, facts: pa.Table, plan: Plan) -> Wr
         return WrittenTeam(team_id, is_replacing, None, ())
     # Values of a poll do not depend on which polls are computed beside it; a gap costs only time.
     polls = plan.polls[plan.polls.index(wanted[0]) :]
-    team = team_of(cells, facts, plan.priorities, plan.edges, plan.catalogue, plan.crs)
+    team = team_of(cells, facts, plan.priorities, plan.edges, plan.catalogue, plan.crs, suspects)
     rows = team.snapshots(polls, len(plan.edges) - len(polls))
     slices = (part for poll, part in rows if poll in set(wanted))
     file, digests = write_file(plan.root, plan.table, team_id, slices, team.catalogue.names)
@@ -187,7 +227,9 @@ def write_team(team_id: str, cells: pa.Table, facts: pa.Table, plan: Plan) -> Wr
     )
 
 
-def bases_of(cells: pa.Table, facts: pa.Table, plan: Plan) -> dict[date, str]:
+def bases_of(
+    cells: pa.Table, facts: pa.Table, plan: Plan, suspects: pa.Table | None = None
+) -> dict[date, str]:
     """What each poll's slice follows from: a sha256 over cells, catalogue and the facts it saw.
 
     A version enters at the first poll that sees it and leaves at the first that no longer does, so
@@ -196,13 +238,17 @@ def bases_of(cells: pa.Table, facts: pa.Table, plan: Plan) -> dict[date, str]:
     state = hashlib.sha256(f"{plan.grid_version}\n{plan.catalogue.fast.version}\n".encode())
     state.update(cells.column("cell_id").to_numpy().astype("<i8").tobytes())
     state.update(str(int(plan.edges[0])).encode())
-    known_at, superseded_at = _numbers(facts, "known_at"), _numbers(facts, "superseded_at")
-    first, until = polls_that_see(known_at, superseded_at, plan.edges)
-    texts = [repr(row).encode() for row in zip(*facts.to_pydict().values(), strict=True)]
-    events: list[tuple[int, str, bytes]] = sorted(
-        [(int(poll), "enters", text) for poll, text in zip(first, texts, strict=True)]
-        + [(int(poll), "leaves", text) for poll, text in zip(until, texts, strict=True)]
-    )
+    events: list[tuple[int, str, bytes]] = []
+    # A link is told without its end, so that a later end changes no basis of an earlier poll.
+    for rows, told in ((facts, FACT_COLUMNS), (suspects, SUSPECT_COLUMNS[:-1])):
+        if rows is not None:
+            known_at, superseded_at = _numbers(rows, "known_at"), _numbers(rows, "superseded_at")
+            first, until = polls_that_see(known_at, superseded_at, plan.edges)
+            values = zip(*(rows.column(name).to_pylist() for name in told), strict=True)
+            texts = [repr(row).encode() for row in values]
+            events += [(int(poll), "enters", text) for poll, text in zip(first, texts, strict=True)]
+            events += [(int(poll), "leaves", text) for poll, text in zip(until, texts, strict=True)]
+    events.sort()
     bases, done = {}, 0
     for index, poll in enumerate(plan.polls, start=plan.first_poll):
         while done < len(events) and events[done][0] <= index:
@@ -210,6 +256,10 @@ def bases_of(cells: pa.Table, facts: pa.Table, plan: Plan) -> dict[date, str]:
             done += 1
         bases[poll] = state.copy().hexdigest()
     return bases
+
+
+def _sorted(rows: pa.Table, columns: tuple[str, ...]) -> pa.Table:
+    return rows.select(columns).sort_by([(name, "ascending") for name in columns])
 
 
 def _numbers(rows: pa.Table, name: str) -> Ints:

@@ -14,6 +14,7 @@ from cas_spark.indicators import kernels
 from cas_spark.indicators.calendar import calendar_values, latitude_of
 from cas_spark.indicators.catalogue import ANY, Catalogue, Indicator
 from cas_spark.indicators.kernels import Doubles, Facts, Ints, Polls, Space, Timings
+from cas_spark.indicators.suspects import Suspects, suspects_of
 from cas_spark.indicators.weights import (
     DECAY_SCALE_BITS,
     GAUSSIAN,
@@ -45,6 +46,7 @@ class Team:
         gaussians: bandwidth in metres -> its weights, along columns and along rows.
         latitude: in degrees.
         weeks: number of weeks of the calendar.
+        suspects: priority -> its known suspects.
     """
 
     catalogue: Catalogue
@@ -56,6 +58,7 @@ class Team:
     gaussians: Mapping[int, tuple[sparse.csr_array, sparse.csr_array]]
     latitude: float
     weeks: int
+    suspects: Mapping[str, Suspects]
 
     def snapshots(self, polls: Sequence[date], first_poll: int) -> Iterator[tuple[date, pa.Table]]:
         """The rows of each poll, sorted by cell.
@@ -95,6 +98,7 @@ def team_of(
     edges: Ints,
     catalogue: Catalogue,
     crs: str,
+    suspects: pa.Table | None = None,
 ) -> Team:
     """Prepare a team.
 
@@ -105,6 +109,7 @@ def team_of(
         edges: instants of the calendar's polls, microseconds UTC.
         catalogue: the indicators; only the fast ones are computed.
         crs: of the grid.
+        suspects: SUSPECT_COLUMNS of the links in and around the team; None for none.
     """
     at = np.column_stack([_numbers(cells, "column"), _numbers(cells, "row")])
     where = np.column_stack([_numbers(facts, "column"), _numbers(facts, "row")])
@@ -137,6 +142,7 @@ def team_of(
         gaussians={metres: space.gaussian(GAUSSIAN[metres]) for metres in bandwidths},
         latitude=latitude_of(at[:, 0], at[:, 1], crs),
         weeks=len(edges),
+        suspects=suspects_of(suspects, priorities, at, edges),
     )
 
 
@@ -158,6 +164,8 @@ class _Values:
             return self._same_everywhere(self._calendar[indicator.name])
         if indicator.kind == "weeks_since":
             return self._weeks_since(indicator)
+        if indicator.group == "suspects":
+            return self._of_suspects(indicator)
         series, bits = self._over_ages(indicator)
         if indicator.kind == "level":
             return self._same_everywhere(space.of_team(series)[0])
@@ -189,6 +197,14 @@ class _Values:
         last = self._last[of]
         of_cells = space.last_of(last, self.polls, is_of_block=indicator.is_of_block)
         return np.ascontiguousarray(kernels.weeks_since(of_cells, self.polls).T.astype(np.float32))
+
+    def _of_suspects(self, indicator: Indicator) -> Floats:
+        suspects = self.team.suspects[indicator.of or ""]
+        if indicator.kind == "nearest_suspect":
+            values = suspects.nearest_m(self.polls)
+        else:
+            values = suspects.within(indicator.radius_m or 0, self.polls)
+        return np.ascontiguousarray(values.T.astype(np.float32))
 
     @cached_property
     def _calendar(self) -> Mapping[str, Doubles]:

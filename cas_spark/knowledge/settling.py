@@ -58,9 +58,19 @@ def has_settled(week_on: date, days: int, zone: ZoneInfo, moment: datetime) -> b
     return settled_at(week_on, days, zone) <= moment
 
 
-def newest_settled(poll: date, weeks: int, days: int, zone: ZoneInfo) -> date:
-    """The newest poll, not after `poll`, whose target `weeks` later has settled at `poll`."""
-    moment, newest = instant_of(poll, zone), poll
+def newest_settled(
+    poll: date, weeks: int, days: int, zone: ZoneInfo, moment: datetime | None = None
+) -> date:
+    """The newest poll, not after `poll`, whose target `weeks` later has settled.
+
+    Args:
+        poll: not to be passed.
+        weeks: from a poll to the start of its target week.
+        days: within which weeks settle after their end.
+        zone: in which weeks begin at midnight.
+        moment: at which it must have settled; by default at `poll` itself.
+    """
+    newest, moment = poll, moment or instant_of(poll, zone)
     while not has_settled(newest + weeks * WEEK, days, zone, moment):
         newest -= WEEK
     return newest

@@ -33,9 +33,8 @@ def _update(state: "hashlib._Hash", array: pa.Array) -> None:
         lengths = pc.list_value_length(array).fill_null(0)
         state.update(lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
         _update(state, array.flatten())
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        filled = array.fill_null("")
-        encoded = filled.cast(pa.large_binary())
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        encoded = array.cast(pa.large_binary()).fill_null(b"")
         lengths = pc.binary_length(encoded)
         state.update(lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
         state.update(b"".join(encoded.to_pylist()))

@@ -56,15 +56,8 @@ class Lake:
         Raises:
             CasError: the lake was written by a newer version of this code.
         """
-        path = self.path(tables.RUNS.name)
-        if not DeltaTable.isDeltaTable(self.spark, path):
-            return None
-        runs = self.spark.read.format("delta").load(path)
-        newest = runs.orderBy(runs["number"].desc()).first()
-        if newest is None:
-            return None
-        manifest = Manifest.from_row(newest)
-        if manifest.schema_version > tables.SCHEMA_VERSION:
+        manifest = self._newest_manifest()
+        if manifest is not None and manifest.schema_version > tables.SCHEMA_VERSION:
             raise CasError(
                 what=f"the lake {self.root}",
                 found=f"schema version {manifest.schema_version}",
@@ -72,3 +65,17 @@ class Lake:
                 do="Use the newer cas-spark that wrote it, or another lake",
             )
         return manifest
+
+    def last_manifest_of(self, step: str) -> Manifest | None:
+        """The manifest of the newest complete run of a step, or None where there was none."""
+        return self._newest_manifest(step)
+
+    def _newest_manifest(self, step: str | None = None) -> Manifest | None:
+        path = self.path(tables.RUNS.name)
+        if not DeltaTable.isDeltaTable(self.spark, path):
+            return None
+        runs = self.spark.read.format("delta").load(path)
+        if step is not None:
+            runs = runs.where(runs["step"] == step)
+        newest = runs.orderBy(runs["number"].desc()).first()
+        return Manifest.from_row(newest) if newest is not None else None

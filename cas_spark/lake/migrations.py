@@ -25,8 +25,20 @@ def _tell_values_of_contributions(forecasts: DataFrame) -> DataFrame:
     )
 
 
+def _tell_no_draws(models: DataFrame) -> DataFrame:
+    """Older models tell no draws."""
+    return models.withColumn("draws", F.lit(None).cast("binary"))
+
+
+def _tell_no_stability(forecasts: DataFrame) -> DataFrame:
+    """Older forecasts do not tell how stable their choices are."""
+    return forecasts.withColumn("stability", F.lit(None).cast("double"))
+
+
 MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (1, tables.FORECASTS.name): _tell_values_of_contributions,
+    (2, tables.MODELS.name): _tell_no_draws,
+    (2, tables.FORECASTS.name): _tell_no_stability,
 }
 """(schema version, table) -> its rows as the next version has them."""
 

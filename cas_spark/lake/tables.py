@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     BooleanType,
     DataType,
     DateType,
@@ -23,7 +24,7 @@ from pyspark.sql.types import (
 
 from cas_spark.lake.table import Column, Table
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 DATE, INSTANT, TEXT, FLAG = DateType(), TimestampType(), StringType(), BooleanType()
 INTEGER, LONG, DOUBLE, FLOAT = IntegerType(), LongType(), DoubleType(), FloatType()
@@ -50,10 +51,10 @@ DATASETS = Table(
         Column("sha256", TEXT, "of the file's bytes"),
         Column("name", TEXT, "file name"),
         Column("rows_read", LONG, "= accepted + revisions + rejected"),
-        Column("rows_accepted", LONG, "rows that became incidents"),
+        Column("rows_accepted", LONG, "rows that became incidents, or links of suspects"),
         Column("rows_revisions", LONG, "rows that correct or take back an earlier row"),
         Column("rows_rejected", LONG, "rows that were not used, each with its reason"),
-        Column("complete_from_on", DATE, "first day of which all incidents are delivered"),
+        Column("complete_from_on", DATE, "first day of which all rows are delivered"),
         Column("known_from_at", INSTANT, "when its first row became known", is_nullable=True),
         Column("known_until_at", INSTANT, "when its last row became known", is_nullable=True),
         Column("is_known_at_assumed", FLAG, "whether the moments of knowing are assumed"),
@@ -104,6 +105,35 @@ INCIDENTS = Table(
         "interval_runs_forward": "occurred_from_at <= occurred_until_at",
         "known_after_it_happened": "occurred_until_at <= known_at",
         "superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at",
+    },
+)
+
+SUSPECTS = Table(
+    name="suspects",
+    grain="a version of a link between a suspect and an incident; off unless settings ask for it",
+    keys=("link_id", "known_at"),
+    columns=(
+        Column("link_id", TEXT, "source, and hash of the suspect's pseudonym and the incident"),
+        Column("known_at", INSTANT, "when this version became known"),
+        Column(
+            "superseded_at",
+            INSTANT,
+            "when a later version became known, or the link ended",
+            is_nullable=True,
+        ),
+        Column("suspect_key", TEXT, "keyed pseudonym of the person; the key is kept nowhere"),
+        Column("priority", TEXT, "kind of incident"),
+        Column("home_cell_id", LONG, "cell of the suspect's home; no address, no coordinates"),
+        Column("incident_id", TEXT, "incident it names by its source's key", is_nullable=True),
+        Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
+        Column("source", TEXT, "name of the source in the settings"),
+        Column("dataset_sha256", TEXT, "extract that held the row"),
+        Column("row_number", LONG, "place in the extract, from 1"),
+        _written_by("run that loaded the row"),
+    ),
+    checks={
+        "superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at",
+        "linked_to_something": "incident_id IS NOT NULL OR case_key IS NOT NULL",
     },
 )
 
@@ -209,6 +239,13 @@ MODELS = Table(
             _named("indicator", "coefficient", DOUBLE),
             "in catalogue order, on transformed (not standardised) indicators",
         ),
+        Column(
+            "draws",
+            BinaryType(),
+            "32 sets of coefficients that the data bear about as well, intercept first in each: "
+            "multiples of 2^-20 as little-endian int32; null where the engine tells none",
+            is_nullable=True,
+        ),
         Column("dropped", ArrayType(TEXT), "indicators without variance, left out"),
         Column("first_poll_on", DATE, "first poll it learned from"),
         Column("last_poll_on", DATE, "last poll it learned from"),
@@ -224,6 +261,14 @@ MODELS = Table(
         "failed_without_coefficients": "(status = 'failed') = (intercept IS NULL)",
         "reason_unless_fitted": "(status = 'fitted') = (reason IS NULL)",
     },
+)
+
+CHALLENGERS = Table(
+    name="challengers",
+    grain="an expected model of an experiment at the champion's poll: team, priority and horizon",
+    keys=("experiment", *MODELS.keys),
+    columns=(Column("experiment", TEXT, "name of the experiment"), *MODELS.columns),
+    checks=MODELS.checks,
 )
 
 FORECASTS = Table(
@@ -243,6 +288,12 @@ FORECASTS = Table(
         Column("rank", INTEGER, "within team, priority and horizon; 1 is the likeliest"),
         Column("is_chosen", FLAG, "whether it is among the chosen share of land cells"),
         Column("band", TEXT, "band of a chosen cell", is_nullable=True),
+        Column(
+            "stability",
+            DOUBLE,
+            "of a chosen cell, the share of the model's draws in which it is chosen as well",
+            is_nullable=True,
+        ),
         Column(
             "contributions",
             ArrayType(
@@ -295,7 +346,11 @@ BACKTESTS = Table(
     grain="a measure of a method in a backtest for a poll, team, priority and horizon",
     keys=("backtest", *EVALUATIONS.keys),
     columns=(
-        Column("backtest", TEXT, "polls that are scored, and how often models were trained"),
+        Column(
+            "backtest",
+            TEXT,
+            "polls that are scored and how often models were trained; or experiment",
+        ),
         *EVALUATIONS.columns,
     ),
 )
@@ -341,12 +396,14 @@ STATIC_TABLES = (
     DATASETS,
     REJECTED_ROWS,
     INCIDENTS,
+    SUSPECTS,
     REVISIONS,
     CELLS,
     AREA_STATISTICS,
     SNAPSHOT_SLICES,
     OUTCOMES,
     MODELS,
+    CHALLENGERS,
     FORECASTS,
     EVALUATIONS,
     BACKTESTS,

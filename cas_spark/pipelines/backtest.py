@@ -20,7 +20,7 @@ from cas_spark.evaluation.measures import (
     measure_name,
     stamped,
 )
-from cas_spark.evaluation.model_scores import Term, model_scores
+from cas_spark.evaluation.model_scores import Term, model_scores, scorers_of
 from cas_spark.forecasting.forecast import Scorer
 from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.settling import has_settled, newest_settled, settling_days
@@ -109,7 +109,7 @@ def backtest(job: Job, span: Span) -> None:
     with run.stage("train") as said, job.show_progress("trainings", len(span.trainings)) as advance:
         for poll in span.trainings:
             last = min(poll + timedelta(weeks=span.retrain_every - 1), span.last)
-            models = _train(job.at(poll), at_tuning, reg_param)
+            models = _train(job.at(poll), at_tuning, reg_param, list(settings.horizons))
             terms.append(Term(MODEL, poll, last, models))
             advance(1)
         said["trainings"] = len(terms)
@@ -152,12 +152,12 @@ def _tune(
     horizon = next(iter(settings.horizons))
     used = polls[::TUNING_EVERY]
     every = {of: candidates(of) for of in settings.priorities}
-    terms = [
-        Term(f"reg_param {reg_param:g}", used[0], used[-1], _train(at_tuning, at_tuning, reg_param))
-        for reg_param in REG_PARAMS
-    ]
+    terms = []
+    for value in REG_PARAMS:
+        trained = _train(at_tuning, at_tuning, value, [horizon])
+        terms.append(Term(f"reg_param {value:g}", used[0], used[-1], trained))
     at_used = F.col("poll_on").isin(list(used))
-    models = _model_scores(at_tuning, terms).where(at_used & (F.col("horizon") == horizon))
+    models = _model_scores(at_tuning, terms).where(at_used)
     named = {of: {b.name: b for b in baselines} for of, baselines in every.items()}
     baselines = scores_of_baselines(job, named, polls).where(at_used)
     due = {poll: [horizon] for poll in used}
@@ -190,24 +190,22 @@ def _best_of_each_method(every: Iterable[Baseline], caught: Mapping[str, float])
     return list(best.values())
 
 
-def _train(job: Job, at_tuning: Job, reg_param: float) -> dict[str, list[Scorer]]:
+def _train(
+    job: Job, at_tuning: Job, reg_param: float, horizons: Sequence[str]
+) -> dict[str, list[Scorer]]:
     """Models trained at the job's poll, per team; the few that may fail make no forecast.
 
     Raises:
         CasError: as `check_models`.
     """
-    expected = replace(expected_of(job), catalogue=at_tuning.catalogue)
+    expected = replace(expected_of(job), catalogue=at_tuning.catalogue, horizons=tuple(horizons))
     settings = job.settings.training.model_copy(update={"reg_param": reg_param})
     data = training_data(job)
     data.labels.persist()
     models = train(data, expected, settings, lambda _: None)
     data.labels.unpersist()
     check_models(models, expected, settings)
-    scorers: dict[str, list[Scorer]] = {}
-    for model in models:
-        if model.fit is not None:
-            scorers.setdefault(model.team_id, []).append(Scorer.of_model(model))
-    return scorers
+    return scorers_of(models)
 
 
 def _model_scores(at_tuning: Job, terms: Sequence[Term]) -> DataFrame:

@@ -1,7 +1,6 @@
 """What a backtest tells: tables of figures, and a picture of them in the lake."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +8,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pyspark.sql import functions as F
 
-from cas_spark.evaluation.comparing import calibration, caught_shares, geometric_mean_ratio
+from cas_spark.evaluation.comparing import (
+    ACROSS,
+    WITHIN,
+    calibration,
+    caught_shares,
+    geometric_mean_ratio,
+)
 from cas_spark.evaluation.measures import MODEL
 from cas_spark.lake import storage, tables
 from cas_spark.pipelines.backtest import Span
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.report import TextReport, TextTable
 
 FOLDER = "plots"
-ACROSS = "across all teams"
-WITHIN = "in each team"
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """A table as text."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-
-
-@dataclass(frozen=True)
-class BacktestReport:
-    """Tables, and lines to print below them."""
-
-    tables: list[TextTable]
-    lines: list[str]
-
-
-def backtest_report(job: Job, span: Span) -> BacktestReport:
+def backtest_report(job: Job, span: Span) -> TextReport:
     """The figures of a backtest that the lake holds; its picture is written beside them."""
     settings = job.settings
     of_span = F.col("backtest") == span.name
@@ -68,7 +55,7 @@ def backtest_report(job: Job, span: Span) -> BacktestReport:
         draw(shares, held, settings.title, settings.labels).savefig(Path(scratch, "caught.png"))
         storage.upload(job.run.lake.spark, scratch, path)
     lines.append(f"picture: {path}/caught.png")
-    return BacktestReport(said, lines)
+    return TextReport(said, lines)
 
 
 def _caught_table(shares: pd.DataFrame, horizon: str, share: float) -> TextTable:

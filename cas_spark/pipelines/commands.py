@@ -6,17 +6,21 @@ from datetime import date
 
 from pyspark.sql import SparkSession
 
+from cas_spark.evaluation.comparing import paired
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import open_run
 from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.evaluate import evaluate
+from cas_spark.pipelines.experiment import Challenge, champion_of, experiment, measures_of
+from cas_spark.pipelines.experiment_report import experiment_report
 from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.grid import grid
 from cas_spark.pipelines.ingest import ingest
 from cas_spark.pipelines.job import Job, ShowProgress
+from cas_spark.pipelines.report import TextReport
 from cas_spark.pipelines.snapshots import snapshots
 from cas_spark.pipelines.train import train
-from cas_spark.pipelines.views import draw_maps, track
+from cas_spark.pipelines.views import draw_maps, track, track_experiment
 from cas_spark.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -57,6 +61,35 @@ def run_backtest(
     manifest = run.publish()
     log.info("run %d is complete", manifest.number)
     return job
+
+
+def run_experiment(
+    spark: SparkSession, settings: Settings, challenge: Challenge, show_progress: ShowProgress
+) -> TextReport:
+    """Train a challenger, measure it against the latest weekly run, publish and log it.
+
+    Nothing is ingested: both know what the lake holds.
+
+    Args:
+        spark: the session.
+        settings: of the challenger.
+        challenge: name and weeks.
+        show_progress: shows how far long work is.
+
+    Raises:
+        CasError: there is no champion, or the settings describe other facts; and as training.
+    """
+    lake = Lake(spark, settings.lake)
+    champion = champion_of(lake.last_manifest_of(WEEKLY), settings)
+    run = open_run(lake, "experiment", champion.poll, settings.as_json(), settings.sha256())
+    job = Job(run, settings, champion.poll, show_progress)
+    experiment(job, champion, challenge)
+    manifest = run.publish()
+    log.info("run %d is complete", manifest.number)
+    measures = measures_of(job, challenge)
+    results = paired(measures, settings.forecast.share)
+    track_experiment(job, manifest, challenge, results, measures)
+    return experiment_report(job, challenge, results)
 
 
 def run_command(

@@ -45,6 +45,12 @@ class Job:
         """The same command at another poll."""
         return Job(self.run, self.settings, poll, self.show_progress)
 
+    def looking_at(self, catalogue: Catalogue) -> "Job":
+        """The same command with these indicators in place of the settings' own."""
+        job = self.at(self.poll)
+        job.catalogue = catalogue
+        return job
+
     @cached_property
     def poll(self) -> date:
         """The poll that was asked for, or the newest that the extracts reach.
@@ -129,12 +135,14 @@ class Job:
 
     @cached_property
     def known_until(self) -> datetime:
-        """The end of the extracts (UTC): the last row of the source that ends first.
+        """The end of the extracts (UTC): the last row of the source of incidents that ends first.
 
         Raises:
             CasError: nothing has been ingested.
         """
-        per_source = self.run.read(tables.DATASETS).groupBy("source")
+        names = [source.name for source in self.settings.incidents]
+        of_incidents = self.run.read(tables.DATASETS).where(F.col("source").isin(names))
+        per_source = of_incidents.groupBy("source")
         last = (
             per_source.agg(F.max("known_until_at").alias("known_until_at"))
             .agg(F.min(F.unix_micros("known_until_at")).alias("micros"))

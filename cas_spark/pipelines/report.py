@@ -1,4 +1,4 @@
-"""What a run tells the person who started it: a short table, and what to type next."""
+"""What a run tells the person who started it: tables, lines, and the labels that belong to them."""
 
 from dataclasses import dataclass, field
 
@@ -16,6 +16,23 @@ class Report:
 
     lines: list[tuple[str, str]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table as text."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class TextReport:
+    """Tables, and lines to print below them."""
+
+    tables: list[TextTable]
+    lines: list[str]
 
 
 def report_of(job: Job) -> Report:

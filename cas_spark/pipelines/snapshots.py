@@ -58,7 +58,8 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
             job.show_progress("teams", len(kept)) as advance,
             following_tasks(run.lake.spark, advance, len(kept)),
         ):
-            written = write_snapshots(cells, run.read(tables.INCIDENTS), plan)
+            suspects = run.read(tables.SUSPECTS) if job.settings.suspects else None
+            written = write_snapshots(cells, run.read(tables.INCIDENTS), plan, suspects)
         slices = _slices(held, written, polls)
         _check(slices, kept, polls)
         added = [team.file for team in written if team.file is not None]

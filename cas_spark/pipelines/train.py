@@ -26,13 +26,31 @@ def train(job: Job) -> None:
     Raises:
         CasError: more models failed than the settings allow, or a model is missing.
     """
-    run, settings, schedule = job.run, job.settings, job.schedule
-    expected = expected_of(job)
+    run, expected = job.run, expected_of(job)
+    models = trained(job, expected, "train")
+    engine = job.settings.training.engine
+    rows = [model.to_row(expected, engine, run.number) for model in models]
+    frame = run.lake.spark.createDataFrame(rows, tables.MODELS.schema)
+    run.replace(tables.MODELS, frame, where=f"poll_on = DATE '{job.poll}'")
+
+
+def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:
+    """Train what is expected on what was known at the job's poll; nothing is written.
+
+    Args:
+        job: at the poll.
+        expected: what is to be trained.
+        stage: name under which its time is told.
+
+    Raises:
+        CasError: as `check_models`.
+    """
+    run, settings = job.run, job.settings
     number = len(expected.teams) * len(expected.priorities) * len(expected.horizons)
     data = training_data(job)
     data.labels.persist()
     is_grouped = settings.training.engine == "grouped"
-    with run.stage("train") as said, job.show_progress("models", number) as advance:
+    with run.stage(stage) as said, job.show_progress("models", number) as advance:
         # The driver hears of a task's models at the end; till then the tasks themselves tell.
         watching = following_tasks(run.lake.spark, advance, number) if is_grouped else nullcontext()
         with watching:
@@ -40,9 +58,7 @@ def train(job: Job) -> None:
         said.update({"models": len(models), **Counter(model.status for model in models)})
     data.labels.unpersist()
     check_models(models, expected, settings.training)
-    rows = [model.to_row(expected, settings.training.engine, run.number) for model in models]
-    frame = run.lake.spark.createDataFrame(rows, tables.MODELS.schema)
-    run.replace(tables.MODELS, frame, where=f"poll_on = DATE '{schedule.poll}'")
+    return models
 
 
 def check_models(models: Sequence[TrainedModel], expected: Expected, settings: Training) -> None:

@@ -3,12 +3,16 @@
 The tables are the record. Where making a view breaks off, the same command again mends it.
 """
 
+import pandas as pd
 from pyspark.sql import functions as F
 
+from cas_spark.evaluation.comparing import caught_in_teams
 from cas_spark.forecasting.maps import write_maps
 from cas_spark.lake import tables
 from cas_spark.lake.manifest import Manifest
+from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.job import Job
+from cas_spark.tracking.experiment import log_experiment
 from cas_spark.tracking.measures import log_measures, not_yet_logged
 from cas_spark.tracking.store import open_store
 from cas_spark.tracking.week import log_models
@@ -31,9 +35,7 @@ def track(job: Job, manifest: Manifest) -> None:
         at_poll = F.col("poll_on") == F.lit(job.poll)
         models = run.read(tables.MODELS).where(at_poll).collect()
         if models:
-            names = job.cells().select("team_id", "team_name").distinct().collect()
-            team_names = {row["team_id"]: row["team_name"] for row in names if row["team_name"]}
-            log_models(store, settings, manifest, models, job.catalogue, team_names)
+            log_models(store, settings, manifest, models, job.catalogue, _team_names(job))
             said["models"] = len(models)
         evaluations = run.read(tables.EVALUATIONS)
         moments = evaluations.select("poll_on", "horizon", "scored_as_of_at").distinct().collect()
@@ -43,3 +45,34 @@ def track(job: Job, manifest: Manifest) -> None:
             keys = ["poll_on", "horizon"]
             log_measures(store, evaluations.join(wanted, keys, "left_semi").collect())
         said["poll-horizons scored"] = len(missing)
+
+
+def track_experiment(
+    job: Job,
+    manifest: Manifest,
+    challenge: Challenge,
+    results: pd.DataFrame,
+    measures: pd.DataFrame,
+) -> None:
+    """Log a challenger and how it compares, in an experiment of its own."""
+    run, settings = job.run, job.settings
+    with run.stage("mlflow") as said:
+        of_experiment = (F.col("experiment") == challenge.name) & (F.col("poll_on") == job.poll)
+        models = run.read(tables.CHALLENGERS).where(of_experiment).collect()
+        log_experiment(
+            open_store(settings),
+            settings,
+            manifest,
+            models,
+            job.catalogue,
+            results,
+            caught_in_teams(measures, settings.forecast.share),
+            _team_names(job),
+        )
+        said["models"] = len(models)
+
+
+def _team_names(job: Job) -> dict[str, str]:
+    """Team id -> name, of the teams that have one."""
+    names = job.cells().select("team_id", "team_name").distinct().collect()
+    return {row["team_id"]: row["team_name"] for row in names if row["team_name"]}

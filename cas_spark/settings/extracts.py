@@ -3,7 +3,7 @@
 from datetime import date
 from functools import cache
 from itertools import combinations
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
@@ -67,7 +67,7 @@ class Known(Section):
 
 
 class Location(Section):
-    """Where an incident happened: two columns, or the geometry of a GeoPackage."""
+    """Where: two columns with coordinates, or the geometry of a GeoPackage."""
 
     x: str | None = None
     y: str | None = None
@@ -110,7 +110,7 @@ def _have_a_code_in_common(one: str, other: str) -> bool:
 
 
 class PriorityCodes(Section):
-    """Which codes make a row an incident of which priority.
+    """Which codes make a row one of which priority.
 
     Codes are patterns: `*` stands for any characters, `?` for exactly one, and case matters. No
     code may match two priorities; one that matches a priority and `other` is the priority's. A code
@@ -158,8 +158,11 @@ class ReportedBy(Section):
     police: list[str]
 
 
-class IncidentExtracts(Section):
-    """Extracts of one form, and what their columns mean."""
+class Extracts(Section):
+    """Extracts of one form: where they lie, and what every kind of them tells."""
+
+    kind: ClassVar[str]
+    """The section of the settings in which they stand."""
 
     name: Name
     files: SettingsPath = Field(description="path or shell pattern of one or more files")
@@ -167,26 +170,11 @@ class IncidentExtracts(Section):
     delimiter: str = ","
     layer: str | None = Field(default=None, description="layer of a GeoPackage")
     provenance: Provenance
-    complete_from: date = Field(description="first day of which all incidents are delivered")
-    key: list[str] = Field(
-        default_factory=list,
-        description="columns that identify an incident; without a key, equal rows of one extract "
-        "are different incidents and an equal row of a later extract is a duplicate",
-    )
-    case: str | None = Field(
-        default=None,
-        description="column with the case that a row belongs to; several incidents may share one, "
-        "and a correction is linked by it. It is kept as a pseudonym only",
-    )
+    complete_from: date = Field(description="first day of which all rows are delivered")
     timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
-    occurred: Occurred
     known: Known
     location: Location
     priority: PriorityCodes
-    reported_by: ReportedBy | None = None
-    correction: Choice | None = Field(
-        default=None, description="marks rows that correct or take back an earlier row"
-    )
     exclude: list[Exclusion] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -199,7 +187,39 @@ class IncidentExtracts(Section):
     @property
     def columns(self) -> list[str]:
         """Every column that is mapped, once, in the order of the settings; no geometry."""
-        named = [
+        raise NotImplementedError
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether the moments at which rows became known are assumed."""
+        return self.known.rule == "assumed_delay"
+
+
+class IncidentExtracts(Extracts):
+    """Extracts of incidents, and what their columns mean."""
+
+    kind = "incidents"
+
+    key: list[str] = Field(
+        default_factory=list,
+        description="columns that identify an incident; without a key, equal rows of one extract "
+        "are different incidents and an equal row of a later extract is a duplicate",
+    )
+    case: str | None = Field(
+        default=None,
+        description="column with the case that a row belongs to; several incidents may share one, "
+        "and a correction is linked by it. It is kept as a pseudonym only",
+    )
+    occurred: Occurred
+    reported_by: ReportedBy | None = None
+    correction: Choice | None = Field(
+        default=None, description="marks rows that correct or take back an earlier row"
+    )
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that is mapped, once, in the order of the settings; no geometry."""
+        return named_once(
             *self.key,
             self.case,
             self.occurred.start,
@@ -211,10 +231,9 @@ class IncidentExtracts(Section):
             self.reported_by.column if self.reported_by else None,
             self.correction.column if self.correction else None,
             *(exclusion.column for exclusion in self.exclude),
-        ]
-        return list(dict.fromkeys(column for column in named if column is not None))
+        )
 
-    @property
-    def is_assumed(self) -> bool:
-        """Whether the moments at which rows became known are assumed."""
-        return self.known.rule == "assumed_delay"
+
+def named_once(*columns: str | None) -> list[str]:
+    """The columns that are named, each once, in their order."""
+    return list(dict.fromkeys(column for column in columns if column is not None))

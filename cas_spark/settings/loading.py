@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from cas_spark.errors import SettingsError
+from cas_spark.errors import CasError, SettingsError
 from cas_spark.settings.settings import Settings
 
 EXTENDS = "extends"
@@ -33,17 +33,22 @@ def load_settings(path: Path) -> Settings:
 
 
 def check_inputs(path: Path, settings: Settings) -> None:
-    """Check that every local file that the settings name is there.
+    """Check that every local file that the settings name is there, and the key of pseudonyms.
 
     Raises:
         SettingsError: lists every file that is missing.
     """
-    named = [layer.path for layer in settings.grid.layers] + [
-        source.files for source in settings.incidents
-    ]
+    sources = [*settings.incidents, *settings.suspects]
+    named = [layer.path for layer in settings.grid.layers] + [source.files for source in sources]
     missing = [name for name in named if "://" not in name and not glob(name)]
-    if missing:
-        raise SettingsError(path, [f"no such file: {name}" for name in missing])
+    problems = [f"no such file: {name}" for name in missing]
+    try:
+        if settings.pseudonym_key is not None:
+            settings.pseudonym_key.read()
+    except CasError as error:
+        problems.append(str(error))
+    if problems:
+        raise SettingsError(path, problems)
 
 
 def _read(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:

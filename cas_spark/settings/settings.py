@@ -15,17 +15,18 @@ from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.schedule import WEEKDAYS, Polls
 from cas_spark.settings.section import Section
+from cas_spark.settings.suspects import PseudonymKey, SuspectExtracts
 
-PLACES = {"lake", "path", "files", "folder", "uri", "artifacts"}
+PLACES = {"lake", "path", "files", "folder", "uri", "artifacts", "pseudonym_key"}
 """Keys that say where something lies, not what it is."""
 
 
-def _without_places(value: Any) -> Any:
+def without_places(value: Any) -> Any:
     """The same settings without the keys that say where something lies."""
     if isinstance(value, dict):
-        return {key: _without_places(v) for key, v in value.items() if key not in PLACES}
+        return {key: without_places(v) for key, v in value.items() if key not in PLACES}
     if isinstance(value, list):
-        return [_without_places(item) for item in value]
+        return [without_places(item) for item in value]
     return value
 
 
@@ -70,6 +71,13 @@ class Settings(Section):
     incidents: Annotated[list[IncidentExtracts], BeforeValidator(_as_list)] = Field(
         min_length=1, description="name of the source -> its extracts"
     )
+    suspects: Annotated[list[SuspectExtracts], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        description="name of the source -> its extracts; off unless given: see docs/suspects.md",
+    )
+    pseudonym_key: PseudonymKey | None = Field(
+        default=None, description="needed for, and only for, suspects"
+    )
     priorities: dict[Name, Priority] = Field(min_length=1)
     polls: Polls = Polls()
     horizons: dict[Name, Annotated[int, Field(ge=0)]] = Field(
@@ -86,16 +94,18 @@ class Settings(Section):
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         problems = []
-        names = [source.name for source in self.incidents]
+        sources = [*self.incidents, *self.suspects]
+        names = [source.name for source in sources]
         if len(names) != len(set(names)):
-            problems.append(f"incidents: the same name twice in {names}")
-        for source in self.incidents:
+            problems.append(f"incidents and suspects: the same name twice in {names}")
+        for source in sources:
             unknown = sorted(set(source.priority.codes) - set(self.priorities))
             if unknown:
                 problems.append(
-                    f"incidents.{source.name}.priority.codes: {unknown} not among the priorities "
-                    f"{sorted(self.priorities)}"
+                    f"{source.kind}.{source.name}.priority.codes: {unknown} not among the "
+                    f"priorities {sorted(self.priorities)}"
                 )
+        problems += self._problems_of_suspects()
         coded = {p for source in self.incidents for p in source.priority.codes}
         if set(self.priorities) - coded:
             problems.append(f"priorities without codes: {sorted(set(self.priorities) - coded)}")
@@ -108,6 +118,27 @@ class Settings(Section):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _problems_of_suspects(self) -> list[str]:
+        problems = []
+        if bool(self.suspects) != (self.pseudonym_key is not None):
+            problems.append("pseudonym_key is needed for, and only for, suspects")
+        lengths = {source.name: len(source.key) for source in self.incidents}
+        for source in self.suspects:
+            link = source.incident
+            if link is not None and lengths.get(link.source) != len(link.key):
+                problems.append(
+                    f"suspects.{source.name}.incident: {len(link.key)} columns for the key of "
+                    f"{link.source!r}; the sources of incidents have keys of {lengths}"
+                )
+            # Before its first day a source knows of no suspect, which must not read as none.
+            if source.complete_from > self.grid.valid_from:
+                problems.append(
+                    f"suspects.{source.name}.complete_from {source.complete_from}: expected a day "
+                    f"not after grid.valid_from {self.grid.valid_from}, the first that a poll "
+                    "may have"
+                )
+        return problems
 
     @property
     def zone(self) -> ZoneInfo:
@@ -131,6 +162,8 @@ class Settings(Section):
                     f"Assumed: incidents of {source.name} are taken as known "
                     f"{source.known.delay_days} days after they occurred; the extracts do not say."
                 )
+        if self.suspects:
+            labels.append("Looks at where known suspects live, as numbers and distances of cells.")
         return labels
 
     def as_json(self) -> str:
@@ -139,7 +172,7 @@ class Settings(Section):
 
     def sha256(self) -> str:
         """The sha256 of the settings without the places of files: the same on another machine."""
-        text = json.dumps(_without_places(self.model_dump(mode="json")), sort_keys=True)
+        text = json.dumps(without_places(self.model_dump(mode="json")), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def check_poll(self, poll: date) -> None:

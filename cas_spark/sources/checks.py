@@ -35,7 +35,7 @@ from datetime import date
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from cas_spark.settings.extracts import IncidentExtracts
+from cas_spark.settings.extracts import Extracts, IncidentExtracts
 
 OUTSIDE_TEAMS = "outside_teams"
 DUPLICATE = "duplicate"
@@ -50,8 +50,8 @@ class Check:
     found: Column
 
 
-def checks_of_every_row(source: IncidentExtracts) -> list[Check]:
-    """The checks of incidents and corrections alike, in order."""
+def checks_of_every_row(source: Extracts) -> list[Check]:
+    """The checks of rows of any kind, in order."""
     return [
         malformed(),
         *(excluded(place, exclusion.reason) for place, exclusion in enumerate(source.exclude)),

@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.grid.cells import CELL_SIZE_M, cell_id_at, column_of, row_of
+from cas_spark.settings.extracts import Location
 
 TRANSFORMED_DECIMALS = 3
 """Sines differ in their last bits between processors, so transformed places are kept to the mm."""
@@ -71,6 +72,28 @@ def cell_of(x: Column, y: Column, crs: str, grid_crs: str, land: Bounds) -> Colu
     moved_x = F.round(F.call_function("ST_X", moved), TRANSFORMED_DECIMALS)
     moved_y = F.round(F.call_function("ST_Y", moved), TRANSFORMED_DECIMALS)
     return F.when(near, cell_id_at(moved_x, moved_y))
+
+
+def with_land_cell(
+    rows: DataFrame, location: Location, grid_crs: str, land_cells: DataFrame, land: Bounds
+) -> DataFrame:
+    """Add `cell_id` (long) of the place `x`, `y` of each row; null where it lies in no land cell.
+
+    Args:
+        rows: with `x` and `y` (double) in the units of the location's CRS.
+        location: of the rows' source.
+        grid_crs: the grid's CRS.
+        land_cells: `cell_id` of every land cell.
+        land: the rectangle around all of them.
+    """
+    cell_id = cell_of(F.col("x"), F.col("y"), location.crs, grid_crs, land)
+    land_ids = land_cells.select(F.col("cell_id").alias("land_cell_id")).distinct()
+    return (
+        rows.withColumn("cell_id", cell_id)
+        .join(land_ids, F.col("cell_id") == F.col("land_cell_id"), "left")
+        .withColumn("cell_id", F.col("land_cell_id"))
+        .drop("land_cell_id")
+    )
 
 
 def transformed(x: float, y: float, crs: str, grid_crs: str) -> tuple[float, float]:

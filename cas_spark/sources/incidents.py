@@ -7,12 +7,12 @@ from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.lake.table import Table
-from cas_spark.lake.tables import DATASETS, INCIDENTS, REJECTED_ROWS, REVISIONS
+from cas_spark.lake.tables import INCIDENTS, REJECTED_ROWS, REVISIONS
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
 from cas_spark.sources.coordinates import Bounds
+from cas_spark.sources.datasets import as_declared, dataset_of
 from cas_spark.sources.reading import refusing
 
 LARGEST_OUTSIDE_SHARE = 0.5
@@ -73,7 +73,9 @@ def deliver(
     values.check_values_are_readable(spark, rows, source)
     land = coordinates.bounds_of(land_cells)
     interpreted = values.interpret(rows, source, settings.timezone)
-    placed = _placed(interpreted, source, settings, land_cells, land)
+    placed = coordinates.with_land_cell(
+        interpreted, source.location, settings.grid.crs, land_cells, land
+    )
     checked = _checked(placed, source, source.timezone or settings.timezone)
     named = _named(checked, source)
     with refusing(f"extract {name}"):
@@ -83,25 +85,6 @@ def deliver(
         figures = _figures(classified)
     _check_places(figures, source, settings, name, land)
     return _delivery(classified, figures, source, dataset_sha256, name)
-
-
-def _placed(
-    rows: DataFrame,
-    source: IncidentExtracts,
-    settings: Settings,
-    land_cells: DataFrame,
-    land: Bounds,
-) -> DataFrame:
-    """Add `cell_id`, null where a place lies in no land cell."""
-    crs = source.location.crs
-    cell_id = coordinates.cell_of(F.col("x"), F.col("y"), crs, settings.grid.crs, land)
-    land_ids = land_cells.select(F.col("cell_id").alias("land_cell_id")).distinct()
-    return (
-        rows.withColumn("cell_id", cell_id)
-        .join(land_ids, F.col("cell_id") == F.col("land_cell_id"), "left")
-        .withColumn("cell_id", F.col("land_cell_id"))
-        .drop("land_cell_id")
-    )
 
 
 def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
@@ -136,7 +119,7 @@ def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
 def _id(source: IncidentExtracts, identity: Column, place_among_equals: Column) -> Column:
     if not source.key:
         identity = F.sha2(F.concat_ws(":", identity, place_among_equals.cast("string")), 256)
-    return F.concat(F.lit(f"{source.name}:"), F.substring(identity, 1, values.ID_LENGTH))
+    return values.id_of(source.name, identity)
 
 
 def _without_duplicates(
@@ -224,43 +207,9 @@ def _delivery(
         for figure in ("read", "accepted", "revisions", "rejected")
     }
     return Delivery(
-        accepted=_as_declared(accepted, INCIDENTS),
-        revisions=_as_declared(revisions, REVISIONS),
-        rejected=_as_declared(rows.where(~is_fine), REJECTED_ROWS),
-        dataset=_dataset(figures, source, dataset_sha256, name, rows),
+        accepted=as_declared(accepted, INCIDENTS),
+        revisions=as_declared(revisions, REVISIONS),
+        rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
+        dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
         counts=counts,
     )
-
-
-def _dataset(
-    figures: Row, source: IncidentExtracts, dataset_sha256: str, name: str, rows: DataFrame
-) -> DataFrame:
-    """The extract's row of `datasets`."""
-    told = {
-        "source": source.name,
-        "sha256": dataset_sha256,
-        "name": name,
-        "complete_from_on": source.complete_from,
-        "is_known_at_assumed": source.is_assumed,
-        "origin": source.provenance.source,
-        "purpose": source.provenance.purpose,
-        "legal_basis": source.provenance.legal_basis,
-    }
-    counts = ("rows_read", "rows_accepted", "rows_revisions", "rows_rejected")
-    columns = {
-        **{column: F.lit(value) for column, value in told.items()},
-        **{column: F.lit(figures[column]).cast("long") for column in counts},
-        **{
-            f"known_{end}_at": F.timestamp_micros(
-                F.lit(figures[f"known_{end}_micros"]).cast("long")
-            )
-            for end in ("from", "until")
-        },
-    }
-    one = rows.sparkSession.range(1).withColumns(columns)
-    return _as_declared(one, DATASETS)
-
-
-def _as_declared(rows: DataFrame, table: Table) -> DataFrame:
-    """The table's columns in their order, but for the run, which the lake's writer knows."""
-    return rows.select(*(column.name for column in table.columns if column.name != "run_number"))

@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, FloatType, StringType, StructField, StructType
 
 from cas_spark.errors import CasError
-from cas_spark.settings.extracts import IncidentExtracts
+from cas_spark.settings.extracts import Extracts
 
 LONGEST_VALUE = 1_000_000
 """Characters of a CSV value beyond which a quote must have been left open."""
@@ -37,7 +37,7 @@ _CSV_OPTIONS: dict[str, Any] = {
 _RECORD = "record"
 
 
-def list_files(spark: SparkSession, source: IncidentExtracts) -> list[str]:
+def list_files(spark: SparkSession, source: Extracts) -> list[str]:
     """Paths of the extracts of a source, sorted by file name.
 
     Raises:
@@ -52,7 +52,7 @@ def list_files(spark: SparkSession, source: IncidentExtracts) -> list[str]:
             what=f"files of {source.name}",
             found=f"no file {source.files}",
             expected="at least one extract",
-            do="Give the place of the extracts, or a pattern of it, as incidents.files",
+            do=f"Give their place, or a pattern of it, as {source.kind}.{source.name}.files",
         )
     return sorted((path.toString() for path in found), key=lambda p: (p.rsplit("/", 1)[-1], p))
 
@@ -67,7 +67,7 @@ def sha256_of(spark: SparkSession, path: str) -> str:
         return str(_jvm(spark).org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
 
 
-def read_rows(spark: SparkSession, source: IncidentExtracts, path: str) -> DataFrame:
+def read_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame:
     """The rows of one extract, each at its place.
 
     CSV is read as RFC 4180 has it (UTF-8, quotes doubled inside quotes), by the names in its
@@ -116,11 +116,11 @@ def refusing(what: str) -> Iterator[None]:
             what=what,
             found=f"something that cannot be read ({found})",
             expected="a whole file of the format that the settings name",
-            do="Have it delivered again, or mend incidents.format; nothing was written",
+            do="Have it delivered again, or mend its format in the settings; nothing was written",
         ) from error
 
 
-def _csv_rows(spark: SparkSession, source: IncidentExtracts, path: str) -> DataFrame:
+def _csv_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame:
     options = {**_CSV_OPTIONS, "sep": source.delimiter}
     header = spark.read.options(**options).csv(path).columns
     if not header:
@@ -140,7 +140,7 @@ def _csv_rows(spark: SparkSession, source: IncidentExtracts, path: str) -> DataF
     return _rows(source, given, malformed)(rows)
 
 
-def _parquet_rows(spark: SparkSession, source: IncidentExtracts, path: str) -> DataFrame:
+def _parquet_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame:
     rows = spark.read.parquet(path)
     _check_columns(path, source.columns, rows.columns)
     numbered = rows.withColumn("row_number", F.col("_metadata.row_index") + 1)
@@ -148,7 +148,7 @@ def _parquet_rows(spark: SparkSession, source: IncidentExtracts, path: str) -> D
     return _rows(source, given, F.lit(None).cast("string"))(numbered)
 
 
-def _geopackage_rows(spark: SparkSession, source: IncidentExtracts, path: str) -> DataFrame:
+def _geopackage_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame:
     file = _local_file_or_bytes(spark, path)
     try:
         info = pyogrio.read_info(file, layer=source.layer)
@@ -158,7 +158,7 @@ def _geopackage_rows(spark: SparkSession, source: IncidentExtracts, path: str) -
             what=f"layer {source.layer} of {path}",
             found="no such layer",
             expected=f"one of its layers: {layers}",
-            do="Give the name of one of these layers as incidents.layer",
+            do=f"Give the name of one of these layers as {source.kind}.{source.name}.layer",
         ) from error
     geometry = str(info["geometry_name"])
     fields = [str(name) for name in info["fields"]]
@@ -181,7 +181,7 @@ def _geopackage_rows(spark: SparkSession, source: IncidentExtracts, path: str) -
 
 
 def _rows(
-    source: IncidentExtracts, given: dict[str, Column], malformed: Column
+    source: Extracts, given: dict[str, Column], malformed: Column
 ) -> Callable[[DataFrame], DataFrame]:
     """A function that puts rows of any format into the shape that `read_rows` promises."""
     location = source.location

@@ -14,7 +14,7 @@ from cas_spark.sources.reading import text_of
 ID_LENGTH = 32
 """Hexadecimal digits of an id: 128 bits, far too many for two rows to share one by chance."""
 
-_Text = Callable[[str], Column]
+Text = Callable[[str], Column]
 """What gives the text of a column as delivered."""
 
 
@@ -26,7 +26,7 @@ def check_values_are_readable(
     Raises:
         CasError: a text column without formats, or a format that Spark does not know.
     """
-    kinds = _kinds(rows)
+    kinds = kinds_of(rows)
     occurred, known = source.occurred, source.known
     for column in filter(None, (occurred.start, occurred.end)):
         moments.check_formats(spark, column, kinds[column], occurred.formats)
@@ -49,7 +49,7 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
         `content_hash`, and as text, for messages, `known_text`, `occurred_from_text`,
         `occurred_until_text`, `x_text`, `y_text`.
     """
-    kinds = _kinds(rows)
+    kinds = kinds_of(rows)
     zone = source.timezone or default_zone
     occurred, known = source.occurred, source.known
 
@@ -74,15 +74,15 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
         "row_number",
         "malformed",
         _is_correction(source.correction, text).alias("is_correction"),
-        F.array(*(_value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
+        F.array(*(value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
         code.alias("code"),
-        _priority(code, source.priority.codes).alias("priority"),
-        _matches(code, source.priority.other).alias("is_other_code"),
+        priority_of(code, source.priority.codes).alias("priority"),
+        matches(code, source.priority.other).alias("is_other_code"),
         start.alias("occurred_from_at"),
         end.alias("occurred_until_at"),
         instant(known.column, known.formats).alias("known_given"),
-        _coordinate(x_text, source.location.missing).alias("x"),
-        _coordinate(y_text, source.location.missing).alias("y"),
+        coordinate_of(x_text, source.location.missing).alias("x"),
+        coordinate_of(y_text, source.location.missing).alias("y"),
         _reported_by(source.reported_by, text).alias("reported_by"),
         (pseudonym([text(source.case)]) if source.case else F.lit(None).cast("string")).alias(
             "case_key"
@@ -112,13 +112,19 @@ def pseudonym(values: Sequence[Column]) -> Column:
     return F.when(F.coalesce(*values).isNotNull(), F.substring(hash_of(values), 1, ID_LENGTH))
 
 
-def _kinds(rows: DataFrame) -> dict[str, DataType]:
+def id_of(source: str, digest: Column) -> Column:
+    """The id of a row: its source, and as much of a sha256 as an id holds."""
+    return F.concat(F.lit(f"{source}:"), F.substring(digest, 1, ID_LENGTH))
+
+
+def kinds_of(rows: DataFrame) -> dict[str, DataType]:
+    """The type of every mapped column of rows as `reading.read_rows` returns them."""
     given = rows.schema["given"].dataType
     assert isinstance(given, StructType)  # noqa: S101  # it is what read_rows promises
     return {field.name: field.dataType for field in given.fields}
 
 
-def _is_correction(correction: Choice | None, text: _Text) -> Column:
+def _is_correction(correction: Choice | None, text: Text) -> Column:
     if correction is None:
         return F.lit(False)
     # The fields of a malformed row may stand under each other's names.
@@ -126,18 +132,20 @@ def _is_correction(correction: Choice | None, text: _Text) -> Column:
     return is_marked & F.col("malformed").isNull()
 
 
-def _value_that_excludes(exclusion: Choice, text: _Text) -> Column:
+def value_that_excludes(exclusion: Choice, text: Text) -> Column:
+    """The value that excludes a row; null where none does."""
     value = text(exclusion.column)
     return F.when(value.isin(exclusion.equals), value)
 
 
-def _priority(code: Column, codes: dict[str, list[str]]) -> Column:
+def priority_of(code: Column, codes: dict[str, list[str]]) -> Column:
+    """The priority whose patterns a code matches; null for none."""
     return F.coalesce(
-        *(F.when(_matches(code, patterns), F.lit(name)) for name, patterns in codes.items())
+        *(F.when(matches(code, patterns), F.lit(name)) for name, patterns in codes.items())
     )
 
 
-def _matches(code: Column, patterns: Sequence[str]) -> Column:
+def matches(code: Column, patterns: Sequence[str]) -> Column:
     """Whether a code matches a pattern; false for no code."""
     if not patterns:
         return F.lit(False)
@@ -149,13 +157,14 @@ def _regex(pattern: str) -> str:
     return "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
 
 
-def _coordinate(text: Column, missing: Sequence[float]) -> Column:
+def coordinate_of(text: Column, missing: Sequence[float]) -> Column:
+    """A coordinate as a number (double); null where it cannot be read, or means: unknown."""
     number = text.try_cast("double")
     is_unknown = F.isnan(number) | number.isin([float(value) for value in missing])
     return F.when(~is_unknown, number)
 
 
-def _reported_by(reported_by: ReportedBy | None, text: _Text) -> Column:
+def _reported_by(reported_by: ReportedBy | None, text: Text) -> Column:
     if reported_by is None:
         return F.lit(None).cast("string")
     who = text(reported_by.column)

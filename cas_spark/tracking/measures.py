@@ -13,7 +13,7 @@ from pyspark.sql import Row
 from cas_spark.evaluation.measures import ALL_TEAMS, MODEL
 from cas_spark.lake.tables import EVALUATIONS
 from cas_spark.tracking.store import Store, milliseconds
-from cas_spark.tracking.week import COMPLETE
+from cas_spark.tracking.week import week_of
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def not_yet_logged(
         per_poll[poll].append((horizon, moment))
     missing = []
     for poll, horizons in per_poll.items():
-        week = _week_of(store, poll)
+        week = week_of(store, poll)
         if week is None:
             continue
         tags = week.data.tags
@@ -68,7 +68,7 @@ def log_measures(store: Store, evaluations: Sequence[Row]) -> int:
     groups: dict[tuple[date, str], list[Row]] = defaultdict(list)
     for row in evaluations:
         groups[row["poll_on"], row["horizon"]].append(row)
-    weeks = {poll: _week_of(store, poll) for poll in sorted({poll for poll, _ in groups})}
+    weeks = {poll: week_of(store, poll) for poll in sorted({poll for poll, _ in groups})}
     unknown = [poll.isoformat() for poll, week in weeks.items() if week is None]
     if unknown:
         log.warning("MLflow has no models of %s; their measures are in the lake", unknown)
@@ -85,12 +85,6 @@ def log_measures(store: Store, evaluations: Sequence[Row]) -> int:
             _add(store, week, new)
             added += len(new)
     return added
-
-
-def _week_of(store: Store, poll: date) -> Run | None:
-    """The complete parent run of a poll."""
-    weeks = [week for week in store.weeks_of(poll) if week.data.tags.get(COMPLETE) == "true"]
-    return weeks[0] if weeks else None
 
 
 def _add(store: Store, week: Run, new: dict[str, list[Row]]) -> None:

@@ -27,6 +27,9 @@ from cas_spark.tracking.store import PAGE, Store
 from cas_spark.training.design_matrix import ROUNDING
 
 CODE = Path(__file__).with_name("served_model.py")
+OF_WEEK = "week_run"
+"""Tag of a model that is logged under a team's run: the parent of that run."""
+
 NEEDS = ("mlflow", "numpy", "pandas")
 
 
@@ -38,11 +41,16 @@ def signature_of(catalogue: Catalogue) -> ModelSignature:
     return ModelSignature(inputs=Schema([*keys, *indicators]), outputs=results)
 
 
-def environment() -> dict[str, Any]:
-    """What the served model needs, pinned; inferring it takes ten seconds and may find anything."""
-    pinned = [f"{name}=={library_version(name)}" for name in NEEDS]
+def environment(name: str, needs: Sequence[str]) -> dict[str, Any]:
+    """What a logged model needs, pinned; inferring it takes ten seconds and may find anything.
+
+    Args:
+        name: of the environment.
+        needs: Python packages.
+    """
+    pinned = [f"{need}=={library_version(need)}" for need in needs]
     return {
-        "name": "cas-spark-week",
+        "name": name,
         "channels": ["conda-forge"],
         "dependencies": [f"python={platform.python_version()}", "pip", {"pip": pinned}],
     }
@@ -51,6 +59,7 @@ def environment() -> dict[str, Any]:
 def log_week_model(
     store: Store,
     parent: Run,
+    name: str,
     models: Sequence[Row],
     catalogue: Catalogue,
     metadata: Mapping[str, Any],
@@ -60,6 +69,7 @@ def log_week_model(
     Args:
         store: where to.
         parent: the week's run.
+        name: of the logged model.
         models: rows of `models`, failed ones included, so that asking for them says why.
         catalogue: the indicators of the snapshots.
         metadata: kept in the model, such as what must be said wherever its figures are shown.
@@ -70,7 +80,7 @@ def log_week_model(
     client, run_id = store.client, parent.info.run_id
     logged = client.create_logged_model(
         parent.info.experiment_id,
-        name="week",
+        name=name,
         source_run_id=run_id,
         tags={key: str(value) for key, value in metadata.items()},
     )
@@ -92,7 +102,7 @@ def log_week_model(
             mlflow_model=description,
             signature=signature_of(catalogue),
             input_example=_example(models, catalogue),
-            conda_env=environment(),
+            conda_env=environment("cas-spark-week", NEEDS),
             metadata=dict(metadata),
         )
         client.log_model_artifacts(logged.model_id, str(folder))
@@ -133,6 +143,8 @@ def _example(models: Sequence[Row], catalogue: Catalogue) -> pd.DataFrame:
 
 
 def _nothing_happened(indicator: Indicator) -> float:
+    if indicator.kind == "nearest_suspect":
+        return float(indicator.radius_m or 0)
     return float(NEVER_WEEKS) if indicator.kind == "weeks_since" else 0.0
 
 
@@ -195,13 +207,14 @@ def keep_latest(store: Store) -> None:
 
 
 def forget_models_of(store: Store, parent: Run) -> None:
-    """Delete a week's logged model and its versions, whole or half-made."""
+    """Delete a week's logged models and their versions, whole or half-made."""
     run_id = parent.info.run_id
     for version in versions(store):
         if version.run_id == run_id:
             store.client.delete_model_version(store.lake, version.version)
-    logged = store.client.search_logged_models(
-        [parent.info.experiment_id], filter_string=f"source_run_id = '{run_id}'"
-    )
-    for model in logged:
-        store.client.delete_logged_model(model.model_id)
+    for of_week in (f"source_run_id = '{run_id}'", f"tags.`{OF_WEEK}` = '{run_id}'"):
+        logged = store.client.search_logged_models(
+            [parent.info.experiment_id], filter_string=of_week
+        )
+        for model in logged:
+            store.client.delete_logged_model(model.model_id)

@@ -1,8 +1,10 @@
 """Where MLflow keeps runs and models of a lake, and how the runs of a week are found there.
 
 A lake has one experiment per month, a week one parent run, and each team and priority of that week
-one child run. Runs are found by their tags, never by remembered ids, so that a lake and its MLflow
-store may be restored apart from each other.
+one child run. What challenges the weekly models has an experiment of its own, with runs of the same
+kind under other values of the tag `level`, so that nobody takes them for a week. Runs are found by
+their tags, never by remembered ids, so that a lake and its MLflow store may be restored apart from
+each other.
 """
 
 import logging
@@ -27,6 +29,9 @@ PAGE = 1000
 WEEK, TEAM = "week", "team"
 """Values of the tag `level`: a parent run, and a child run."""
 
+CHALLENGE, CHALLENGE_TEAM = "experiment", "experiment_team"
+"""The same for a challenger, which is no week."""
+
 PARENT = "mlflow.parentRunId"
 
 
@@ -50,21 +55,24 @@ class Store:
         """The experiment that holds a poll's runs, such as `demo 2025-01`."""
         return f"{self.lake} {poll:%Y-%m}"
 
-    def find_experiment(self, poll: date) -> str | None:
-        """The id of the experiment of a poll's month, or None where there is none yet."""
-        found = self.client.get_experiment_by_name(self.experiment_name(poll))
+    def challenge_name(self, name: str) -> str:
+        """The experiment that holds a challenger's runs, such as `demo experiment fewer`."""
+        return f"{self.lake} experiment {name}"
+
+    def find_experiment(self, name: str) -> str | None:
+        """The id of an experiment, or None where there is none yet."""
+        found = self.client.get_experiment_by_name(name)
         if found is None:
             return None
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
 
-    def make_experiment(self, poll: date) -> str:
-        """The id of the experiment of a poll's month, made if need be."""
-        found = self.find_experiment(poll)
+    def make_experiment(self, name: str) -> str:
+        """The id of an experiment, made if need be."""
+        found = self.find_experiment(name)
         if found is not None:
             return found
-        name = self.experiment_name(poll)
         location = f"{self.artifacts}/{name.replace(' ', '-')}" if self.artifacts else None
         return self.client.create_experiment(name, artifact_location=location)
 
@@ -87,10 +95,17 @@ class Store:
 
     def weeks_of(self, poll: date) -> list[Run]:
         """The parent runs of a poll: one, or more where logging broke off."""
-        experiment = self.find_experiment(poll)
+        return self._parents(self.experiment_name(poll), WEEK, poll)
+
+    def challenges_of(self, name: str, poll: date) -> list[Run]:
+        """The parent runs of a challenger at a poll: one, or more where logging broke off."""
+        return self._parents(self.challenge_name(name), CHALLENGE, poll)
+
+    def _parents(self, experiment_name: str, level: str, poll: date) -> list[Run]:
+        experiment = self.find_experiment(experiment_name)
         if experiment is None:
             return []
-        return self.runs_with(experiment, {"level": WEEK, "poll": poll.isoformat()})
+        return self.runs_with(experiment, {"level": level, "poll": poll.isoformat()})
 
     def children_of(self, parent: Run) -> list[Run]:
         """The runs of a week's teams and priorities."""

@@ -6,6 +6,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -25,6 +26,28 @@ CONTENT = "content"
 NOTE = "mlflow.note.content"
 LONGEST_TAG = 4000
 """Characters; MLflow refuses far longer ones."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """How the runs of a poll's models are called and found.
+
+    Attributes:
+        experiment: MLflow's, by its name.
+        title: of the parent run.
+        model: name of the logged model.
+        level, team_level: values of the tag `level` of the parent run and of its children.
+        content: a digest of all that is logged.
+        tags: further tags of all runs and of the model.
+    """
+
+    experiment: str
+    title: str
+    model: str
+    level: str
+    team_level: str
+    content: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def log_models(
@@ -56,17 +79,35 @@ def log_models(
     models = sorted(models, key=lambda m: (m["team_id"], m["priority"], m["horizon"]))
     poll = _only_poll(models)
     content = content_of(settings, models, catalogue)
-    kept = None
-    for week in store.weeks_of(poll):
-        tags = week.data.tags
-        if kept is None and tags.get(COMPLETE) == "true" and tags.get(CONTENT) == content:
-            kept = week
-        else:
-            _forget(store, week)
+    kept = keep_only(store, store.weeks_of(poll), content)
     if kept is not None:
         keep_latest(store)
         return str(kept.info.run_id)
-    return _log_anew(store, settings, manifest, models, catalogue, team_names or {}, content)
+    name, title = store.experiment_name(poll), poll.isoformat()
+    heading = Heading(name, title, "week", WEEK, TEAM, content)
+    parent, model_id = log_runs(
+        store, heading, settings, manifest, models, catalogue, team_names or {}
+    )
+    register(store, model_id, parent, common_tags(settings, poll))
+    return complete(store, parent, manifest)
+
+
+def week_of(store: Store, poll: date) -> Run | None:
+    """The complete parent run of a poll."""
+    weeks = [week for week in store.weeks_of(poll) if week.data.tags.get(COMPLETE) == "true"]
+    return weeks[0] if weeks else None
+
+
+def keep_only(store: Store, parents: Sequence[Run], content: str) -> Run | None:
+    """The complete parent run of this content, if any; all others are deleted."""
+    kept = None
+    for parent in parents:
+        tags = parent.data.tags
+        if kept is None and tags.get(COMPLETE) == "true" and tags.get(CONTENT) == content:
+            kept = parent
+        else:
+            _forget(store, parent)
+    return kept
 
 
 def content_of(settings: Settings, models: Sequence[Row], catalogue: Catalogue) -> str:
@@ -78,7 +119,7 @@ def content_of(settings: Settings, models: Sequence[Row], catalogue: Catalogue) 
 
 def _plain(value: Any) -> Any:
     """A value of a row as JSON can hold it, floats by their bits."""
-    if isinstance(value, float):
+    if isinstance(value, float | bytes | bytearray):
         return value.hex()
     if isinstance(value, list | tuple):  # a Row is a tuple
         return [_plain(part) for part in value]
@@ -93,40 +134,54 @@ def _only_poll(models: Sequence[Row]) -> date:
     return poll
 
 
-def _forget(store: Store, week: Run) -> None:
+def _forget(store: Store, parent: Run) -> None:
     """Delete a week; its own run last, so that a crash in the middle leaves it to be found."""
-    for child in store.children_of(week):
+    for child in store.children_of(parent):
         store.client.delete_run(child.info.run_id)
-    forget_models_of(store, week)
-    store.client.delete_run(week.info.run_id)
+    forget_models_of(store, parent)
+    store.client.delete_run(parent.info.run_id)
 
 
-def _log_anew(
+def log_runs(
     store: Store,
+    heading: Heading,
     settings: Settings,
     manifest: Manifest,
     models: Sequence[Row],
     catalogue: Catalogue,
     team_names: Mapping[str, str],
-    content: str,
-) -> str:
+) -> tuple[Run, str]:
+    """Log a parent run with the model of all teams, and a child run per team and priority.
+
+    Args:
+        store: where to.
+        heading: how they are called and found.
+        settings: with which the models were made.
+        manifest: of the complete run that published them.
+        models: all rows of one poll, sorted by team, priority and horizon.
+        catalogue: the indicators that the models read.
+        team_names: team id -> name, where the teams have one.
+
+    Returns:
+        The parent run, which lacks the tag `complete` still, and the id of the logged model.
+    """
     client = store.client
     poll = _only_poll(models)
-    experiment = store.make_experiment(poll)
+    experiment = store.make_experiment(heading.experiment)
     finished = milliseconds(manifest.finished_at)
     started = finished - round(sum(manifest.stages.values()) * 1000)
-    common = common_tags(settings, poll)
+    common = {**common_tags(settings, poll), **heading.tags}
     # MLflow shows the note above a run's figures.
     note = {NOTE: common["labels"]} if "labels" in common else {}
     parent = client.create_run(
         experiment,
         start_time=started,
-        run_name=poll.isoformat(),
+        run_name=heading.title,
         tags={
             **common,
             **note,
-            "level": WEEK,
-            CONTENT: content,
+            "level": heading.level,
+            CONTENT: heading.content,
             "run_number": str(max(model["run_number"] for model in models)),
         },
     )
@@ -159,7 +214,7 @@ def _log_anew(
                 **common,
                 **note,
                 PARENT: run_id,
-                "level": TEAM,
+                "level": heading.team_level,
                 "team": team,
                 "team_name": name,
                 "priority": priority,
@@ -178,12 +233,15 @@ def _log_anew(
         )
         client.log_text(child.info.run_id, _coefficients(of_group, catalogue), "coefficients.csv")
         client.set_terminated(child.info.run_id, end_time=finished)
-    model_id = log_week_model(
-        store, parent, models, catalogue, {**common, "indicators": catalogue.version}
-    )
-    register(store, model_id, parent, common)
-    client.set_terminated(run_id, end_time=finished)
-    client.set_tag(run_id, COMPLETE, "true")
+    metadata = {**common, "indicators": catalogue.version}
+    return parent, log_week_model(store, parent, heading.model, models, catalogue, metadata)
+
+
+def complete(store: Store, parent: Run, manifest: Manifest) -> str:
+    """Say that all of a parent run is logged; its id."""
+    run_id = parent.info.run_id
+    store.client.set_terminated(run_id, end_time=milliseconds(manifest.finished_at))
+    store.client.set_tag(run_id, COMPLETE, "true")
     return str(run_id)
 
 
@@ -261,7 +319,7 @@ def _settings_as_json(settings: Settings) -> str:
 
 def _table_of(models: Sequence[Row]) -> str:
     """All models of the week as CSV, without their coefficients."""
-    columns = [c.name for c in MODELS.columns if c.name not in ("coefficients", "dropped")]
+    columns = [c.name for c in MODELS.columns if c.name not in ("coefficients", "draws", "dropped")]
     return _csv([columns, *([model[name] for name in columns] for model in models)])
 
 

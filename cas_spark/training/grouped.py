@@ -25,6 +25,7 @@ from cas_spark.training.models import (
     too_few,
 )
 from cas_spark.training.solver import Design, Solution
+from cas_spark.training.stability import stored
 from cas_spark.training.team_rows import TeamRows, team_rows
 
 _RESULT = pa.schema(
@@ -36,6 +37,7 @@ _RESULT = pa.schema(
         ("reason", pa.string()),
         ("intercept", pa.float64()),
         ("coefficients", pa.list_(pa.float64())),
+        ("draws", pa.binary()),
         ("iterations", pa.int32()),
         ("dropped", pa.list_(pa.string())),
         ("rows", pa.int64()),
@@ -191,7 +193,14 @@ def _with_solution(
     intercept = solution.intercept
     for coefficient, centre in zip(plain.values(), design.centre.tolist(), strict=True):
         intercept -= coefficient * centre
-    fit = Fit(intercept, tuple(plain.get(name, 0.0) for name in model.indicators), solution.passes)
+    coefficients = solution.draws[:, :-1] / design.scale
+    intercepts = solution.draws[:, -1:] - (coefficients @ design.centre)[:, None]
+    fit = Fit(
+        intercept,
+        tuple(plain.get(name, 0.0) for name in model.indicators),
+        solution.passes,
+        stored(np.hstack([intercepts, coefficients])),
+    )
     return replace(model, fit=fit)
 
 
@@ -209,6 +218,7 @@ def _to_result(model: TrainedModel) -> dict[str, Any]:
         "reason": model.reason,
         "intercept": model.fit.intercept if model.fit else None,
         "coefficients": list(model.fit.coefficients) if model.fit else [],
+        "draws": model.fit.draws if model.fit else None,
         "iterations": model.fit.iterations if model.fit else None,
         "dropped": list(model.dropped),
         "rows": model.rows,
@@ -221,7 +231,8 @@ def from_row(row: Row, expected: Expected) -> TrainedModel:
     """The model that a row of RESULT_TYPE holds."""
     fit = None
     if row["intercept"] is not None:
-        fit = Fit(row["intercept"], tuple(row["coefficients"]), row["iterations"])
+        draws = bytes(row["draws"])
+        fit = Fit(row["intercept"], tuple(row["coefficients"]), row["iterations"], draws)
     return replace(
         blank(row["team_id"], row["priority"], row["horizon"], expected),
         status=row["status"],

@@ -77,11 +77,14 @@ class Fit:
         intercept: on transformed indicators.
         coefficients: on transformed, not standardised, indicators; 0 for those dropped.
         iterations: that the optimiser took.
+        draws: `stability.stored`, per draw the intercept and the coefficients of the indicators
+            that were not dropped; None with an engine that does not tell its curvature.
     """
 
     intercept: float
     coefficients: tuple[float, ...]
     iterations: int
+    draws: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class TrainedModel:
             "reason": self.reason,
             "intercept": self.fit.intercept if self.fit else None,
             "coefficients": [pair for pair in pairs if pair[0] not in self.dropped],
+            "draws": self.fit.draws if self.fit else None,
             "dropped": list(self.dropped),
             "first_poll_on": expected.polls[0],
             "last_poll_on": expected.polls[-1],

@@ -14,7 +14,7 @@ whole multiples of 2^-16 below 2^8, so float32 holds them exactly. One BLAS thre
 cores must not change a sum.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
 from cas_spark.training.design_matrix import ROUNDING
+from cas_spark.training.stability import draws_around
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -59,13 +60,17 @@ class Design:
     """The rows and columns that all targets share.
 
     Attributes:
-        values: transformed indicators less `centre`, shape (columns, rows), columns contiguous.
-        centre: near each column's mean, a multiple of 2^-16, so that taking it off is exact.
-        scale: each column's standard deviation (n - 1); 0 for a column without variance.
+        values: transformed indicators less their centre, shape (all columns, rows), each
+            contiguous.
+        columns: which of them the targets look at.
+        centre: near each looked-at column's mean, a multiple of 2^-16, so that taking it off is
+            exact.
+        scale: their standard deviations (n - 1); 0 for a column without variance.
         weight: how many rows each stands for, shape (rows,); None where each stands for itself.
     """
 
     values: Floats
+    columns: Ints
     centre: Doubles
     scale: Doubles
     weight: Floats | None = None
@@ -81,14 +86,36 @@ class Design:
         weight = self.weight
         return float(self.rows) if weight is None else float(weight.sum(dtype=np.float64))
 
-    def only(self, columns: Ints) -> "Design":
-        """Some of the columns."""
-        return Design(self.values[columns], self.centre[columns], self.scale[columns], self.weight)
+    def only(self, places: Ints) -> "Design":
+        """Some of the columns, by their place among these; nothing is copied."""
+        return Design(
+            self.values,
+            self.columns[places],
+            self.centre[places],
+            self.scale[places],
+            self.weight,
+        )
 
     def sample(self, rows: Ints, weight: Floats) -> "Design":
         """Some of the rows, each weighed by how many of these it stands for."""
         own = weight if self.weight is None else weight * self.weight[rows]
-        return Design(np.take(self.values, rows, axis=1), self.centre, self.scale, own)
+        values = np.empty((len(self.columns), len(rows)), dtype=np.float32)
+        for place, column in enumerate(self.columns):
+            np.take(self.values[column], rows, out=values[place], mode="clip")
+        return Design(values, np.arange(len(values)), self.centre, self.scale, own)
+
+    def blocks(self) -> Iterator[tuple[slice, Floats]]:
+        """The columns over some rows at a time, in one buffer: take what is needed, keep nothing.
+
+        Copying a block where it is used is far cheaper than a matrix of one's own per priority.
+        """
+        buffer = np.empty((len(self.columns), BLOCK_ROWS), dtype=np.float32)
+        for start in range(0, self.rows, BLOCK_ROWS):
+            block = slice(start, min(start + BLOCK_ROWS, self.rows))
+            values = buffer[:, : block.stop - block.start]
+            for place, column in enumerate(self.columns):
+                values[place] = self.values[column, block]
+            yield block, values
 
 
 @dataclass(frozen=True)
@@ -101,6 +128,7 @@ class Solution:
         gradient_norm: Euclidean norm of the objective's gradient.
         passes: over all rows.
         is_converged: whether the gradient's norm reached the tolerance.
+        draws: others that the data bear about as well, `stability.draws_around`; intercept last.
     """
 
     coefficients: Doubles
@@ -108,6 +136,7 @@ class Solution:
     gradient_norm: float
     passes: int
     is_converged: bool
+    draws: Doubles
 
 
 def design_of(values: Floats, weight: Floats | None = None) -> Design:
@@ -130,7 +159,7 @@ def design_of(values: Floats, weight: Floats | None = None) -> Design:
         weighed = wide if weights is None else wide * weights
         variance = (weighed @ wide - weighed.sum() ** 2 / total) / (total - 1)
         scale[place] = np.sqrt(max(variance, 0.0))
-    return Design(values, centre, scale, weight)
+    return Design(values, np.arange(len(values)), centre, scale, weight)
 
 
 def solve(
@@ -198,10 +227,6 @@ def _sample(rows: int, positives: Sequence[Ints]) -> Ints | None:
     return sampled if SAMPLE_AT_LEAST <= len(sampled) < rows // 2 else None
 
 
-def _blocks(rows: int) -> list[slice]:
-    return [slice(i, min(i + BLOCK_ROWS, rows)) for i in range(0, rows, BLOCK_ROWS)]
-
-
 @dataclass
 class _Fit:
     """Where one target stands; in standardised coordinates, the intercept last."""
@@ -234,7 +259,7 @@ class _Fits:
         self.fits = []
         for own in self.positives:
             number = len(own) if weight is None else weight[own].sum(dtype=np.float64)
-            at = np.zeros(len(self.design.values) + 1)
+            at = np.zeros(len(self.design.columns) + 1)
             at[-1] = np.log(number / (total - number))
             self.fits.append(_Fit(at))
 
@@ -284,10 +309,23 @@ class _Fits:
 
     def solutions(self, tolerance: float) -> list[Solution]:
         """What was found."""
+        self._curve([i for i, fit in enumerate(self.fits) if fit.factor is None])
         return [
-            Solution(f.at[:-1], float(f.at[-1]), f.norm, f.passes, f.norm <= tolerance)
-            for f in self.fits
+            Solution(
+                coefficients=fit.at[:-1],
+                intercept=float(fit.at[-1]),
+                gradient_norm=fit.norm,
+                passes=fit.passes,
+                is_converged=fit.norm <= tolerance,
+                draws=draws_around(fit.at, self._factor_of(fit), self.design.total),
+            )
+            for fit in self.fits
         ]
+
+    @staticmethod
+    def _factor_of(fit: _Fit) -> tuple[Doubles, bool]:
+        assert fit.factor is not None  # noqa: S101  # the curvature was just worked out
+        return fit.factor
 
     def _plain(self, active: Sequence[int]) -> tuple[Doubles, Doubles]:
         """Coefficients for the values as they stand, shape (targets, columns); intercepts."""
@@ -305,8 +343,8 @@ class _Fits:
         order = np.argsort(row, kind="stable")
         row, place = row[order], place[order]
         sums, totals = np.zeros(coefficients.shape), np.zeros(len(active))
-        for block in _blocks(design.rows):
-            values: npt.NDArray[Any] = design.values[:, block].astype(kind, copy=False)
+        for block, plain in design.blocks():
+            values: npt.NDArray[Any] = plain.astype(kind, copy=False)
             error: npt.NDArray[Any] = coefficients @ values
             error += intercepts
             _to_probabilities(error)
@@ -331,10 +369,9 @@ class _Fits:
             return
         design = self.design
         coefficients, intercepts = (part.astype(np.float32) for part in self._plain(asked[:1]))
-        size = len(design.values) + 1
+        size = len(design.columns) + 1
         sums = np.zeros((size, size))
-        for block in _blocks(design.rows):
-            values = design.values[:, block]
+        for block, values in design.blocks():
             part = np.ones((size, values.shape[1]), dtype=np.float32)
             part[:-1] = values
             chance = (coefficients @ values + intercepts)[0]

@@ -7,8 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cas_spark.evaluation.comparing import calibration, caught_shares, geometric_mean_ratio
-from cas_spark.evaluation.measures import ALL_TEAMS, EXPECTED, MODEL, OBSERVED, measure_name
+from cas_spark.evaluation.comparing import (
+    LOSES,
+    OPEN,
+    WINS,
+    calibration,
+    caught_in_teams,
+    caught_shares,
+    geometric_mean_ratio,
+    paired,
+)
+from cas_spark.evaluation.measures import (
+    ALL_TEAMS,
+    CHALLENGER,
+    EXPECTED,
+    MODEL,
+    OBSERVED,
+    measure_name,
+)
 
 FIRST = date(2024, 1, 1)
 NAME = measure_name(0.03)
@@ -96,3 +112,43 @@ def test_calibration_adds_up_cells_before_it_divides() -> None:
     found = calibration(pd.DataFrame(rows), 0.03).set_index("quarter")
     assert found["value"].to_dict() == {"2024Q1": 1.0, "2024Q2": 3.0, "all": 9 / 7}
     assert found["top_value"].to_dict() == found["value"].to_dict()
+
+
+@pytest.mark.parametrize(
+    ("challenger", "ratio", "verdict"),
+    [
+        ([6, 8, 10, 8], 2.0, WINS),
+        ([3, 2, 3, 2], 0.625, LOSES),
+        ([4, 3, 6, 3], 1.0, OPEN),
+        ([3, 4, 5, 4], 1.0, OPEN),
+    ],
+)
+def test_a_challenger_wins_or_loses_only_where_the_interval_leaves_out_1(
+    challenger: list[int], ratio: float, verdict: str
+) -> None:
+    rows = weekly(MODEL, [3, 4, 5, 4]) + weekly(CHALLENGER, challenger) + weekly("count", [1] * 4)
+    [line] = paired(pd.DataFrame(rows), 0.03).to_dict("records")
+    assert (line["champion"], line["challenger"]) == (16 / 80, sum(challenger) / 80)
+    assert (line["weeks"], line["incidents"], line["ratio"]) == (4, 80, ratio)
+    assert line["verdict"] == verdict
+
+
+def test_weeks_drawn_in_which_neither_caught_any_are_no_loss() -> None:
+    rows = weekly(MODEL, [0, 0, 0, 1]) + weekly(CHALLENGER, [0, 0, 0, 1])
+    [line] = paired(pd.DataFrame(rows), 0.03).to_dict("records")
+    assert (line["low"], line["ratio"], line["high"]) == (1.0, 1.0, 1.0)
+
+
+def test_a_challenger_whose_models_all_failed_has_no_figures_and_no_verdict() -> None:
+    rows = weekly(MODEL, [3, 4]) + weekly("count", [1, 1])
+    [line] = paired(pd.DataFrame(rows), 0.03).to_dict("records")
+    assert np.isnan(line["challenger"])
+    assert np.isnan(line["ratio"])
+    assert line["verdict"] == OPEN
+
+
+def test_in_a_team_all_weeks_are_taken_together() -> None:
+    rows = weekly(MODEL, [3, 5], team="A") + weekly(MODEL, [9, 9])
+    rows += weekly(CHALLENGER, [1, 2], team="A")
+    shares = caught_in_teams(pd.DataFrame(rows), 0.03).set_index(["team_id", "method"])["value"]
+    assert shares.to_dict() == {("A", MODEL): 8 / 40, ("A", CHALLENGER): 3 / 40}

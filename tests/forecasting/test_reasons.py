@@ -37,7 +37,8 @@ AREAS = AreaStatistics.model_validate(
         "editions": [{"path": "/a", "layer": "a", "published_on": "2020-01-01"}],
     }
 )
-INDICATORS = {i.name: i for i in catalogue_of(list(PRIORITIES), ["stations"], [AREAS]).indicators}
+CATALOGUE = catalogue_of(list(PRIORITIES), ["stations"], [AREAS], has_suspects=True)
+INDICATORS = {i.name: i for i in CATALOGUE.indicators}
 
 
 def reason(name: str, value: float, above_mean: float = 1.0) -> dict[str, Any]:
@@ -117,6 +118,33 @@ def test_the_largest_reasons_raise_a_cell_above_its_team(spark: SparkSession) ->
                 "share of dwellings that are rented, gemiddeld over de gebieden van het vakje naar "
                 "oppervlakte: 0,062"
             ),
+        ),
+        (
+            "burglary_suspects_within_500m",
+            3.0,
+            "Burglary: 3 known suspects live within 500 m",
+            "Woninginbraak: 3 bekende verdachten wonen binnen 500 m",
+        ),
+        (
+            "robbery_suspects_within_1000m",
+            1.0,
+            "Robbery: 1 known suspect lives within 1000 m",
+            "Robbery: 1 bekende verdachte woont binnen 1000 m",
+        ),
+        (
+            "burglary_suspect_nearest_m",
+            176.78125,
+            "Burglary: the nearest cell where a known suspect lives is 176.8 m away",
+            (
+                "Woninginbraak: het dichtstbijzijnde vakje waar een bekende verdachte woont ligt "
+                "op 176,8 m"
+            ),
+        ),
+        (
+            "burglary_suspect_nearest_m",
+            1625.0,
+            "Burglary: no known suspect lives within 1625 m",
+            "Woninginbraak: binnen 1625 m woont geen bekende verdachte",
         ),
     ],
 )

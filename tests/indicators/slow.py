@@ -22,6 +22,18 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A version of a link of a suspect as the oracle sees it."""
+
+    priority: str
+    person: str
+    column: int
+    row: int
+    known_at: datetime
+    superseded_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Polls:
     """Polls by date, the first of the calendar, and where the team lies."""
 
@@ -66,6 +78,24 @@ def value(
     for age, v in aged:
         total += _weight_of_age(indicator, age) * _weight_of_place(indicator, v, cell, team)
     return float(total > 0) if indicator.kind == "ever" else float(total)
+
+
+def value_of_suspects(
+    indicator: Indicator, links: Sequence[Link], cell: tuple[int, int], now: datetime
+) -> float:
+    """The value of an indicator of suspects of a cell at the instant of a poll."""
+    seen = [
+        link
+        for link in links
+        if link.priority == indicator.of
+        and link.known_at < now
+        and not (link.superseded_at is not None and link.superseded_at < now)
+    ]
+    metres = {link: 125 * math.hypot(link.column - cell[0], link.row - cell[1]) for link in seen}
+    if indicator.kind == "nearest_suspect":
+        return round(64 * min([1625.0, *metres.values()])) / 64
+    assert indicator.radius_m is not None
+    return len({link.person for link in seen if metres[link] <= indicator.radius_m})
 
 
 def _of_the_date(name: str, poll: date, latitude: float) -> float:

@@ -11,6 +11,7 @@ import pytest
 
 from cas_spark.indicators.catalogue import Indicator, catalogue_of
 from cas_spark.indicators.reference import reference
+from cas_spark.indicators.suspects import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.indicators.weights import GAUSSIAN
 from cas_spark.knowledge.calendar import polls_between
@@ -32,7 +33,7 @@ AREAS = AreaStatistics.model_validate(
         "editions": [{"path": "/a", "layer": "a", "published_on": "2020-01-01"}],
     }
 )
-CATALOGUE = catalogue_of(PRIORITIES, ["layer"], [AREAS])
+CATALOGUE = catalogue_of(PRIORITIES, ["layer"], [AREAS], has_suspects=True)
 POLLS = polls_between(date(2018, 1, 1), date(2024, 1, 1))
 
 
@@ -60,12 +61,28 @@ def fixed_values() -> dict[str, bytes]:
         }
     )
     facts_table = pa.table(columns, names=list(FACT_COLUMNS))
-    team = team_of(cells, facts_table, PRIORITIES, edges, CATALOGUE, "EPSG:28992")
+    links = fixed_links(np.random.RandomState(8))
+    team = team_of(cells, facts_table, PRIORITIES, edges, CATALOGUE, "EPSG:28992", links)
     rows = [rows for _, rows in team.snapshots(POLLS[-3:], len(POLLS) - 3)]
     return {
         name: b"".join(part[name].to_numpy().astype("<f4").tobytes() for part in rows)
         for name in CATALOGUE.fast.names
     }
+
+
+def fixed_links(state: np.random.RandomState) -> pa.Table:
+    """Links of suspects that never change; a third of the persons have several homes."""
+    number = 60
+    known_at = state.randint(0, len(POLLS) * WEEK_MICROS, number, dtype=np.int64)
+    columns = [
+        pa.array(state.choice(PRIORITIES, number)),
+        pa.array([f"person {person}" for person in state.randint(0, 40, number)]),
+        pa.array(1200 + state.randint(-15, 25, number)),
+        pa.array(3680 + state.randint(-15, 25, number)),
+        pa.array(known_at),
+        pa.array(np.where(state.rand(number) < 0.2, known_at + 30 * WEEK_MICROS, NEVER)),
+    ]
+    return pa.table(columns, names=list(SUSPECT_COLUMNS))
 
 
 def meaning_of(indicator: Indicator, values: bytes) -> str:
@@ -116,6 +133,17 @@ def test_names_differ_and_every_model_sees_itself_the_others_and_all_crime() -> 
     assert {"a_count_4w", "b_count_all", "any_ever", "season_sin", "layer_distance_m"} <= seen
     assert {"area_share_out", "area_average"} <= seen
     assert "b_count_4w" not in seen
+
+
+def test_suspects_are_off_by_default_and_a_model_sees_those_of_its_own_priority_only() -> None:
+    without = catalogue_of(PRIORITIES, ["layer"])
+    assert CATALOGUE.indicators[: len(without.indicators)] == without.indicators
+    added = CATALOGUE.indicators[len(without.indicators) :]
+    assert {i.group for i in added} == {"suspects"}
+    assert not [i for i in without.indicators if i.group == "suspects"]
+    seen = [i.name for i in CATALOGUE.of_priority("a") if i.group == "suspects"]
+    names = ("suspect_nearest_m", "suspects_within_500m", "suspects_within_1000m")
+    assert seen == [f"a_{name}" for name in names]
 
 
 def test_indicators_are_left_out_by_pattern_and_by_history() -> None:

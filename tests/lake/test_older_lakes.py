@@ -35,6 +35,7 @@ def test_forecasts_of_version_1_are_kept_without_what_they_did_not_tell(
             if c.name == "contributions"
             else c
             for c in tables.FORECASTS.columns
+            if c.name != "stability"
         ),
         tables.FORECASTS.partitioned_by,
         tables.FORECASTS.checks,
@@ -48,7 +49,7 @@ def test_forecasts_of_version_1_are_kept_without_what_they_did_not_tell(
         first.replace(older, spark.createDataFrame([row], older.schema))
         first.publish()
     second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
-    another = (POLL, "B", *row[2:11], [("intercept", 1.0, -1.0, 0.0)], 2)
+    another = (POLL, "B", *row[2:11], 0.5, [("intercept", 1.0, -1.0, 0.0)], 2)
     frame = spark.createDataFrame([another], tables.FORECASTS.schema)
     second.replace(tables.FORECASTS, frame, where="team_id = 'B'")
     second.publish()
@@ -58,6 +59,7 @@ def test_forecasts_of_version_1_are_kept_without_what_they_did_not_tell(
         ("burglary_count_4w", None, 0.5, None),
     ]
     assert found["A"]["logit"] == -1.0
+    assert [found["A"]["stability"], found["B"]["stability"]] == [None, 0.5]
     assert found["B"]["contributions"][0]["value"] == 1.0
     assert partitions_of(spark, lake, tables.FORECASTS) == ["poll_on"]
 

@@ -109,10 +109,17 @@ def test_suspects_are_pseudonyms_linked_to_incidents_and_some_links_end(demo: Pa
         demo / "suspect_decisions.csv.gz", parse_dates=["decided_on", "known_at"]
     )
     incidents = pd.concat(
-        pd.read_csv(path, usecols=["incident_number", "record_type"], on_bad_lines="skip")
+        pd.read_csv(
+            path,
+            usecols=["incident_number", "record_type", "offence_code"],
+            on_bad_lines="skip",
+        )
         for path in demo.glob("incidents_*.csv.gz")
     )
     assert links["incident_number"].isin(incidents["incident_number"]).all()
+    codes = incidents.drop_duplicates("incident_number").set_index("incident_number")
+    of_incident = codes["offence_code"].loc[links["incident_number"]]
+    assert (links["offence_code"].to_numpy() == of_incident.to_numpy()).all()
     share = len(links) / incidents["incident_number"].nunique()
     assert share == pytest.approx(settings.generator.suspects_share, rel=0.1)
     assert links["pseudonym"].str.fullmatch("[0-9a-f]{16}").all()

@@ -1,13 +1,17 @@
 """Rows of `models` and `evaluations` as Spark would give them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pyspark.sql import Row
 
+from cas_spark.evaluation.comparing import ACROSS, OPEN, WINS, WITHIN
+from cas_spark.evaluation.measures import CHALLENGER, MODEL
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.manifest import Manifest
 from cas_spark.settings import Settings
@@ -78,6 +82,7 @@ def models_of(
                         reason="every cell-week has an incident" if is_failed else None,
                         intercept=None if is_failed else float(random.normal()),
                         coefficients=[] if is_failed else coefficients,
+                        draws=None if is_failed else bytearray(8),  # as Spark gives bytes
                         dropped=[f"{priority}_count_4w"],
                         first_poll_on=poll - timedelta(weeks=120),
                         last_poll_on=poll - timedelta(weeks=17),
@@ -122,3 +127,31 @@ def evaluations_of(
         for horizon in horizons
         for method, hits in (("model", caught), ("all_history_count", 1))
     ]
+
+
+def challenge_results(ratio: float = 1.5) -> pd.DataFrame:
+    """A challenger that wins across all teams; chosen in each team the champion caught none."""
+    figures = {"priority": "burglary", "horizon": "current", "incidents": 80, "weeks": 4}
+    figures |= {"champion": 0.2, "challenger": 0.2 * ratio, "ratio": ratio}
+    across = {"choice": ACROSS, "low": 1.1, "high": 1.9, "verdict": WINS}
+    nan = float("nan")
+    within = {"choice": WITHIN, "ratio": nan, "low": nan, "high": nan, "verdict": OPEN}
+    return pd.DataFrame([figures | across, figures | within])
+
+
+def shares_in_teams() -> pd.DataFrame:
+    """What each method caught in the first team."""
+    key = {"team_id": "a1", "priority": "burglary", "horizon": "current"}
+    shares = {MODEL: 0.2, CHALLENGER: 0.3, "all_history_count": 0.1}
+    return pd.DataFrame([key | {"method": of, "value": share} for of, share in shares.items()])
+
+
+def challenge_manifest_of(settings: Settings, number: int) -> Manifest:
+    """Of a run that found these."""
+    facts = {
+        "experiment": "bold",
+        "champion_run": 1,
+        "scored_polls": ["2024-07-01", "2024-12-23"],
+        "settling_days": 21,
+    }
+    return replace(manifest_of(settings, number), facts=facts)

@@ -39,7 +39,8 @@ def generate_suspects(
         seed: the same seed gives the same suspects.
 
     Returns:
-        Links: `pseudonym`, `incident_number`, `home_x`, `home_y` (metres), `known_at` (local).
+        Links: `pseudonym`, `incident_number`, `offence_code`, `home_x`, `home_y` (metres),
+        `known_at` (local).
         Decisions: `pseudonym`, `incident_number`, `decision` (dismissed or acquitted),
         `decided_on` (date), `known_at` (local). Both sorted by `known_at`, marked by `origin`.
     """
@@ -59,6 +60,7 @@ def generate_suspects(
         {
             "pseudonym": names[person],
             "incident_number": solved["incident_number"].to_numpy(),
+            "offence_code": solved["offence_code"].to_numpy(),
             "home_x": home_x[person],
             "home_y": home_y[person],
             "known_at": solved["registered_at"].to_numpy()

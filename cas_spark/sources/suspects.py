@@ -1,0 +1,263 @@
+"""The rows of one extract of suspects become versions of links, or rejected rows.
+
+A person is kept as a pseudonym only, made with a key that is kept nowhere; a home as its cell. Of a
+rejected row no value is kept but what stands in the settings too, since any could be a person's.
+
+| reason | the row |
+| --- | --- |
+| those of `checks` | is not whole, not wanted, of no priority, or lacks a moment or a home |
+| `person_missing` | has no key of a person |
+| `incident_missing` | names neither an incident nor a case |
+| `duplicate` | says what the version of its link before it says |
+| `contradictory` | says something else of its link as of the same moment |
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import functions as F
+
+from cas_spark.errors import CasError
+from cas_spark.lake.tables import REJECTED_ROWS, SUSPECTS
+from cas_spark.settings import Settings
+from cas_spark.settings.suspects import SuspectExtracts
+from cas_spark.sources import checks, coordinates, moments, values
+from cas_spark.sources.checks import Check
+from cas_spark.sources.datasets import as_declared, dataset_of
+from cas_spark.sources.incidents import FEWEST_TO_JUDGE, LARGEST_OUTSIDE_SHARE
+from cas_spark.sources.personal_data import check_columns
+from cas_spark.sources.reading import refusing, text_of
+
+CONTRADICTORY = "contradictory"
+
+
+@dataclass(frozen=True)
+class SuspectDelivery:
+    """What became of the rows of one extract: two frames that add up to the rows read.
+
+    All have the columns of their table but for `run_number`; `dataset` is the extract's own row.
+    `superseded_at` is yet to be told by `ended_by_later_versions`.
+    """
+
+    accepted: DataFrame
+    rejected: DataFrame
+    dataset: DataFrame
+    counts: Mapping[str, int]
+
+
+def deliver_suspects(
+    rows: DataFrame,
+    source: SuspectExtracts,
+    settings: Settings,
+    key: bytes,
+    dataset_sha256: str,
+    name: str,
+    land_cells: DataFrame,
+    already: DataFrame,
+) -> SuspectDelivery:
+    """Sort the rows of one extract into versions of links and rejected rows.
+
+    Args:
+        rows: as `reading.read_rows` returns them.
+        source: what their columns mean.
+        settings: the settings of the lake, for zone and grid.
+        key: of the pseudonyms.
+        dataset_sha256: of the extract's file.
+        name: of the extract's file.
+        land_cells: `cell_id` of every land cell of the grid.
+        already: link_id, known_at, priority and home_cell_id of the versions of earlier extracts.
+
+    Returns:
+        The frames, computed once. Every instant is UTC.
+
+    Raises:
+        CasError: a mapped column looks like personal data, most homes lie outside the teams' land,
+            the moments cannot be read with the formats of the settings, or the file is broken.
+    """
+    known, spark = source.known, rows.sparkSession
+    moments.check_formats(spark, known.column, values.kinds_of(rows)[known.column], known.formats)
+    check_columns(rows, source, name)
+    land = coordinates.bounds_of(land_cells)
+    interpreted = _interpret(rows, source, settings.timezone, key)
+    placed = coordinates.with_land_cell(
+        interpreted, source.location, settings.grid.crs, land_cells, land
+    )
+    failed = checks.first_failed(_checks(source))
+    checked = placed.select(
+        "*", failed["reason"].alias("reason"), failed["found"].alias("found")
+    ).withColumnRenamed("cell_id", "home_cell_id")
+    with refusing(f"extract {name}"):
+        # Computed once and without its lineage, as for incidents; no person's key is left in it.
+        classified = _compared(checked, already).localCheckpoint()
+        figures = _figures(classified)
+    _check_homes(figures, source, name)
+    return _delivery(classified, figures, source, dataset_sha256, name)
+
+
+def ended_by_later_versions(versions: DataFrame) -> DataFrame:
+    """Each version of a link with `superseded_at`: when the next became known, if not before.
+
+    Args:
+        versions: rows of `suspects`, all of each link.
+    """
+    next_known_at = F.lead("known_at").over(Window.partitionBy("link_id").orderBy("known_at"))
+    # Null counts for nothing in `least`: what ended a link earlier than the next version stays.
+    return versions.withColumn("superseded_at", F.least("superseded_at", next_known_at))
+
+
+def _interpret(
+    rows: DataFrame, source: SuspectExtracts, default_zone: str, key: bytes
+) -> DataFrame:
+    """Give every row its meaning; nothing is rejected here, what cannot be read is null."""
+    kinds = values.kinds_of(rows)
+    zone = source.timezone or default_zone
+
+    def text(column: str) -> Column:
+        return text_of(F.col("given")[column], kinds[column])
+
+    nothing = F.lit(None).cast("string")
+    known, link = source.known, source.incident
+    code = text(source.priority.column)
+    x_text, y_text = (text_of(F.col(name), rows.schema[name].dataType) for name in "xy")
+    given_moment = moments.instant_of(
+        F.col("given")[known.column], kinds[known.column], known.formats, zone
+    )
+    no_moment = F.lit(None).cast("timestamp")
+    incident_id = nothing
+    if link is not None:
+        incident_key = [text(column) for column in link.key]
+        is_given = F.coalesce(*incident_key).isNotNull()
+        incident_id = F.when(is_given, values.id_of(link.source, values.hash_of(incident_key)))
+    first = rows.select(
+        "row_number",
+        "malformed",
+        F.array(*(values.value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
+        code.alias("code"),
+        values.priority_of(code, source.priority.codes).alias("priority"),
+        values.matches(code, source.priority.other).alias("is_other_code"),
+        moments.known_at(known, given_moment, no_moment, F.lit(False), zone).alias("known_at"),
+        values.coordinate_of(x_text, source.location.missing).alias("x"),
+        values.coordinate_of(y_text, source.location.missing).alias("y"),
+        _keyed(text(source.person), source.name, key).alias("suspect_key"),
+        incident_id.alias("incident_id"),
+        (values.pseudonym([text(source.case)]) if source.case else nothing).alias("case_key"),
+    )
+    linked_to = F.coalesce("incident_id", F.concat_ws(" ", "case_key", "priority"))
+    link_id = values.id_of(source.name, values.hash_of([F.col("suspect_key"), linked_to]))
+    return first.withColumn("link_id", link_id)
+
+
+def _keyed(person: Column, source: str, key: bytes) -> Column:
+    """The pseudonym of a person; made in the tasks, so that the key is no part of any plan."""
+
+    def pseudonym(value: str) -> str:
+        digest = hmac.new(key, f"{source}:{value}".encode(), hashlib.sha256)
+        return digest.hexdigest()[: values.ID_LENGTH]
+
+    keyed = F.udf(pseudonym, "string", useArrow=True)
+    # Arrow hands a missing text over as something else, so what is missing is told here.
+    return F.when(person.isNotNull(), keyed(person))
+
+
+def _checks(source: SuspectExtracts) -> list[Check]:
+    """What a link must satisfy, in order; it is compared with its other versions after these."""
+    of_content = [
+        checks.unknown_code(),
+        checks.other_code(),
+        checks.known_unreadable(),
+        Check("person_missing", F.col("suspect_key").isNull(), F.lit(None)),
+        Check("incident_missing", F.coalesce("incident_id", "case_key").isNull(), F.lit(None)),
+        checks.coordinates_missing(),
+        checks.outside_teams(),
+    ]
+    nothing = F.lit(None).cast("string")
+    return [
+        *checks.checks_of_every_row(source),
+        *(replace(check, found=nothing) for check in of_content),
+    ]
+
+
+def _compared(rows: DataFrame, already: DataFrame) -> DataFrame:
+    """Give rows that are no new version of their link the reason for it.
+
+    Of the rows of a link that became known at the same moment the first counts; those that the lake
+    holds come before any other.
+    """
+    held = already.withColumn("row_number", F.lit(0).cast("long"))
+    is_fine = F.col("reason").isNull()
+    says = F.struct("priority", "home_cell_id")
+    at_moment = Window.partitionBy("link_id", is_fine, "known_at").orderBy("row_number")
+    before = (
+        Window.partitionBy("link_id", is_fine)
+        .orderBy("known_at", "place_at_moment")
+        .rowsBetween(Window.unboundedPreceding, -1)
+    )
+    counting = F.when(F.col("place_at_moment") == 1, says)
+    reason = F.when(F.col("said_before").eqNullSafe(says), checks.DUPLICATE).when(
+        F.col("place_at_moment") > 1, CONTRADICTORY
+    )
+    return (
+        rows.unionByName(held, allowMissingColumns=True)
+        .withColumn("place_at_moment", F.row_number().over(at_moment))
+        .withColumn("said_before", F.last(counting, ignorenulls=True).over(before))
+        .withColumn("reason", F.when(is_fine, reason).otherwise(F.col("reason")))
+        .where(F.col("row_number") > 0)
+        .drop("place_at_moment", "said_before", "x", "y")
+    )
+
+
+def _figures(classified: DataFrame) -> Row:
+    """One row of figures about all rows of the extract; computing it keeps them."""
+    is_fine = F.col("reason").isNull()
+    is_outside = F.col("reason") == checks.OUTSIDE_TEAMS
+    known_micros = F.when(is_fine, F.unix_micros("known_at"))
+    figures = classified.agg(
+        F.count("*").alias("rows_read"),
+        F.count_if(is_fine).alias("rows_accepted"),
+        F.lit(0).alias("rows_revisions"),
+        F.count_if(~is_fine).alias("rows_rejected"),
+        F.min(known_micros).alias("known_from_micros"),
+        F.max(known_micros).alias("known_until_micros"),
+        F.count_if(F.col("home_cell_id").isNotNull()).alias("inside"),
+        F.count_if(is_outside).alias("outside"),
+    ).first()
+    assert figures is not None  # noqa: S101  # an aggregate without groups has one row
+    return figures
+
+
+def _check_homes(figures: Row, source: SuspectExtracts, name: str) -> None:
+    """As for incidents, but without an example: that would be somebody's home."""
+    outside = int(figures["outside"])
+    located = outside + int(figures["inside"])
+    if located < FEWEST_TO_JUDGE or outside <= LARGEST_OUTSIDE_SHARE * located:
+        return
+    raise CasError(
+        what=f"homes of the extract {name}",
+        found=f"{outside:,} of {located:,} outside the teams",
+        expected="most inside the teams' land",
+        do=f"Mend suspects.{source.name}.location: the CRS is wrong, or x and y are swapped; "
+        "nothing was written",
+    )
+
+
+def _delivery(
+    classified: DataFrame, figures: Row, source: SuspectExtracts, dataset_sha256: str, name: str
+) -> SuspectDelivery:
+    is_fine = F.col("reason").isNull()
+    rows = classified.withColumns(
+        {
+            "source": F.lit(source.name),
+            "dataset_sha256": F.lit(dataset_sha256),
+            "superseded_at": F.lit(None).cast("timestamp"),
+            "is_correction": F.lit(False),
+        }
+    )
+    return SuspectDelivery(
+        accepted=as_declared(rows.where(is_fine), SUSPECTS),
+        rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
+        dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
+        counts={part: int(figures[f"rows_{part}"]) for part in ("read", "accepted", "rejected")},
+    )

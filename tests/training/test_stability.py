@@ -1,0 +1,55 @@
+"""Draws: as wide as what the data leave open, and the same once stored."""
+
+import numpy as np
+import pytest
+
+from cas_spark.training import stability
+from cas_spark.training.solver import Solution, design_of, solve
+from cas_spark.training.stability import restored, stored
+from tests.training.test_solver import REG_PARAM, positives_of, rows_of
+
+
+def solution_of(values: np.ndarray, positives: np.ndarray) -> Solution:
+    design = design_of(np.ascontiguousarray(values.T))
+    return solve(design, [positives], REG_PARAM, 1e-8, 100)[0]
+
+
+def test_draws_vary_as_the_inverse_of_the_curvature_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "DRAWS", 20_000)
+    values = rows_of(3_000, 3, seed=1)
+    solution = solution_of(values, positives_of(values, seed=2, base=-1.5))
+    x = (values - values.mean(axis=0)) / values.std(axis=0, ddof=1)
+    x = np.column_stack([x, np.ones(len(x))]).astype(np.float64)
+    chance = 1 / (1 + np.exp(-x @ np.append(solution.coefficients, solution.intercept)))
+    curvature = (x * (chance * (1 - chance))[:, None]).T @ x + len(x) * REG_PARAM * np.diag(
+        [1, 1, 1, 0]
+    )
+    expected = np.linalg.inv(curvature)
+    scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    np.testing.assert_allclose(np.cov(solution.draws.T) / scale, expected / scale, atol=0.08)
+    np.testing.assert_allclose(
+        solution.draws.mean(axis=0)[:-1], solution.coefficients, atol=0.03 * scale.max() ** 0.5
+    )
+
+
+def test_refits_on_rows_drawn_again_vary_as_much_as_the_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stability, "DRAWS", 2_000)
+    values = rows_of(4_000, 2, seed=3)
+    positives = positives_of(values, seed=4, base=-1.5)
+    happened = np.zeros(len(values), dtype=bool)
+    happened[positives] = True
+    drawn = solution_of(values, positives).draws[:, :-1].std(axis=0)
+    random, refits = np.random.default_rng(5), []
+    for _ in range(100):
+        rows = random.integers(0, len(values), len(values))
+        refits.append(solution_of(values[rows], np.flatnonzero(happened[rows])).coefficients)
+    np.testing.assert_allclose(np.std(refits, axis=0), drawn, rtol=0.25)
+
+
+def test_stored_draws_come_back_to_a_millionth() -> None:
+    draws = np.random.default_rng(6).normal(0, 3, (stability.DRAWS, 5))
+    again = restored(stored(draws))
+    np.testing.assert_allclose(again, draws, atol=2**-20)
+    assert stored(again) == stored(draws)
