@@ -15,6 +15,7 @@ from cas_spark.evaluation.measures import CHALLENGER, MODEL
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.manifest import Manifest
 from cas_spark.settings import Settings
+from cas_spark.training.stability import DRAWS, stored
 from tests.toy import content_of_toy
 
 POLL = date(2025, 1, 6)
@@ -72,6 +73,7 @@ def models_of(
                 names = [i.name for i in catalogue.of_priority(priority)][1:]
                 values = random.normal(size=len(names))
                 coefficients = [pair(n, float(v)) for n, v in zip(names, values, strict=True)]
+                draws = np.zeros((DRAWS, 1 + len(names)))
                 rows.append(
                     Row(
                         poll_on=poll,
@@ -82,7 +84,7 @@ def models_of(
                         reason="every cell-week has an incident" if is_failed else None,
                         intercept=None if is_failed else float(random.normal()),
                         coefficients=[] if is_failed else coefficients,
-                        draws=None if is_failed else bytearray(8),  # as Spark gives bytes
+                        draws=None if is_failed else bytearray(stored(draws)),  # as Spark has it
                         dropped=[f"{priority}_count_4w"],
                         first_poll_on=poll - timedelta(weeks=120),
                         last_poll_on=poll - timedelta(weeks=17),
