@@ -21,9 +21,9 @@ from threadpoolctl import threadpool_limits
 
 from cas_spark.settings.learning import Training
 from cas_spark.training import solver
+from cas_spark.training.design import Design, design_of
 from cas_spark.training.design_matrix import training_rows
 from cas_spark.training.models import Expected, TrainingData
-from cas_spark.training.solver import Design
 from cas_spark.training.team_rows import team_rows
 
 GAP = 1e-7
@@ -72,7 +72,7 @@ class Comparison:
                 self.data.files,
                 self.expected,
             )
-            design = solver.design_of(rows.matrix)
+            design = design_of(rows.matrix)
             np.save(self.scratch / f"{team}_values.npy", design.values)
             np.savez(self.scratch / f"{team}.npz", centre=design.centre, scale=design.scale)
             found[team] = []

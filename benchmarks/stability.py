@@ -9,7 +9,8 @@ from engines import Comparison, Doubles, Target, load
 
 from cas_spark.forecasting.forecast import cells_to_choose
 from cas_spark.forecasting.stability import shares_chosen
-from cas_spark.training.solver import Design, Solution, solve
+from cas_spark.training.design import Design
+from cas_spark.training.solver import Solution, solve
 
 REFITS = 32
 STABLE = 0.9

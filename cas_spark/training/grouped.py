@@ -14,6 +14,7 @@ from cas_spark.errors import CasError
 from cas_spark.lake.spread import SLOT, one_task_each, slots_of
 from cas_spark.settings.learning import Training
 from cas_spark.training import solver
+from cas_spark.training.design import Design, design_of
 from cas_spark.training.models import (
     Expected,
     Fit,
@@ -24,7 +25,7 @@ from cas_spark.training.models import (
     reason_of,
     too_few,
 )
-from cas_spark.training.solver import Design, Solution
+from cas_spark.training.solver import Solution
 from cas_spark.training.stability import stored
 from cas_spark.training.team_rows import TeamRows, team_rows
 
@@ -105,7 +106,7 @@ def train_team(
     start = time.monotonic()
     try:
         rows = team_rows(team, context, labels, files, expected)
-        design = solver.design_of(rows.matrix)
+        design = design_of(rows.matrix)
     except TASK_FAULTS as error:
         return [
             replace(blank(team, of, horizon, expected), reason=reason_of(error))

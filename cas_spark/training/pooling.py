@@ -15,6 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.settings.learning import Training
 from cas_spark.training import grouped, solver
+from cas_spark.training.design import design_of
 from cas_spark.training.models import Expected, SnapshotFiles, TrainedModel, TrainingData, too_few
 from cas_spark.training.team_rows import TeamRows, team_rows
 
@@ -223,5 +224,5 @@ def fit_pool(
         priorities=(priority,),
         catalogue=replace(expected.catalogue, indicators=tuple(indicators)),
     )
-    design = solver.design_of(values, weight)
+    design = design_of(values, weight)
     return grouped.models_of(pool, of_pool, design, only, settings)

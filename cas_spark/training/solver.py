@@ -7,14 +7,15 @@ A target's curvature is small (columns x columns); as long as a step that uses i
 gradient enough, it is kept, and lent to the other targets.
 
 The optimum of a sample, with every positive and a share of the rest weighed in its place, is where
-the full problem starts: it is near enough for a few passes over all rows to be all that it takes.
+the full problem starts, with the curvature found there: near enough for a few passes over all rows
+to be all that it takes.
 
 Products run in float32 over blocks of rows, sums over blocks in float64. The transformed values are
 whole multiples of 2^-16 below 2^8, so float32 holds them exactly. One BLAS thread: the number of
 cores must not change a sum.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,17 +24,14 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
-from cas_spark.training.design_matrix import ROUNDING
+from cas_spark.training.design import Design
 from cas_spark.training.stability import draws_around
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-BLOCK_ROWS = 8192
-"""Rows of a block: so many of some tens of columns stay in the cache between two products."""
-
-SAMPLE_STEP = 8
+COARSE, FINE = 32, 8
 """One in so many of the rows that are positive for no target starts the fits."""
 
 SAMPLE_AT_LEAST = 20_000
@@ -45,7 +43,7 @@ ROUGHLY = 1e-4
 FLOAT_IS_ENOUGH = 1e-7
 """Below this norm of the gradient the rounding of float32 shows, so products run in doubles."""
 
-KEEPS_CURVATURE = 0.2
+KEEPS_CURVATURE = 0.5
 """A curvature is used again where the last step shrank the gradient to this share or less."""
 
 NEAR = 1e-5
@@ -53,69 +51,6 @@ NEAR = 1e-5
 
 OVERSHOOT = 0.5
 """A step is shortened where the slope at its end rises by more than this share of the descent."""
-
-
-@dataclass(frozen=True)
-class Design:
-    """The rows and columns that all targets share.
-
-    Attributes:
-        values: transformed indicators less their centre, shape (all columns, rows), each
-            contiguous.
-        columns: which of them the targets look at.
-        centre: near each looked-at column's mean, a multiple of 2^-16, so that taking it off is
-            exact.
-        scale: their standard deviations (n - 1); 0 for a column without variance.
-        weight: how many rows each stands for, shape (rows,); None where each stands for itself.
-    """
-
-    values: Floats
-    columns: Ints
-    centre: Doubles
-    scale: Doubles
-    weight: Floats | None = None
-
-    @property
-    def rows(self) -> int:
-        """How many rows."""
-        return int(self.values.shape[1])
-
-    @property
-    def total(self) -> float:
-        """The rows that these stand for."""
-        weight = self.weight
-        return float(self.rows) if weight is None else float(weight.sum(dtype=np.float64))
-
-    def only(self, places: Ints) -> "Design":
-        """Some of the columns, by their place among these; nothing is copied."""
-        return Design(
-            self.values,
-            self.columns[places],
-            self.centre[places],
-            self.scale[places],
-            self.weight,
-        )
-
-    def sample(self, rows: Ints, weight: Floats) -> "Design":
-        """Some of the rows, each weighed by how many of these it stands for."""
-        own = weight if self.weight is None else weight * self.weight[rows]
-        values = np.empty((len(self.columns), len(rows)), dtype=np.float32)
-        for place, column in enumerate(self.columns):
-            np.take(self.values[column], rows, out=values[place], mode="clip")
-        return Design(values, np.arange(len(values)), self.centre, self.scale, own)
-
-    def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """The columns over some rows at a time, in one buffer: take what is needed, keep nothing.
-
-        Copying a block where it is used is far cheaper than a matrix of one's own per priority.
-        """
-        buffer = np.empty((len(self.columns), BLOCK_ROWS), dtype=np.float32)
-        for start in range(0, self.rows, BLOCK_ROWS):
-            block = slice(start, min(start + BLOCK_ROWS, self.rows))
-            values = buffer[:, : block.stop - block.start]
-            for place, column in enumerate(self.columns):
-                values[place] = self.values[column, block]
-            yield block, values
 
 
 @dataclass(frozen=True)
@@ -139,29 +74,6 @@ class Solution:
     draws: Doubles
 
 
-def design_of(values: Floats, weight: Floats | None = None) -> Design:
-    """Centre transformed values, in place.
-
-    Args:
-        values: shape (columns, rows), at least two rows.
-        weight: how many rows each stands for; 1 where it is None.
-    """
-    centre, scale = np.zeros(len(values)), np.zeros(len(values))
-    weights = None if weight is None else weight.astype(np.float64)
-    total = float(values.shape[1]) if weights is None else float(weights.sum())
-    for place in range(len(values)):
-        column = values[place]
-        centre[place] = np.rint(column.mean(dtype=np.float64) * ROUNDING) / ROUNDING
-        column -= np.float32(centre[place])
-        if column.max() == column.min():
-            continue
-        wide = column.astype(np.float64)
-        weighed = wide if weights is None else wide * weights
-        variance = (weighed @ wide - weighed.sum() ** 2 / total) / (total - 1)
-        scale[place] = np.sqrt(max(variance, 0.0))
-    return Design(values, np.arange(len(values)), centre, scale, weight)
-
-
 def solve(
     design: Design,
     positives: Sequence[Ints],
@@ -182,26 +94,26 @@ def solve(
         return []
     with threadpool_limits(limits=1, user_api="blas"):
         fits = _Fits(design, positives, reg_param)
-        rows = _sample(design.rows, positives)
-        if rows is not None:
-            start = _fit_sample(design, positives, rows, reg_param, max_passes)
+        start = _fit_samples(design, positives, reg_param, max_passes)
+        if start is not None:
             fits.begin_at(start, range(len(positives)))
         fits.run(tolerance, max_passes)
-        return fits.solutions(tolerance)
+        return fits.solutions(tolerance, start)
 
 
-def _fit_sample(
-    design: Design, positives: Sequence[Ints], rows: Ints, reg_param: float, max_passes: int
-) -> "_Fits":
-    """Fit all targets roughly on some of the rows, each weighed by how many it stands for."""
-    positive = _is_positive(design.rows, positives)[rows]
-    sample = design.sample(rows, np.where(positive, 1, SAMPLE_STEP).astype(np.float32))
-    sampled = [np.searchsorted(rows, own) for own in positives]
+def _fit_samples(
+    design: Design, positives: Sequence[Ints], reg_param: float, max_passes: int
+) -> "_Fits | None":
+    """Fit all targets roughly on a share of the rows; None where that would save nothing."""
+    positive = _is_positive(design.rows, positives)
+    fine = _Sample.of(positive, FINE)
+    if not SAMPLE_AT_LEAST <= len(fine.rows) < design.rows // 2:
+        return None
     # The horizons of a priority are much alike: where the first ends, the others begin.
-    first = _Fits(sample, sampled[:1], reg_param)
+    first = _Sample.of(positive, COARSE).fits(design, positives[:1], reg_param)
     first.run(ROUGHLY, max_passes)
-    fits = _Fits(sample, sampled, reg_param)
-    fits.begin_at(first, [0] * len(sampled))
+    fits = fine.fits(design, positives, reg_param)
+    fits.begin_at(first, [0] * len(positives))
     fits.run(ROUGHLY, max_passes)
     return fits
 
@@ -220,11 +132,23 @@ def one_in(step: int, numbers: Ints) -> npt.NDArray[np.bool_]:
     return chosen
 
 
-def _sample(rows: int, positives: Sequence[Ints]) -> Ints | None:
-    """Every row that is positive for a target and a share of the rest, chosen by a hash."""
-    chosen = one_in(SAMPLE_STEP, np.arange(rows)) | _is_positive(rows, positives)
-    sampled = np.flatnonzero(chosen)
-    return sampled if SAMPLE_AT_LEAST <= len(sampled) < rows // 2 else None
+@dataclass(frozen=True)
+class _Sample:
+    """Every row that is positive for a target and a share of the rest, and what each stands for."""
+
+    rows: Ints
+    weight: Floats
+
+    @classmethod
+    def of(cls, positive: npt.NDArray[np.bool_], step: int) -> "_Sample":
+        """One in `step` of the rows that are not positive, chosen by a hash."""
+        rows = np.flatnonzero(one_in(step, np.arange(len(positive))) | positive)
+        return cls(rows, np.where(positive[rows], 1, step).astype(np.float32))
+
+    def fits(self, design: Design, positives: Sequence[Ints], reg_param: float) -> "_Fits":
+        """Targets of a design, on these of its rows only."""
+        sampled = [np.searchsorted(self.rows, own) for own in positives]
+        return _Fits(design.sample(self.rows, self.weight), sampled, reg_param)
 
 
 @dataclass
@@ -281,7 +205,7 @@ class _Fits:
                     continue
                 fit.at, fit.step = fit.trial, None
                 last, fit.norm = fit.norm, float(np.linalg.norm(gradient))
-                if fit.norm > KEEPS_CURVATURE * last:
+                if fit.norm > max(KEEPS_CURVATURE * last, tolerance):
                     fit.factor = None
                 accepted.append((i, gradient))
             going = {i for i, _ in accepted if self.fits[i].norm > tolerance}
@@ -307,9 +231,9 @@ class _Fits:
         fit.length *= min(max(fit.slope / (fit.slope - slope), 0.1), 0.7)
         return False
 
-    def solutions(self, tolerance: float) -> list[Solution]:
-        """What was found."""
-        self._curve([i for i, fit in enumerate(self.fits) if fit.factor is None])
+    def solutions(self, tolerance: float, sample: "_Fits | None") -> list[Solution]:
+        """What was found; what lies about as near, by the curvature there, of a sample if given."""
+        bearing = sample or self
         return [
             Solution(
                 coefficients=fit.at[:-1],
@@ -317,19 +241,13 @@ class _Fits:
                 gradient_norm=fit.norm,
                 passes=fit.passes,
                 is_converged=fit.norm <= tolerance,
-                draws=draws_around(fit.at, self._factor_of(fit), self.design.total),
+                draws=draws_around(fit.at, bearing.curvature(fit.at), self.design.total),
             )
             for fit in self.fits
         ]
 
-    @staticmethod
-    def _factor_of(fit: _Fit) -> tuple[Doubles, bool]:
-        assert fit.factor is not None  # noqa: S101  # the curvature was just worked out
-        return fit.factor
-
-    def _plain(self, active: Sequence[int]) -> tuple[Doubles, Doubles]:
+    def _plain(self, at: Doubles) -> tuple[Doubles, Doubles]:
         """Coefficients for the values as they stand, shape (targets, columns); intercepts."""
-        at = np.array([self.fits[i].trial for i in active])
         return at[:, :-1] / self.design.scale, at[:, -1:]
 
     def _gradients(self, active: Sequence[int]) -> list[Doubles]:
@@ -337,7 +255,8 @@ class _Fits:
         design = self.design
         is_fine = any(self.fits[i].norm < FLOAT_IS_ENOUGH for i in active)
         kind: type[Any] = np.float64 if is_fine else np.float32
-        coefficients, intercepts = (part.astype(kind) for part in self._plain(active))
+        trials = np.array([self.fits[i].trial for i in active])
+        coefficients, intercepts = (part.astype(kind) for part in self._plain(trials))
         row = np.concatenate([self.positives[i] for i in active])
         place = np.repeat(np.arange(len(active)), [len(self.positives[i]) for i in active])
         order = np.argsort(row, kind="stable")
@@ -355,8 +274,7 @@ class _Fits:
             sums += error @ values.T
             totals += error.sum(axis=1, dtype=np.float64)
         gradients = np.column_stack([sums / design.scale, totals]) / design.total
-        for gradient, i in zip(gradients, active, strict=True):
-            gradient[:-1] += self.reg_param * self.fits[i].trial[:-1]
+        gradients[:, :-1] += self.reg_param * trials[:, :-1]
         return list(gradients)
 
     def _curve(self, asked: Sequence[int]) -> None:
@@ -365,27 +283,36 @@ class _Fits:
         The targets of a design are much alike; where one is not, its own turn comes when its steps
         shrink its gradient too little.
         """
-        if not asked:
-            return
+        if asked:
+            factor = self.curvature(self.fits[asked[0]].at)
+            for i in asked:
+                self.fits[i].factor = factor
+
+    def curvature(self, at: Doubles) -> tuple[Doubles, bool]:
+        """The objective's second derivatives at a point, as their Cholesky factor.
+
+        They do not depend on which rows are positive.
+        """
         design = self.design
-        coefficients, intercepts = (part.astype(np.float32) for part in self._plain(asked[:1]))
+        coefficients, intercepts = (part.astype(np.float32) for part in self._plain(at[None]))
         size = len(design.columns) + 1
         sums = np.zeros((size, size))
         for block, values in design.blocks():
-            part = np.ones((size, values.shape[1]), dtype=np.float32)
-            part[:-1] = values
             chance = (coefficients @ values + intercepts)[0]
             _to_probabilities(chance)
             chance *= 1 - chance
             if design.weight is not None:
                 chance *= design.weight[block]
-            sums += (part * chance) @ part.T
+            np.sqrt(chance, out=chance)
+            part = np.empty((size, values.shape[1]), dtype=np.float32)
+            np.multiply(values, chance, out=part[:-1])
+            part[-1] = chance
+            sums += part @ part.T
         scale = np.append(design.scale, 1.0)
         curvature = sums / (design.total * np.outer(scale, scale))
         curvature[np.diag_indices(size - 1)] += self.reg_param
-        factor = cho_factor(curvature)
-        for i in asked:
-            self.fits[i].factor = factor
+        factor: tuple[Doubles, bool] = cho_factor(curvature)
+        return factor
 
 
 def _to_probabilities(logits: npt.NDArray[Any]) -> None:

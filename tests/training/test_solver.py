@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from cas_spark.training import solver
+from cas_spark.training.design import design_of
 from cas_spark.training.design_matrix import ROUNDING
-from cas_spark.training.solver import Solution, design_of, solve
+from cas_spark.training.solver import Solution, solve
 
 REG_PARAM = 1e-3
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cas_spark.training import stability
-from cas_spark.training.solver import Solution, design_of, solve
+from cas_spark.training.design import design_of
+from cas_spark.training.solver import Solution, solve
 from cas_spark.training.stability import restored, stored
 from tests.training.test_solver import REG_PARAM, positives_of, rows_of
 
