@@ -36,6 +36,7 @@ from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import bars
 from cas_spark.pipelines.report import TextReport, report_of
+from cas_spark.pipelines.revisions_report import count_revisions, revisions_report
 from cas_spark.settings import Settings, check_inputs, load_settings
 from cas_spark.sources.generator import generate
 from cas_spark.tracking.store import open_store
@@ -164,6 +165,24 @@ def tables(
             table["name"], str(table["version"]), f"{table['rows']:,}", table["digest"][:16]
         )
     Console().print(grid)
+
+
+@app.command()
+def revisions(
+    settings: SettingsFile,
+    year: Annotated[int | None, typer.Option(help="Only what became known in it.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures here.")] = None,
+) -> None:
+    """Dirty data by number: corrections per year, source and kind, and what became of them."""
+    loaded = load_settings(settings)
+    spark = start_session("cas-spark revisions")
+    try:
+        counts = count_revisions(Lake(spark, loaded.lake), loaded, year)
+    finally:
+        spark.stop()
+    _print_tables(revisions_report(counts, loaded))
+    if csv is not None:
+        counts.to_csv(csv, index=False)
 
 
 @app.command()

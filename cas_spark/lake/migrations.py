@@ -35,10 +35,30 @@ def _tell_no_stability(forecasts: DataFrame) -> DataFrame:
     return forecasts.withColumn("stability", F.lit(None).cast("double"))
 
 
+def _leave_revisions_undecided(revisions: DataFrame) -> DataFrame:
+    """Older lakes linked no revision; the next ingest does."""
+    nothing = F.lit(None)
+    return revisions.withColumns(
+        {
+            "kind": nothing.cast("string"),
+            "reason": nothing.cast("string"),
+            "linked_incident_id": nothing.cast("string"),
+            "effective_at": nothing.cast("timestamp"),
+        }
+    ).select(*(column.name for column in tables.REVISIONS.columns))
+
+
+def _as_they_are(rows: DataFrame) -> DataFrame:
+    """Only the table's checks are others."""
+    return rows
+
+
 MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (1, tables.FORECASTS.name): _tell_values_of_contributions,
     (2, tables.MODELS.name): _tell_no_draws,
     (2, tables.FORECASTS.name): _tell_no_stability,
+    (3, tables.INCIDENTS.name): _as_they_are,
+    (3, tables.REVISIONS.name): _leave_revisions_undecided,
 }
 """(schema version, table) -> its rows as the next version has them."""
 

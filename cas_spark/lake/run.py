@@ -137,7 +137,23 @@ class Run:
         Delta forgets the partitions with the columns unless they are told again.
         """
         writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-        writer.partitionBy(*table.partitioned_by).save(self.lake.path(table.name))
+        path = self.lake.path(table.name)
+        held = DeltaTable.forPath(self.lake.spark, path).detail().first()
+        assert held is not None  # noqa: S101  # every table has a detail
+        prefix = "delta.constraints."
+        checks = {
+            name.removeprefix(prefix): condition
+            for name, condition in held["properties"].items()
+            if name.startswith(prefix)
+        }
+        # Older checks may speak of columns that are no more, newer ones of columns yet to come.
+        for name in checks:
+            self.lake.spark.sql(f"ALTER TABLE delta.`{path}` DROP CONSTRAINT {name}")
+        writer.partitionBy(*table.partitioned_by).save(path)
+        for name, condition in table.checks.items():
+            self.lake.spark.sql(
+                f"ALTER TABLE delta.`{path}` ADD CONSTRAINT {name} CHECK ({condition})"
+            )
         self.note_change(table)
 
     def note_change(self, table: Table, digest: str | None = None) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TypeVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from cas_spark.grid.layers import read_teams
 from cas_spark.grid.tessellation import tessellate
+from cas_spark.knowledge.revisions import decided, superseded
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
@@ -47,6 +48,7 @@ def ingest(job: Job) -> None:
     suspects = _new_files(job, job.settings.suspects)
     if incidents:
         _take_in_incidents(job, incidents)
+    _decide_revisions(job, is_any_new=bool(incidents))
     if suspects and secret is not None:
         _take_in_suspects(job, suspects, secret)
 
@@ -78,12 +80,34 @@ def _take_in_incidents(job: Job, new: Sequence[tuple[IncidentExtracts, str, str]
             rows = reduce(DataFrame.unionByName, [getattr(d, part) for d in deliveries])
             job.run.append(table, rows.select("*", run_number))
             said[table.name] = job.run.read(table).count()
-    with job.run.stage("outcomes") as said:
+
+
+def _decide_revisions(job: Job, *, is_any_new: bool) -> None:
+    """Link what revisions there are to the incidents they take back; outcomes follow.
+
+    New incidents may be what an earlier revision waits for, and a lake of an older schema version
+    has decided nothing; else everything stands.
+    """
+    run = job.run
+    if not is_any_new and run.read(tables.REVISIONS).where("kind IS NULL").isEmpty():
+        return
+    with run.stage("revisions") as said:
+        incidents = run.read(tables.INCIDENTS)
+        revisions = decided(run.read(tables.REVISIONS), incidents).localCheckpoint()
+        run.replace(tables.INCIDENTS, superseded(incidents, revisions).localCheckpoint())
+        run.replace(tables.REVISIONS, revisions)
+        said.update({row["status"]: row["count"] for row in _statuses(revisions)})
+    with run.stage("outcomes") as said:
         settings = job.settings
-        incidents = job.run.read(tables.INCIDENTS)
-        outcomes = outcomes_of(incidents, settings.zone, settings.polls.weekday_number)
-        job.run.replace(tables.OUTCOMES, outcomes)
-        said["rows"] = job.run.read(tables.OUTCOMES).count()
+        outcomes = outcomes_of(
+            run.read(tables.INCIDENTS), settings.zone, settings.polls.weekday_number
+        )
+        run.replace(tables.OUTCOMES, outcomes)
+        said["rows"] = run.read(tables.OUTCOMES).count()
+
+
+def _statuses(revisions: DataFrame) -> list[Row]:
+    return revisions.groupBy("status").count().orderBy("status").collect()
 
 
 def _take_in_suspects(

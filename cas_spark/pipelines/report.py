@@ -56,8 +56,13 @@ def _say_rows(job: Job, report: Report) -> None:
     read, accepted, revisions, rejected = (f"{sums[name]:,}" for name in counts)
     report.lines.append(("rows read", read))
     report.lines.append(("  accepted", accepted))
-    report.lines.append(("  revisions (stored, linked to nothing yet)", revisions))
+    report.lines.append(("  revisions", f"{revisions}: {_what_became_of(job)}"))
     report.lines.append(("  rejected, each with its reason", rejected))
+
+
+def _what_became_of(job: Job) -> str:
+    statuses = job.run.read(tables.REVISIONS).groupBy("status").count().orderBy("status").collect()
+    return ", ".join(f"{row['count']:,} {row['status']}" for row in statuses) or "none"
 
 
 def _say_cells(job: Job, report: Report) -> None:

@@ -199,8 +199,17 @@ def _delivery(
     if source.key:
         of_key = _id(source, F.col("key_hash"), F.lit(1))
         incident_id = F.when(~F.col("is_key_missing"), of_key)
+    nothing = F.lit(None)
     revisions = rows.where(is_fine & is_correction).withColumns(
-        {"revision_id": F.col("id"), "incident_id": incident_id, "status": F.lit("pending")}
+        {
+            "revision_id": F.col("id"),
+            "incident_id": incident_id,
+            "status": F.lit("pending"),
+            "kind": nothing.cast("string"),
+            "reason": nothing.cast("string"),
+            "linked_incident_id": nothing.cast("string"),
+            "effective_at": nothing.cast("timestamp"),
+        }
     )
     counts = {
         figure: int(figures[f"rows_{figure}"])

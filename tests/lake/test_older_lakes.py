@@ -1,6 +1,7 @@
 """A lake of an older schema version, and a table whose columns change, keep what they hold."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
+from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import open_run, read_published
@@ -106,3 +108,26 @@ def test_a_reader_sees_the_published_version_while_a_run_goes_on(
     going_on.replace(tables.SNAPSHOT_SLICES, spark.createDataFrame([other], schema))
     reader = read_published(Lake(spark, str(tmp_path)), POLL)
     assert [r["team_id"] for r in reader.read(tables.SNAPSHOT_SLICES).collect()] == ["A"]
+
+
+def test_incidents_of_version_3_get_the_checks_of_now(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = "superseded_at IS NULL OR superseded_at > known_at"
+    older = replace(tables.INCIDENTS, checks={"superseded_after_known": strict})
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    row = ("a:1", moment, None, moment, moment, "burglary", "51", 7, None, None, "a", "d", 1, 1)
+    lake = Lake(spark, str(tmp_path))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tables, "SCHEMA_VERSION", 3)
+        first = open_run(lake, "test", POLL, "{}", "0")
+        first.replace(older, spark.createDataFrame([row], older.schema))
+        first.publish()
+    second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
+    taken_back = (*row[:2], moment, *row[3:])
+    second.replace(tables.INCIDENTS, spark.createDataFrame([taken_back], older.schema))
+    with pytest.raises(CasError, match="superseded_once_known"):
+        second.replace(
+            tables.INCIDENTS,
+            spark.createDataFrame([(*row[:2], moment - timedelta(days=1), *row[3:])], older.schema),
+        )

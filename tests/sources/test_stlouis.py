@@ -17,6 +17,7 @@ from pyproj import Transformer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cas_spark.knowledge.revisions import decided
 from cas_spark.settings import load_settings
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
@@ -117,6 +118,61 @@ def without_repeats(rows: list[Judged], earlier: Counter[tuple[str, ...]]) -> Co
     return outcomes
 
 
+def without_repeated_rows(rows: list[Judged], earlier: Counter[tuple[str, ...]]) -> list[Judged]:
+    """The accepted rows and the corrections that no earlier extract held."""
+    now: Counter[tuple[str, ...]] = Counter()
+    kept = []
+    for row in rows:
+        if row.outcome in {"accepted", "revision"}:
+            now[row.content] += 1
+            if now[row.content] > earlier[row.content]:
+                kept.append(row)
+    return kept
+
+
+def what_becomes_of_corrections(rows: list[Judged]) -> Counter[tuple[int, str, str]]:
+    """(year, status, reason) -> corrections, worked through month after month.
+
+    Corrections of one month that fit the same records are alike, so their order changes no count.
+    """
+    by_code: dict[str, list[Judged]] = {}
+    waiting: list[Judged] = []
+    found: Counter[tuple[int, str, str]] = Counter()
+    for month in sorted({row.coded_until for row in rows}):
+        new = [row for row in rows if row.coded_until == month]
+        for row in new:
+            if row.outcome == "accepted":
+                by_code.setdefault(row.content[3], []).append(row)
+        asked = waiting + [row for row in new if row.outcome == "revision"]
+        waiting = []
+        for row in asked:
+            year = row.coded_until.astimezone(CHICAGO).year
+            if row.priority is None:
+                found[year, "rejected", "other_code"] += 1
+                continue
+            case, place = row.content[0], (row.occurred, row.cell_id)
+            same = by_code.get(row.content[3], [])
+            fits = [other for other in same if case and other.content[0] == case]
+            if len(fits) != 1 and row.cell_id is not None:
+                there = [
+                    other
+                    for other in same
+                    if (other.occurred, other.cell_id) == place
+                    and (not case or other.content[0] in {"", case})
+                ]
+                fits = there or fits
+            if not fits:
+                waiting.append(row)
+            elif len(fits) > 1:
+                found[year, "rejected", "ambiguous"] += 1
+            else:
+                found[year, "linked", ""] += 1
+                same.remove(fits[0])
+    for row in waiting:
+        found[row.coded_until.astimezone(CHICAGO).year, "pending", ""] += 1
+    return found
+
+
 def delivered(
     spark: SparkSession,
     conf: str,
@@ -145,7 +201,9 @@ def test_all_ten_extracts_add_up_as_an_independent_count_has_it(
     seen: Counter[tuple[str, ...]] = Counter()
     ids = {name: str(tmp_path / name) for name in ("incident_id", "revision_id")}
     earlier = no_ids(spark)
+    kept: list[Judged] = []
     for year in YEARS:
+        before = Counter(seen)
         delivery = delivered(spark, "stlouis.yaml", year, land, earlier)
         rejected = delivery.rejected.groupBy("reason").count().collect()
         rows = list(judge(DATA / f"incidents_{year}.csv.gz", land))
@@ -159,10 +217,17 @@ def test_all_ten_extracts_add_up_as_an_independent_count_has_it(
         assert {row["reason"]: row["count"] for row in rejected} == {
             reason: n for reason, n in outcomes.items() if reason not in {"accepted", "revision"}
         }
-        delivery.accepted.select("incident_id").write.mode("append").parquet(ids["incident_id"])
-        delivery.revisions.select("revision_id").write.mode("append").parquet(ids["revision_id"])
-        earlier = (spark.read.parquet(ids["incident_id"]), spark.read.parquet(ids["revision_id"]))
+        kept += without_repeated_rows(rows, before)
+        delivery.accepted.write.mode("append").parquet(ids["incident_id"])
+        delivery.revisions.write.mode("append").parquet(ids["revision_id"])
+        incidents, revisions = (spark.read.parquet(path) for path in ids.values())
+        earlier = (incidents.select("incident_id"), revisions.select("revision_id"))
     assert sum(seen.values()) == earlier[0].count() + earlier[1].count()
+
+    decisions = decided(*(spark.read.parquet(ids[name]) for name in ("revision_id", "incident_id")))
+    of_year = F.year(F.from_utc_timestamp("known_at", "America/Chicago"))
+    counts = decisions.groupBy(of_year, "status", F.coalesce("reason", F.lit(""))).count().collect()
+    assert {tuple(row[:3]): row[3] for row in counts} == what_becomes_of_corrections(kept)
 
 
 @pytest.mark.parametrize("conf", ["stlouis.yaml", "stlouis-weekly.yaml"])

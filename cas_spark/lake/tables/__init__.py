@@ -24,7 +24,7 @@ from cas_spark.lake.tables.results import (
     RUNS,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with a migration when a table's columns change."""
 
 STATIC_TABLES = (

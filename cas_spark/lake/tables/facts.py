@@ -59,7 +59,12 @@ INCIDENTS = Table(
     columns=(
         Column("incident_id", TEXT, "source and key of the incident; no personal data"),
         Column("known_at", INSTANT, "when this version became known"),
-        Column("superseded_at", INSTANT, "when a later version became known", is_nullable=True),
+        Column(
+            "superseded_at",
+            INSTANT,
+            "when a later version became known, or a revision took it back",
+            is_nullable=True,
+        ),
         Column("occurred_from_at", INSTANT, "start of the interval in which it happened"),
         Column("occurred_until_at", INSTANT, "end of that interval; equal where one moment"),
         Column("priority", TEXT, "kind of incident"),
@@ -75,7 +80,7 @@ INCIDENTS = Table(
     checks={
         "interval_runs_forward": "occurred_from_at <= occurred_until_at",
         "known_after_it_happened": "occurred_until_at <= known_at",
-        "superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at",
+        "superseded_once_known": "superseded_at IS NULL OR superseded_at >= known_at",
     },
 )
 
@@ -125,9 +130,18 @@ REVISIONS = Table(
         Column("occurred_from_at", INSTANT, "when the incident happened", is_nullable=True),
         Column("cell_id", LONG, "land cell in which it happened", is_nullable=True),
         Column("status", TEXT, "pending until it is linked to the incident that it corrects"),
+        Column("kind", TEXT, "withdrawn or reclassified; null until decided", is_nullable=True),
+        Column("reason", TEXT, "why it is rejected", is_nullable=True),
+        Column("linked_incident_id", TEXT, "incident that it takes back", is_nullable=True),
+        Column("effective_at", INSTANT, "from when on it does", is_nullable=True),
         written_by("run that loaded the row"),
     ),
-    checks={"known_status": "status IN ('pending', 'linked', 'rejected')"},
+    checks={
+        "known_status": "status IN ('pending', 'linked', 'rejected')",
+        "linked_to_an_incident": "(status = 'linked') = (linked_incident_id IS NOT NULL)",
+        "effective_where_linked": "(status = 'linked') = (effective_at IS NOT NULL)",
+        "rejected_with_a_reason": "(status = 'rejected') = (reason IS NOT NULL)",
+    },
 )
 
 CELLS = Table(
