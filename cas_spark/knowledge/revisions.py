@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 
 from cas_spark.knowledge.linking import (
     LINKED,
+    PENDING,
     REJECTED,
-    WITHDRAWN,
     Correction,
     Record,
     link,
@@ -38,8 +38,7 @@ def decided(revisions: DataFrame, incidents: DataFrame) -> DataFrame:
     Returns:
         The same rows with `status`, `kind`, `reason`, `linked_incident_id` and `effective_at`.
     """
-    is_of_no_priority = F.col("priority").isNull() & F.col("incident_id").isNull()
-    asked = revisions.where(~is_of_no_priority).select(
+    asked = revisions.select(
         "source",
         "revision_id",
         F.unix_micros("known_at").alias("known_at"),
@@ -66,14 +65,14 @@ def decided(revisions: DataFrame, incidents: DataFrame) -> DataFrame:
         .drop("effective_micros")
     )
     undecided = revisions.drop("status", "kind", "reason", "linked_incident_id", "effective_at")
-    # What a code of no priority takes back is no incident here.
+    # What a code of no priority takes back is no incident here, so there is nothing to wait for.
+    is_vain = (F.col("status") == PENDING) & F.col("priority").isNull()
     return (
-        undecided.join(decisions, "revision_id", "left")
+        undecided.join(decisions, "revision_id")
         .withColumns(
             {
-                "reason": F.when(is_of_no_priority, F.lit(OTHER_CODE)).otherwise(F.col("reason")),
-                "status": F.coalesce("status", F.lit(REJECTED)),
-                "kind": F.coalesce("kind", F.lit(WITHDRAWN)),
+                "reason": F.when(is_vain, F.lit(OTHER_CODE)).otherwise(F.col("reason")),
+                "status": F.when(is_vain, F.lit(REJECTED)).otherwise(F.col("status")),
             }
         )
         .select(*revisions.columns)

@@ -79,7 +79,8 @@ def test_each_revision_is_decided_and_ends_what_it_takes_back(spark: SparkSessio
         revision("a"),
         revision("b", incident_id="by_name", occurred_from_at=None, cell_id=None),
         revision("c", occurred_from_at=day(5)),
-        revision("d", code="Z9", priority=None),
+        revision("d", code="Z9", priority=None, cell_id=None),
+        revision("e", incident_id="not_used", code="Z9", priority=None, cell_id=None),
     )
     revisions = decided(
         spark.createDataFrame(rows_of(*given, like=REVISIONS), REVISIONS.schema), incidents
@@ -89,7 +90,10 @@ def test_each_revision_is_decided_and_ends_what_it_takes_back(spark: SparkSessio
         given[0] | linked | {"linked_incident_id": "by_place"},
         given[1] | linked | {"linked_incident_id": "by_name"},
         given[2] | {"kind": "withdrawn"},
-        given[3] | {"status": "rejected", "kind": "withdrawn", "reason": "other_code"},
+        *(
+            r | {"status": "rejected", "kind": "withdrawn", "reason": "other_code"}
+            for r in given[3:]
+        ),
     )
     assert_df_equality(
         revisions,
