@@ -120,7 +120,7 @@ def link(corrections: Iterable[Correction], records: Sequence[Record]) -> list[L
 
 
 class _Standing:
-    """The records known so far that nothing has taken back."""
+    """The records known so far that nothing has taken back, and the codes of all that ever were."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Record] = {}

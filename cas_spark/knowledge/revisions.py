@@ -38,25 +38,17 @@ def decided(revisions: DataFrame, incidents: DataFrame) -> DataFrame:
     Returns:
         The same rows with `status`, `kind`, `reason`, `linked_incident_id` and `effective_at`.
     """
-    asked = revisions.select(
+    told = (
         "source",
-        "revision_id",
-        F.unix_micros("known_at").alias("known_at"),
         "incident_id",
         "code",
         "case_key",
-        F.unix_micros("occurred_from_at").alias("occurred_at"),
         "cell_id",
-    )
-    records = _that_may_be_meant(incidents, revisions).select(
-        "source",
-        "incident_id",
         F.unix_micros("known_at").alias("known_at"),
-        "code",
-        "case_key",
         F.unix_micros("occurred_from_at").alias("occurred_at"),
-        "cell_id",
     )
+    asked = revisions.select("revision_id", *told)
+    records = _that_may_be_meant(incidents, revisions).select(*told)
     decisions = (
         asked.groupBy("source")
         .cogroup(records.groupBy("source"))
@@ -77,6 +69,12 @@ def decided(revisions: DataFrame, incidents: DataFrame) -> DataFrame:
         )
         .select(*revisions.columns)
     )
+
+
+def count_by_status(revisions: DataFrame) -> dict[str, int]:
+    """How many revisions have which status, in the order of its name."""
+    counts = revisions.groupBy("status").count().orderBy("status").collect()
+    return {row["status"]: row["count"] for row in counts}
 
 
 def superseded(incidents: DataFrame, revisions: DataFrame) -> DataFrame:

@@ -138,8 +138,7 @@ class Run:
         """
         writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
         path = self.lake.path(table.name)
-        held = DeltaTable.forPath(self.lake.spark, path).detail().first()
-        assert held is not None  # noqa: S101  # every table has a detail
+        [held] = DeltaTable.forPath(self.lake.spark, path).detail().collect()
         prefix = "delta.constraints."
         checks = {
             name.removeprefix(prefix): condition

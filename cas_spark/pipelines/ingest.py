@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TypeVar
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.grid.layers import read_teams
 from cas_spark.grid.tessellation import tessellate
-from cas_spark.knowledge.revisions import decided, superseded
+from cas_spark.knowledge.revisions import count_by_status, decided, superseded
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
@@ -96,7 +96,7 @@ def _decide_revisions(job: Job, *, is_any_new: bool) -> None:
         revisions = decided(run.read(tables.REVISIONS), incidents).localCheckpoint()
         run.replace(tables.INCIDENTS, superseded(incidents, revisions).localCheckpoint())
         run.replace(tables.REVISIONS, revisions)
-        said.update({row["status"]: row["count"] for row in _statuses(revisions)})
+        said.update(count_by_status(revisions))
     with run.stage("outcomes") as said:
         settings = job.settings
         outcomes = outcomes_of(
@@ -104,10 +104,6 @@ def _decide_revisions(job: Job, *, is_any_new: bool) -> None:
         )
         run.replace(tables.OUTCOMES, outcomes)
         said["rows"] = run.read(tables.OUTCOMES).count()
-
-
-def _statuses(revisions: DataFrame) -> list[Row]:
-    return revisions.groupBy("status").count().orderBy("status").collect()
 
 
 def _take_in_suspects(

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.evaluation.measures import ALL_TEAMS, MODEL, measure_name
+from cas_spark.knowledge.revisions import count_by_status
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 
@@ -56,13 +57,10 @@ def _say_rows(job: Job, report: Report) -> None:
     read, accepted, revisions, rejected = (f"{sums[name]:,}" for name in counts)
     report.lines.append(("rows read", read))
     report.lines.append(("  accepted", accepted))
-    report.lines.append(("  revisions", f"{revisions}: {_what_became_of(job)}"))
+    statuses = count_by_status(job.run.read(tables.REVISIONS))
+    became = ", ".join(f"{count:,} {status}" for status, count in statuses.items())
+    report.lines.append(("  revisions", f"{revisions}: {became}" if became else revisions))
     report.lines.append(("  rejected, each with its reason", rejected))
-
-
-def _what_became_of(job: Job) -> str:
-    statuses = job.run.read(tables.REVISIONS).groupBy("status").count().orderBy("status").collect()
-    return ", ".join(f"{row['count']:,} {row['status']}" for row in statuses) or "none"
 
 
 def _say_cells(job: Job, report: Report) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from delta.tables import DeltaTable
@@ -22,6 +23,24 @@ POLL = date(2024, 1, 8)
 def partitions_of(spark: SparkSession, lake: Lake, table: Table) -> list[str]:
     [detail] = DeltaTable.forPath(spark, lake.path(table.name)).detail().collect()
     return list(detail["partitionColumns"])
+
+
+def lake_of_version(
+    version: int,
+    table: Table,
+    row: tuple[Any, ...],
+    spark: SparkSession,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Lake:
+    """A lake of an older schema version with a table of one row."""
+    lake = Lake(spark, str(folder))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(tables, "SCHEMA_VERSION", version)
+        run = open_run(lake, "test", POLL, "{}", "0")
+        run.replace(table, spark.createDataFrame([row], table.schema))
+        run.publish()
+    return lake
 
 
 def test_forecasts_of_version_1_are_kept_without_what_they_did_not_tell(
@@ -44,12 +63,7 @@ def test_forecasts_of_version_1_are_kept_without_what_they_did_not_tell(
     )
     said = [("intercept", -1.5), ("burglary_count_4w", 0.5)]
     row = (POLL, "A", "burglary", "current", 1, POLL, -1.0, 0.25, 1, True, "high", said, 1)
-    lake = Lake(spark, str(tmp_path))
-    with monkeypatch.context() as earlier:
-        earlier.setattr(tables, "SCHEMA_VERSION", 1)
-        first = open_run(lake, "test", POLL, "{}", "0")
-        first.replace(older, spark.createDataFrame([row], older.schema))
-        first.publish()
+    lake = lake_of_version(1, older, row, spark, tmp_path, monkeypatch)
     second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
     another = (POLL, "B", *row[2:11], 0.5, [("intercept", 1.0, -1.0, 0.0)], 2)
     frame = spark.createDataFrame([another], tables.FORECASTS.schema)
@@ -117,12 +131,7 @@ def test_incidents_of_version_3_get_the_checks_of_now(
     older = replace(tables.INCIDENTS, checks={"superseded_after_known": strict})
     moment = datetime(2024, 1, 1, tzinfo=UTC)
     row = ("a:1", moment, None, moment, moment, "burglary", "51", 7, None, None, "a", "d", 1, 1)
-    lake = Lake(spark, str(tmp_path))
-    with monkeypatch.context() as earlier:
-        earlier.setattr(tables, "SCHEMA_VERSION", 3)
-        first = open_run(lake, "test", POLL, "{}", "0")
-        first.replace(older, spark.createDataFrame([row], older.schema))
-        first.publish()
+    lake_of_version(3, older, row, spark, tmp_path, monkeypatch)
     second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
     taken_back = (*row[:2], moment, *row[3:])
     second.replace(tables.INCIDENTS, spark.createDataFrame([taken_back], older.schema))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cas_spark.training import stability
+from cas_spark.training import solver, stability
 from cas_spark.training.design import design_of
 from cas_spark.training.solver import Solution, solve
 from cas_spark.training.stability import restored, stored
@@ -31,6 +31,19 @@ def test_draws_vary_as_the_inverse_of_the_curvature_says(monkeypatch: pytest.Mon
     np.testing.assert_allclose(
         solution.draws.mean(axis=0)[:-1], solution.coefficients, atol=0.03 * scale.max() ** 0.5
     )
+
+
+def test_draws_from_the_curvature_of_a_sample_are_as_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "DRAWS", 5_000)
+    values = rows_of(60_000, 3, seed=6)
+    positives = positives_of(values, seed=7)
+    widths = []
+    for at_least in (1_000, 10**9):
+        monkeypatch.setattr(solver, "SAMPLE_AT_LEAST", at_least)
+        widths.append(solution_of(values, positives).draws.std(axis=0))
+    of_sample, of_all = widths
+    assert not np.array_equal(of_sample, of_all)
+    np.testing.assert_allclose(of_sample, of_all, rtol=0.05)
 
 
 def test_refits_on_rows_drawn_again_vary_as_much_as_the_draws(
