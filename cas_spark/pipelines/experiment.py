@@ -145,7 +145,7 @@ def measures_of(job: Job, challenge: Challenge) -> pd.DataFrame:
 def _scored_polls(job: Job, weeks: int) -> list[date]:
     """The newest polls up to the job's of which every target week has settled by now."""
     settings = job.settings
-    days = settling_days(job.run.read(tables.INCIDENTS), job.known_until, settings)
+    days = settling_days(job.incidents, job.known_until, settings)
     furthest = settings.longest_horizon_weeks
     newest = newest_settled(job.poll, furthest, days, settings.zone, job.known_until)
     return polls_between(newest - timedelta(weeks=weeks - 1), newest)

@@ -67,9 +67,7 @@ def _make_cells(job: Job, land: DataFrame, surroundings: DataFrame, definition: 
     version = F.col("grid_version") == settings.version
     with run.stage("grid") as said:
         # Rules may look only at what was known before the first poll that this version serves.
-        known = known_at(
-            run.read(tables.INCIDENTS), instant_of(settings.valid_from, job.settings.zone)
-        )
+        known = known_at(job.incidents, instant_of(settings.valid_from, job.settings.zone))
         check_teams_do_not_overlap(land)
         cells = apply_removal(land, settings.removal, known.select("cell_id"), surroundings).select(
             F.lit(settings.version).alias("grid_version"),

@@ -67,7 +67,7 @@ def _say_cells(job: Job, report: Report) -> None:
     cells = job.cells()
     kept = cells.where("is_kept").count()
     removed = cells.where("NOT is_kept")
-    share = share_in_removed_cells(job.run.read(tables.INCIDENTS), removed)
+    share = share_in_removed_cells(job.incidents, removed)
     report.lines.append(("cells kept", f"{kept:,}"))
     report.lines.append(
         ("cells removed", f"{removed.count():,}, with {share:.3%} of all incidents")
