@@ -29,6 +29,7 @@ from cas_spark.pipelines.commands import (
     run_backtest,
     run_command,
     run_experiment,
+    run_rebuild,
 )
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.export import ModelKey, export_model
@@ -224,6 +225,30 @@ def experiment(
     _print_tables(report)
 
 
+@app.command(name="rebuild")
+def rebuild_week(
+    settings: SettingsFile,
+    run: Annotated[int, typer.Option("--run", min=1, help="Number of the weekly run.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="Folder that gets the rebuilt forecast and maps.")
+    ] = None,
+) -> None:
+    """Make the week of a past run again, and tell whether it is what the run recorded."""
+    loaded = load_settings(settings)
+    spark = start_session(f"cas-spark rebuild {loaded.name}")
+    try:
+        rebuilt, report = run_rebuild(spark, loaded, run, to and _folder(to), bars(console))
+    finally:
+        spark.stop()
+    _print_tables(report)
+    if not rebuilt.is_equal:
+        raise typer.Exit(FAILED)
+
+
+def _folder(path: str) -> str:
+    return path if "://" in path else str(Path(path).resolve())
+
+
 @app.command(name="export-model")
 def export(
     settings: SettingsFile,
@@ -238,7 +263,7 @@ def export(
     """Write one model as a native pyspark.ml model, and log it in MLflow."""
     key = ModelKey(poll.date(), team, priority, horizon)
     loaded = _load(settings, {"--poll": key.poll}, needs_inputs=False)
-    folder = to if "://" in to else str(Path(to).resolve())
+    folder = _folder(to)
     spark = start_session(f"cas-spark export-model {loaded.name}")
     try:
         report = export_model(spark, loaded, key, folder)

@@ -69,6 +69,11 @@ def _name_what_revisions_are_about(revisions: DataFrame) -> DataFrame:
     return _as_declared(undecided, tables.REVISIONS)
 
 
+def _leave_cells_to_be_judged(cells: DataFrame) -> DataFrame:
+    """Older cells do not tell what rules looked at; the next step grid judges them again."""
+    return _as_declared(cells.withColumn("basis", F.lit(None).cast("string")), tables.CELLS)
+
+
 def _with_nulls(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
     types = {c.name: c.type for c in tables.REVISIONS.columns}
     return rows.withColumns({name: F.lit(None).cast(types[name]) for name in columns})
@@ -91,6 +96,7 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (3, tables.REVISIONS.name): _leave_revisions_undecided,
     (4, tables.INCIDENTS.name): _tell_one_version,
     (4, tables.SUSPECTS.name): _purge_nothing,
+    (4, tables.CELLS.name): _leave_cells_to_be_judged,
     (4, tables.REVISIONS.name): _name_what_revisions_are_about,
 }
 """(schema version, table) -> its rows as the next version has them."""

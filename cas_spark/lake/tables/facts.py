@@ -204,6 +204,7 @@ CELLS = Table(
         Column("is_kept", FLAG, "whether forecasts are made for it"),
         Column("removal_reason", TEXT, "first rule that removed it", is_nullable=True),
         Column("definition", TEXT, "sha256 of the settings and files this version was made from"),
+        Column("basis", TEXT, "of the incidents that removal rules looked at", is_nullable=True),
         written_by(),
     ),
     checks={
