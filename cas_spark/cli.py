@@ -196,9 +196,15 @@ def backtest(
         datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last poll that is scored.")
     ],
     retrain_every: Annotated[int, typer.Option(min=1, help="Weeks between trainings.")] = 4,
+    as_known_then: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--as-known-then", help="Each poll sees also what was purged after it: for an accuracy."
+        ),
+    ] = False,
 ) -> None:
     """Forecast past weeks as they were known then, and score the model beside plain counting."""
-    span = Span(first.date(), last.date(), retrain_every)
+    span = Span(first.date(), last.date(), retrain_every, as_known_then)
     loaded = _load(settings, {"--from": span.first, "--to": span.last}, needs_inputs=True)
     spark = start_session(f"cas-spark backtest {loaded.name}")
     try:

@@ -28,6 +28,9 @@ from cas_spark.lake.table import Table
 
 log = logging.getLogger(__name__)
 
+CARRIED_ON = ("pseudonym_check",)
+"""Facts that hold for the lake and not for a run, so that each run hands them on."""
+
 TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps", "plots")
 
 
@@ -282,6 +285,7 @@ def open_run(
         versions_in=published,
         versions=versions,
         digests=dict(last.digests) if last else {},
+        facts={name: last.facts[name] for name in CARRIED_ON if name in last.facts} if last else {},
     )
     if last is not None and last.schema_version < tables.SCHEMA_VERSION:
         _migrate(run, last.schema_version)

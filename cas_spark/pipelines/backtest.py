@@ -50,16 +50,19 @@ class Span:
     Attributes:
         first, last: polls that are scored.
         retrain_every: weeks from one training to the next.
+        is_as_known_then: whether each poll sees also what was purged after it.
     """
 
     first: date
     last: date
     retrain_every: int
+    is_as_known_then: bool = False
 
     @property
     def name(self) -> str:
         """How `backtests` calls it."""
-        return f"{self.first} to {self.last}, trained every {self.retrain_every} weeks"
+        known = ", as known then" if self.is_as_known_then else ""
+        return f"{self.first} to {self.last}, trained every {self.retrain_every} weeks{known}"
 
     @property
     def polls(self) -> list[date]:

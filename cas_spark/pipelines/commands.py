@@ -57,7 +57,7 @@ def run_backtest(
     """
     lake = Lake(spark, settings.lake)
     run = open_run(lake, "backtest", span.last, settings.as_json(), settings.sha256())
-    job = Job(run, settings, span.last, show_progress)
+    job = Job(run, settings, span.last, show_progress, not span.is_as_known_then)
     for step in (ingest, grid):
         step(job)
     backtest(job, span)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cas_spark.errors import CasError
 from cas_spark.grid.layers import read_teams
 from cas_spark.grid.tessellation import tessellate
 from cas_spark.lake import tables
@@ -23,7 +24,7 @@ from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
-from cas_spark.sources.suspects import SuspectDelivery, deliver_suspects
+from cas_spark.sources.suspects import SuspectDelivery, check_of_key, deliver_suspects
 
 SAID_OF_A_LINK = ("link_id", "known_at", "priority", "home_cell_id")
 
@@ -36,6 +37,8 @@ def ingest(job: Job) -> None:
     """Take in every extract that the lake does not hold yet; the same one twice changes nothing."""
     key = job.settings.pseudonym_key
     secret = key.read() if key is not None else None
+    if secret is not None:
+        _check_key_is_the_same(job, secret)
     incidents = _new_files(job, job.settings.incidents)
     suspects = _new_files(job, job.settings.suspects)
     revisions = _new_files(job, job.settings.revisions)
@@ -46,6 +49,19 @@ def ingest(job: Job) -> None:
     if revisions:
         _take_in_revisions(job, revisions, secret)
     revise(job, is_any_new=bool(incidents or suspects or revisions))
+
+
+def _check_key_is_the_same(job: Job, secret: bytes) -> None:
+    """Another key would make other persons of the same people, who would then count twice."""
+    facts, check = job.run.facts, check_of_key(secret)
+    if facts.setdefault("pseudonym_check", check) != check:
+        raise CasError(
+            what="the pseudonym key",
+            found="another than that with which the lake's suspects were taken in",
+            expected="the same key for the life of the lake",
+            do="Put the key back; where it is lost or was given away, start another lake, since no "
+            "pseudonym can be carried over",
+        )
 
 
 def _new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts]]:

@@ -78,6 +78,7 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         said["indicators"] = len(job.catalogue.fast.indicators)
         anew = {team.team_id: len(team.slices) for team in written if team.is_replacing}
         said["teams computed anew"] = len(anew)
+        run.facts["teams_computed_anew"] = anew
         note_polls_recomputed(job, anew)
 
 

@@ -33,7 +33,7 @@ PRIORITIES = {"3": "robbery", "4": "aggravated_assault", "5": "burglary", "7": "
 
 CONTENT = (
     *("case_id", "coded_month", "date_occurred", "crime_code", "count"),
-    *("x_coord", "y_coord"),
+    *("x_coord", "y_coord", "flag_unfounded"),
 )
 
 pytestmark = [
