@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from delta.tables import DeltaTable
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -49,12 +49,10 @@ def path(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _lose_all_older_versions(spark: SparkSession, root: str) -> None:
-    check = "spark.databricks.delta.retentionDurationCheck.enabled"
-    spark.conf.set(check, "false")
     for name in storage.folders(spark, root):
         if name not in ("maps", "mlflow"):
-            DeltaTable.forPath(spark, f"{root}/{name}").vacuum(0)
-    spark.conf.unset(check)
+            table = DeltaTable(f"{root}/{name}")
+            table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
 
 
 def again(spark: SparkSession, path: Path, number: int, to: Path | None = None) -> Rebuilt:
