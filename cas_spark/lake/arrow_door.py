@@ -232,26 +232,6 @@ def commit_files(
     )
 
 
-def remove_unnamed_files(root: str, table: str) -> int:
-    """Remove every file of a table that its newest version does not name; on the driver.
-
-    Superseded files, those of tasks whose run was never committed, and those half-written.
-
-    Returns:
-        The number of files.
-    """
-    named = {uri.rsplit("/", 1)[-1] for uri in DeltaTable(f"{root}/{table}").file_uris()}
-    system, folder = _file_system(f"{root}/{table}")
-    unnamed = [
-        file.path
-        for file in system.get_file_info(pyarrow.fs.FileSelector(folder, recursive=True))
-        if file.is_file and f"{folder}/_delta_log/" not in file.path and file.base_name not in named
-    ]
-    for path in unnamed:
-        system.delete_file(path)
-    return len(unnamed)
-
-
 def _file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     if "://" in path:
         return pyarrow.fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]

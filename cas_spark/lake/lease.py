@@ -3,7 +3,8 @@
 A run that wants the lake puts a claim of its own into the lake's root and then looks for others. It
 holds the lake once it has seen no other live claim, so of two that come at once never both do:
 whichever looks last sees the other. (Hadoop's "create unless it exists" would be shorter, but local
-disks and object stores check first and create then.) A thread renews the claim by writing it anew.
+disks and object stores check first and create then.) A thread renews the claim by touching a file
+beside it, so that a kill never leaves half a claim.
 
 A claim is over when its run broke and said so, when its processes on this machine are gone, or when
 it was not renewed for as long as it holds; how long ago that was is told by the storage's clock,
@@ -22,7 +23,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,10 @@ PATIENCE_SECONDS = 5.0
 """How long to try: the JVM of a killed driver takes a moment to end, and rivals may give way."""
 
 LIVE, BROKEN = "lease-", "broken-"
-"""How files are called: claims, and those of runs that ended with an error."""
+"""How the names of claims begin, and of those of runs that ended with an error."""
+
+CLAIM, RENEWED = ".json", ".renewed"
+"""How the names of a claim's two files end."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,7 @@ class Claim:
         processes: pid -> when it started, in the kernel's own measure, of the driver and its JVM.
         step: what runs.
         taken_at: when.
-        holds_seconds: how long it holds unless renewed.
-        is_held: whether the lake is held, or only asked for.
+        holds_seconds: how long it holds from when it was last renewed.
     """
 
     host: str
@@ -72,7 +75,6 @@ class Claim:
     step: str
     taken_at: str
     holds_seconds: float
-    is_held: bool
 
     @property
     def is_of_gone_processes(self) -> bool:
@@ -92,16 +94,16 @@ class Lease:
     """A claim that holds.
 
     Attributes:
-        name: of the claim's file, in the lake's root.
+        token: in the names of the claim's files, in the lake's root.
         follows_broken_run: whether a run before it did not finish.
     """
 
     spark: SparkSession
     root: str
-    name: str
+    token: str
     claim: Claim
     follows_broken_run: bool
-    _renewed: float = field(default_factory=time.time)
+    _renewed: float
 
     def check(self) -> None:
         """See to it that this run still holds the lake.
@@ -109,20 +111,20 @@ class Lease:
         Raises:
             CasError: it does not: another may have begun to write.
         """
-        claims = _claims(self.spark, self.root)
-        holders = [c for name, (c, _) in claims.items() if name != self.name and c and c.is_held]
-        if not (self._has_lapsed or holders or self.name not in claims):
+        if self._is_there and not self._has_lapsed:
             return
-        found = (
-            f"not renewed in {self.claim.holds_seconds:g} seconds, so another run may have begun"
-        )
         raise CasError(
             what=f"the lease of the lake {self.root}",
-            found=f"held by {holders[0]}" if holders else found,
+            found=f"not renewed in {self.claim.holds_seconds:g} seconds, so another run may have "
+            "begun",
             expected=f"held to its end by this run ({self.claim})",
             do="Nothing of this run was published. Run the same command again, on a machine that "
             "does not sleep meanwhile",
         )
+
+    @property
+    def _is_there(self) -> bool:
+        return storage.exists(self.spark, self._path(CLAIM))
 
     @property
     def _has_lapsed(self) -> bool:
@@ -132,25 +134,28 @@ class Lease:
         """Renew the claim until the run ends; one that has lapsed is not taken up again."""
         while not is_ending.wait(self.claim.holds_seconds / RENEWALS):
             try:
-                if self._has_lapsed or self.name not in _claims(self.spark, self.root):
+                if self._has_lapsed or not self._is_there:
                     log.warning("this run has lost its lease and will not be published")
                     return
-                _write(self.spark, f"{self.root}/{self.name}", self.claim)
+                storage.write_text(self.spark, self._path(RENEWED), "")
                 self._renewed = time.time()
             except (Py4JError, OSError) as error:  # the next time may do, until it lapses
                 log.warning("the lease could not be renewed: %s", str(error).splitlines()[0])
 
     def end(self, *, is_broken: bool) -> None:
         """Give the lake back; where the run broke, the next one is told."""
-        path = f"{self.root}/{self.name}"
         try:
+            storage.delete(self.spark, self._path(RENEWED))
             if is_broken:  # a new name needs no room on a full disk
-                new_name = self.name.replace(LIVE, BROKEN)
-                storage.rename(self.spark, path, f"{self.root}/{new_name}")
+                broken = f"{self.root}/{BROKEN}{self.token}{CLAIM}"
+                storage.rename(self.spark, self._path(CLAIM), broken)
             else:
-                storage.delete(self.spark, path)
+                storage.delete(self.spark, self._path(CLAIM))
         except (Py4JError, OSError) as error:  # without its JVM this process is about to end too
             log.warning("the lease stays behind: %s", str(error).splitlines()[0])
+
+    def _path(self, ending: str) -> str:
+        return f"{self.root}/{LIVE}{self.token}{ending}"
 
 
 @contextmanager
@@ -178,34 +183,35 @@ def hold(
         is_broken = False
     finally:
         is_ending.set()
-        keeper.join(PATIENCE_SECONDS)  # else it might write the claim anew
+        keeper.join(PATIENCE_SECONDS)  # else it might renew what is over
         lease.end(is_broken=is_broken)
 
 
 def _take(spark: SparkSession, root: str, step: str, seconds: float) -> Lease:
-    name = f"{LIVE}{uuid4().hex}.json"
+    token = uuid4().hex
+    mine = f"{LIVE}{token}{CLAIM}"
     claim = _claim_of_this_process(spark, step, seconds)
     give_up = time.monotonic() + PATIENCE_SECONDS
     while True:
-        _write(spark, f"{root}/{name}", claim)
-        others = _claims(spark, root)
-        _, now = others.pop(name)
-        live = [
-            (other, written_at)
-            for file, (other, written_at) in others.items()
-            if not _is_over(file, other, now - written_at)
-        ]
+        asked = time.time()
+        storage.write_text(spark, f"{root}/{mine}", json.dumps(vars(claim), indent=1))
+        renewed_at = _files(spark, root)
+        now = renewed_at.pop(mine)
+        live = []
+        for name in renewed_at:
+            if name.endswith(CLAIM):
+                other = _read(spark, f"{root}/{name}")
+                newest = max(renewed_at[name], renewed_at.get(_renewed(name), 0))
+                if not _is_over(name, other, now - newest):
+                    live.append((other, now - newest))
         if not live:
-            held = replace(claim, is_held=True)
-            _write(spark, f"{root}/{name}", held)
-            # Only now: should this run die here, its own claim tells the next one the same.
-            for file in others:
-                storage.delete(spark, f"{root}/{file}")
-            return Lease(spark, root, name, held, follows_broken_run=bool(others))
-        storage.delete(spark, f"{root}/{name}")
+            # This claim is there already: should it be left behind, it tells the same as these.
+            for name in renewed_at:
+                storage.delete(spark, f"{root}/{name}")
+            return Lease(spark, root, token, claim, bool(renewed_at), asked)
+        storage.delete(spark, f"{root}/{mine}")
         if time.monotonic() > give_up:
-            holder, written_at = live[0]
-            raise _busy(root, holder, now - written_at)
+            raise _busy(root, *live[0])
         time.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - so that rivals do not keep step
 
 
@@ -227,22 +233,22 @@ def _is_over(name: str, claim: Claim | None, unrenewed_seconds: float) -> bool:
     return unrenewed_seconds > (claim.holds_seconds if claim else HOLDS_SECONDS)
 
 
-def _claims(spark: SparkSession, root: str) -> dict[str, tuple[Claim | None, float]]:
-    """File name -> the claim, None where it is being written, and when that was, in seconds."""
-    claims: dict[str, tuple[Claim | None, float]] = {}
-    for path, written_at in storage.files(spark, root).items():
-        name = path.rsplit("/", 1)[-1]
-        if name.startswith((LIVE, BROKEN)):
-            try:
-                claim = Claim(**json.loads(storage.read_text(spark, path)))
-            except (Py4JJavaError, ValueError, TypeError):
-                claim = None
-            claims[name] = (claim, written_at / 1000)
-    return claims
+def _files(spark: SparkSession, root: str) -> dict[str, float]:
+    """Files of claims -> when they were written, in seconds by the storage's clock."""
+    files = {path.rsplit("/", 1)[-1]: at / 1000 for path, at in storage.files(spark, root).items()}
+    return {name: at for name, at in files.items() if name.startswith((LIVE, BROKEN))}
 
 
-def _write(spark: SparkSession, path: str, claim: Claim) -> None:
-    storage.write_text(spark, path, json.dumps(vars(claim), indent=1))
+def _renewed(name: str) -> str:
+    return name.removesuffix(CLAIM) + RENEWED
+
+
+def _read(spark: SparkSession, path: str) -> Claim | None:
+    """A claim, or None where it is being written or has just gone."""
+    try:
+        return Claim(**json.loads(storage.read_text(spark, path)))
+    except (Py4JJavaError, ValueError, TypeError):
+        return None
 
 
 def _claim_of_this_process(spark: SparkSession, step: str, seconds: float) -> Claim:
@@ -256,7 +262,6 @@ def _claim_of_this_process(spark: SparkSession, step: str, seconds: float) -> Cl
         step=step,
         taken_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
         holds_seconds=seconds,
-        is_held=False,
     )
 
 

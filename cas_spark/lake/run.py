@@ -57,7 +57,13 @@ class Run:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Time a stage, name it in Spark's job list, and log one line with what it yields."""
+        """Time a stage, name it in Spark's job list, and log one line with what it yields.
+
+        Raises:
+            CasError: the run has lost its lease.
+        """
+        if self.lease is not None:
+            self.lease.check()
         self.lake.spark.sparkContext.setJobDescription(f"{self.step}: {name}")
         start = time.monotonic()
         said: dict[str, Any] = {}

@@ -8,11 +8,11 @@ from datetime import date
 from pyspark.sql import SparkSession
 
 from cas_spark.evaluation.comparing import paired
-from cas_spark.lake.arrow_door import remove_unnamed_files
 from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import hold
 from cas_spark.lake.manifest import Manifest
+from cas_spark.lake.mending import remove_unnamed_files
 from cas_spark.lake.run import Run, open_run
 from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.evaluate import evaluate
@@ -142,5 +142,5 @@ def _publish(run: Run) -> Manifest:
     log.info("run %d is complete", manifest.number)
     if SNAPSHOTS in run.versions:
         # A cache of what facts say: what is superseded would only fill the disk.
-        remove_unnamed_files(run.lake.root, SNAPSHOTS)
+        remove_unnamed_files(run.lake, SNAPSHOTS)
     return manifest

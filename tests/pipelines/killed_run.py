@@ -1,9 +1,10 @@
 """A weekly run in a process of its own, which dies where it is told to; started by `test_crashes`.
 
-`python -m tests.pipelines.killed_run SETTINGS WHERE`: WHERE is the number of the stage at whose
-start the process is killed, or a name of POINTS, or `never`.
+`python -m tests.pipelines.killed_run SETTINGS WHERE`: WHERE is the stage at whose start the process
+is killed, or a name of POINTS. A run that is not killed prints its stages and digests.
 """
 
+import json
 import os
 import signal
 import sys
@@ -12,38 +13,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pyspark import TaskContext
+from pyspark import SparkContext, TaskContext
 
 from cas_spark.indicators import snapshots as tasks
-from cas_spark.lake.lease import Lease
+from cas_spark.lake import manifest
 from cas_spark.lake.run import Run
 from cas_spark.lake.session import start_session
-from cas_spark.pipelines import commands, snapshots
+from cas_spark.pipelines import snapshots
 from cas_spark.settings import load_settings
 from tests.conftest import QUICK_FOR_TINY_JOBS
 from tests.toy import POLL, run_quietly
 
-FINISHED_STAGES = "stages:"
-
 
 def die(*_: Any, **__: Any) -> None:
-    """Without a word, as the kernel does when memory is short; with the JVM."""
+    """Without a word, as the kernel does when memory is short; its own JVM with it."""
     os.killpg(0, signal.SIGKILL)
 
 
-def die_in_stage(number: int) -> None:
+def die_in(wanted: str) -> None:
     stage = Run.stage
-    begun: list[str] = []
 
     @contextmanager
-    def counted(self: Run, name: str) -> Iterator[dict[str, Any]]:
-        if len(begun) == number:
+    def deadly(self: Run, name: str) -> Iterator[dict[str, Any]]:
+        if name == wanted:
             die()
-        begun.append(name)
         with stage(self, name) as said:
             yield said
 
-    Run.stage = counted  # type: ignore[method-assign]
+    Run.stage = deadly  # type: ignore[method-assign]
 
 
 def lose_worker(*, is_tried_again: bool) -> None:
@@ -63,25 +60,32 @@ def lose_worker(*, is_tried_again: bool) -> None:
 
 POINTS: dict[str, Callable[[], None]] = {
     "before the files of snapshots are committed": lambda: setattr(snapshots, "commit_files", die),
-    "before the manifest": lambda: setattr(Lease, "check", die),
-    "before the maps": lambda: setattr(commands, "draw_maps", die),
-    "before MLflow": lambda: setattr(commands, "track", die),
+    "before the manifest": lambda: setattr(manifest, "fingerprint_of_the_machine", die),
     "a worker, for good": lambda: lose_worker(is_tried_again=False),
     "a worker, and its task is tried again": lambda: lose_worker(is_tried_again=True),
-    "never": lambda: None,
+    "nowhere": lambda: None,
 }
 
 
+def leave_no_context() -> None:
+    """In a JVM that outlives its drivers, stop what the one before had started."""
+    SparkContext._ensure_initialized()
+    jvm: Any = SparkContext._jvm
+    session = jvm.org.apache.spark.sql.classic.SparkSession.getDefaultSession()
+    if session.isDefined():
+        session.get().stop()
+    jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
 def main(settings: str, where: str) -> None:
-    if where in POINTS:
-        POINTS[where]()
-    else:
-        die_in_stage(int(where))
+    POINTS.get(where, lambda: die_in(where))()
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        leave_no_context()
     session = start_session("killed")
     for name, value in QUICK_FOR_TINY_JOBS.items():
         session.conf.set(name, value)
-    job = run_quietly(session, "weekly", load_settings(Path(settings)), POLL)
-    print(FINISHED_STAGES, len(job.run.stages), *job.run.stages, sep="\n")
+    run = run_quietly(session, "weekly", load_settings(Path(settings)), POLL).run
+    print(json.dumps({"stages": list(run.stages), "digests": run.digests}))
     session.stop()
 
 
