@@ -55,7 +55,7 @@ def lose_worker(*, is_tried_again: bool) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return written
 
-    tasks.write_team = written_in_vain
+    setattr(tasks, "write_team", written_in_vain)  # noqa: B010 - mypy sees another signature
 
 
 POINTS: dict[str, Callable[[], None]] = {
@@ -85,7 +85,7 @@ def main(settings: str, where: str) -> None:
     for name, value in QUICK_FOR_TINY_JOBS.items():
         session.conf.set(name, value)
     run = run_quietly(session, "weekly", load_settings(Path(settings)), POLL).run
-    print(json.dumps({"stages": list(run.stages), "digests": run.digests}))
+    sys.stdout.write(json.dumps({"stages": list(run.stages), "digests": run.digests}))
     session.stop()
 
 

@@ -19,6 +19,7 @@ from deltalake import DeltaTable
 from mlflow import MlflowClient
 from pyspark.java_gateway import launch_gateway
 
+from cas_spark.lake.session import _prepare_environment
 from tests.toy import content_of_toy, incidents_of_toy, write_extract, write_teams
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1200)]
@@ -47,11 +48,12 @@ def write_small_toy(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def lasting_jvm() -> Iterator[dict[str, str]]:
     """The environment of drivers that work on one JVM; each starts Spark anew in it."""
+    _prepare_environment()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(
             "PYSPARK_SUBMIT_ARGS", "--master local[2,2] --driver-memory 2g pyspark-shell"
         )
-        gateway = launch_gateway()
+        gateway = launch_gateway()  # type: ignore[no-untyped-call]
     at = gateway.gateway_parameters
     yield {"PYSPARK_GATEWAY_PORT": str(at.port), "PYSPARK_GATEWAY_SECRET": at.auth_token}
     gateway.shutdown()
@@ -121,11 +123,19 @@ def test_a_run_killed_at_any_step_and_started_again_leaves_what_an_undisturbed_o
     lake = settings.parent / "lake"
 
     def kill(where: str, jvm: dict[str, str]) -> None:
+        import time
+
+        t = time.time()
         died = run(settings, where, jvm)
+        print(where, round(time.time() - t, 1), flush=True)
         assert died.returncode == -signal.SIGKILL, f"{where}: {died.stdout}{died.stderr}"
 
     def finish(where: str) -> None:
+        import time
+
+        t = time.time()
         done = run(settings, where, lasting_jvm)
+        print(where, round(time.time() - t, 1), flush=True)
         assert done.returncode == 0, f"{where}: {done.stderr}"
         assert json.loads(done.stdout.splitlines()[-1])["digests"] == expected["digests"]
         assert stray_files(lake) == []
