@@ -151,7 +151,7 @@ def open_store(settings: Settings) -> Store:
 
 
 def _make_database(database: Path) -> None:
-    """Make MLflow's database whole or not at all: one killed amid its migrations is past mending."""
+    """Make MLflow's database whole or not at all: killed amid its migrations it is past mending."""
     database.parent.mkdir(parents=True, exist_ok=True)
     unfinished = database.with_suffix(".unfinished")
     for left_behind in database.parent.glob(f"{unfinished.name}*"):  # with SQLite's journal
