@@ -1,7 +1,7 @@
-"""A weekly run in a process of its own, which dies where it is told to; started by `test_crashes`.
+"""A run in a process of its own, which dies where it is told to; started by `test_crashes`.
 
-`python -m tests.pipelines.killed_run SETTINGS WHERE`: WHERE is the stage at whose start the process
-is killed, or a name of POINTS. A run that is not killed prints its stages and digests.
+`python -m tests.pipelines.killed_run SETTINGS COMMAND WHERE`: WHERE is the stage at whose start the
+process is killed, or a name of POINTS. A run that is not killed prints its stages and digests.
 """
 
 import json
@@ -77,14 +77,14 @@ def leave_no_context() -> None:
     jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
-def main(settings: str, where: str) -> None:
+def main(settings: str, command: str, where: str) -> None:
     POINTS.get(where, lambda: die_in(where))()
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         leave_no_context()
     session = start_session("killed")
     for name, value in QUICK_FOR_TINY_JOBS.items():
         session.conf.set(name, value)
-    run = run_quietly(session, "weekly", load_settings(Path(settings)), POLL).run
+    run = run_quietly(session, command, load_settings(Path(settings)), POLL).run
     sys.stdout.write(json.dumps({"stages": list(run.stages), "digests": run.digests}))
     session.stop()
 
