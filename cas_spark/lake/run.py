@@ -22,7 +22,9 @@ from cas_spark.lake import manifest as record
 from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.lease import Lease
 from cas_spark.lake.manifest import Manifest
+from cas_spark.lake.mending import remove_leftovers
 from cas_spark.lake.migrations import migrated
 from cas_spark.lake.table import Table
 
@@ -54,11 +56,18 @@ class Run:
     facts: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
     is_reading: bool = False
+    lease: Lease | None = None
     _changed: dict[str, Table] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Time a stage, name it in Spark's job list, and log one line with what it yields."""
+        """Time a stage, name it in Spark's job list, and log one line with what it yields.
+
+        Raises:
+            CasError: the run has lost its lease.
+        """
+        if self.lease is not None:
+            self.lease.check()
         self.lake.spark.sparkContext.setJobDescription(f"{self.step}: {name}")
         start = time.monotonic()
         said: dict[str, Any] = {}
@@ -235,7 +244,7 @@ class Run:
         """Compute the digests of what changed and commit the manifest: the run is complete.
 
         Raises:
-            CasError: a table holds two rows of the same key.
+            CasError: a table holds two rows of the same key, or the lease was lost.
         """
         with self.stage("digests") as said:
             for name, table in self._changed.items():
@@ -260,14 +269,29 @@ class Run:
         )
         frame = self.lake.spark.createDataFrame([complete.to_row()], tables.RUNS.schema)
         self._create(tables.RUNS)
+        if self.lease is not None:
+            self.lease.check()
         frame.write.format("delta").mode("append").save(self.lake.path(tables.RUNS.name))
         return complete
 
 
 def open_run(
-    lake: Lake, step: str, poll: date | None, settings_json: str, settings_sha256: str
+    lake: Lake,
+    step: str,
+    poll: date | None,
+    settings_json: str,
+    settings_sha256: str,
+    lease: Lease | None = None,
 ) -> Run:
     """Start a run on what the last complete run left; what a broken run left is put back.
+
+    Args:
+        lake: to write to.
+        step: what is done.
+        poll: of the run, if it is known already.
+        settings_json: the settings.
+        settings_sha256: of the settings.
+        lease: that the run holds; None where nothing else can write the lake.
 
     Raises:
         CasError: the lake is of a newer schema version.
@@ -275,6 +299,8 @@ def open_run(
     last = lake.last_manifest
     published = dict(last.versions_out) if last else {}
     versions = _put_back(lake, published)
+    if lease is not None and lease.follows_broken_run:
+        remove_leftovers(lake, versions)  # before anything leaves the versions that were published
     run = Run(
         lake=lake,
         number=last.number + 1 if last else 1,
@@ -286,6 +312,7 @@ def open_run(
         versions=versions,
         digests=dict(last.digests) if last else {},
         facts={name: last.facts[name] for name in CARRIED_ON if name in last.facts} if last else {},
+        lease=lease,
     )
     if last is not None and last.schema_version < tables.SCHEMA_VERSION:
         _migrate(run, last.schema_version)

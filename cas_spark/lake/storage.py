@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 
@@ -39,3 +40,50 @@ def upload(spark: SparkSession, local: str, path: str) -> None:
     system.mkdirs(hadoop_path.getParent())
     _, source = _file_system(spark, f"file://{local}")
     system.copyFromLocalFile(False, True, source, hadoop_path)
+
+
+def files(spark: SparkSession, path: str, *, recursive: bool = False) -> dict[str, int]:
+    """The files in a folder: path -> milliseconds since 1970 at which it was last written.
+
+    The time is told by the storage's own clock. There are none where there is no such folder.
+    """
+    system, hadoop_path = _file_system(spark, path)
+    if not system.exists(hadoop_path):
+        return {}
+    listed = system.listFiles(hadoop_path, recursive)
+    found = {}
+    while listed.hasNext():
+        status = listed.next()
+        found[str(status.getPath())] = int(status.getModificationTime())
+    return found
+
+
+def read_text(spark: SparkSession, path: str) -> str:
+    """The content of a small file."""
+    system, hadoop_path = _file_system(spark, path)
+    stream = system.open(hadoop_path)
+    try:
+        return bytes(stream.readAllBytes()).decode()
+    finally:
+        stream.close()
+
+
+def write_text(spark: SparkSession, path: str, text: str) -> None:
+    """Write a small file, in place of what was there; where that fails, nothing is left."""
+    system, hadoop_path = _file_system(spark, path)
+    try:
+        stream = system.create(hadoop_path, True)
+        try:
+            stream.write(text.encode())
+        finally:
+            stream.close()
+    except Py4JJavaError:
+        system.delete(hadoop_path, False)
+        raise
+
+
+def rename(spark: SparkSession, path: str, new_path: str) -> None:
+    """Give a file another name, which nothing has yet."""
+    system, hadoop_path = _file_system(spark, path)
+    _, new = _file_system(spark, new_path)
+    system.rename(hadoop_path, new)

@@ -1,14 +1,19 @@
 """A command: opens a run on the lake, does its steps in order, and publishes what they left."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 
 from pyspark.sql import SparkSession
 
 from cas_spark.evaluation.comparing import paired
+from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import open_run
+from cas_spark.lake.lease import hold
+from cas_spark.lake.manifest import Manifest
+from cas_spark.lake.mending import remove_unnamed_files
+from cas_spark.lake.run import Run, open_run
 from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.evaluate import evaluate
 from cas_spark.pipelines.experiment import Challenge, champion_of, experiment, measures_of
@@ -39,6 +44,7 @@ STEPS: Mapping[str, Step] = {
     "evaluate": evaluate,
 }
 WEEKLY = "weekly"
+SNAPSHOTS = "snapshots"
 
 
 def run_backtest(
@@ -55,14 +61,12 @@ def run_backtest(
     Raises:
         CasError: as the steps do.
     """
-    lake = Lake(spark, settings.lake)
-    run = open_run(lake, "backtest", span.last, settings.as_json(), settings.sha256())
-    job = Job(run, settings, span.last, show_progress, not span.is_as_known_then)
-    for step in (ingest, grid):
-        step(job)
-    backtest(job, span)
-    manifest = run.publish()
-    log.info("run %d is complete", manifest.number)
+    with _opened(Lake(spark, settings.lake), "backtest", settings, span.last) as run:
+        job = Job(run, settings, span.last, show_progress, not span.is_as_known_then)
+        for step in (ingest, grid):
+            step(job)
+        backtest(job, span)
+        _publish(run)
     return job
 
 
@@ -83,15 +87,14 @@ def run_experiment(
         CasError: there is no champion, or the settings describe other facts; and as training.
     """
     lake = Lake(spark, settings.lake)
-    champion = champion_of(lake.last_manifest_of(WEEKLY), settings)
-    run = open_run(lake, "experiment", champion.poll, settings.as_json(), settings.sha256())
-    job = Job(run, settings, champion.poll, show_progress)
-    experiment(job, champion, challenge)
-    manifest = run.publish()
-    log.info("run %d is complete", manifest.number)
-    measures = measures_of(job, challenge)
-    results = paired(measures, settings.forecast.share)
-    track_experiment(job, manifest, challenge, results, measures)
+    with _opened(lake, "experiment", settings, None) as run:
+        champion = champion_of(lake.last_manifest_of(WEEKLY), settings)
+        job = Job(run, settings, champion.poll, show_progress)
+        experiment(job, champion, challenge)
+        manifest = _publish(run)
+        measures = measures_of(job, challenge)
+        results = paired(measures, settings.forecast.share)
+        track_experiment(job, manifest, challenge, results, measures)
     return experiment_report(job, challenge, results)
 
 
@@ -114,8 +117,10 @@ def run_rebuild(
     Raises:
         CasError: the run cannot be rebuilt; and as the steps do.
     """
-    manifest = run_to_rebuild(Lake(spark, settings.lake), number)
-    rebuilt = rebuild(spark, settings, manifest, show_progress, to)
+    lake = Lake(spark, settings.lake)
+    with telling_of_storage(lake.root), hold(spark, lake.root, "rebuild"):
+        manifest = run_to_rebuild(lake, number)
+        rebuilt = rebuild(spark, settings, manifest, show_progress, to)
     return rebuilt, rebuild_report(rebuilt, settings)
 
 
@@ -141,17 +146,32 @@ def run_command(
     Raises:
         CasError: as the steps do.
     """
-    run = open_run(Lake(spark, settings.lake), command, poll, settings.as_json(), settings.sha256())
-    job = Job(run, settings, poll, show_progress)
-    for name, step in STEPS.items():
-        if command in (name, WEEKLY):
-            step(job)
-    if command == WEEKLY:
-        note_poll_digests(job)
-    manifest = run.publish()
-    if command in ("forecast", WEEKLY):
-        draw_maps(job)
-    if command in ("train", "evaluate", WEEKLY):
-        track(job, manifest)
-    log.info("run %d is complete", manifest.number)
+    with _opened(Lake(spark, settings.lake), command, settings, poll) as run:
+        job = Job(run, settings, poll, show_progress)
+        for name, step in STEPS.items():
+            if command in (name, WEEKLY):
+                step(job)
+        if command == WEEKLY:
+            note_poll_digests(job)
+        manifest = _publish(run)
+        if command in ("forecast", WEEKLY):
+            draw_maps(job)
+        if command in ("train", "evaluate", WEEKLY):
+            track(job, manifest)
     return job
+
+
+@contextmanager
+def _opened(lake: Lake, step: str, settings: Settings, poll: date | None) -> Iterator[Run]:
+    """A run that holds the lake until all that is made from it is made."""
+    with telling_of_storage(lake.root), hold(lake.spark, lake.root, step) as lease:
+        yield open_run(lake, step, poll, settings.as_json(), settings.sha256(), lease)
+
+
+def _publish(run: Run) -> Manifest:
+    manifest = run.publish()
+    log.info("run %d is complete", manifest.number)
+    if SNAPSHOTS in run.versions:
+        # A cache of what facts say: what is superseded would only fill the disk.
+        remove_unnamed_files(run.lake, SNAPSHOTS)
+    return manifest

@@ -18,6 +18,7 @@ from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import whole_catalogue
 from cas_spark.lake import storage, tables
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.lease import hold
 from cas_spark.pipelines.report import TextReport
 from cas_spark.settings import Settings
 from cas_spark.tracking.native_model import log_native_model, run_of_team
@@ -54,11 +55,15 @@ def export_model(spark: SparkSession, settings: Settings, key: ModelKey, to: str
             are. What an earlier export left there is replaced.
 
     Raises:
-        CasError: there is no such model, it failed, this code no longer knows one of its
-            indicators, or MLflow has no run of that team, priority and poll.
+        CasError: another run holds the lake, there is no such model, it failed, this code no longer
+            knows one of its indicators, or MLflow has no run of that team, priority and poll.
     """
-    lake = Lake(spark, settings.lake)
-    row = _model_of(lake, key)
+    with hold(spark, settings.lake, "export-model"):  # no run may replace what it is logged under
+        return _export(Lake(spark, settings.lake), settings, key, to)
+
+
+def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> TextReport:
+    spark, row = lake.spark, _model_of(lake, key)
     store = open_store(settings)
     run = run_of_team(store, key.poll, key.team, key.priority)
     told = description_of(row, settings)

@@ -204,7 +204,9 @@ def keep_latest(store: Store) -> None:
     newest = max(known, key=lambda v: (date.fromisoformat(v.tags["poll"]), int(v.version)))
     if int(newest.version) < max(int(v.version) for v in known):
         _add_version(store, newest.tags)
-        store.client.delete_model_version(store.lake, newest.version)
+    same = [v for v in versions(store) if v.run_id == newest.run_id]
+    for version in sorted(same, key=lambda v: int(v.version))[:-1]:  # also what a kill left
+        store.client.delete_model_version(store.lake, version.version)
 
 
 def forget_models_of(store: Store, parent: Run) -> None:

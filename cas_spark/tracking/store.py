@@ -124,8 +124,10 @@ def open_store(settings: Settings) -> Store:
     if lake is not None and artifacts is None and not (uri or "").startswith("http"):
         artifacts = (lake / FOLDER / "artifacts").as_uri()
     if lake is not None and uri is None:
-        (lake / FOLDER).mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{lake / FOLDER / 'mlflow.db'}"
+        database = lake / FOLDER / "mlflow.db"
+        if not database.exists():
+            _make_database(database)
+        uri = f"sqlite:///{database}"
     if uri is None:
         raise CasError(
             what="tracking.uri",
@@ -146,6 +148,17 @@ def open_store(settings: Settings) -> Store:
             do="Start or mend it, or change tracking.uri; then run the same command again",
         ) from error
     return Store(client, uri, artifacts.rstrip("/") if artifacts else None, settings.name)
+
+
+def _make_database(database: Path) -> None:
+    """Make MLflow's database whole or not at all: killed amid its migrations it is past mending."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = database.with_suffix(".unfinished")
+    for left_behind in database.parent.glob(f"{unfinished.name}*"):  # with SQLite's journal
+        left_behind.unlink()
+    _keep_quiet()
+    MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+    unfinished.rename(database)
 
 
 def local_path(place: str) -> Path | None:

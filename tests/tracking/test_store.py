@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,25 @@ log_measures(store, evaluations_of())
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_process_killed_while_the_database_is_made_leaves_no_half_of_it(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    program = f"""
+import os, signal
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from cas_spark.tracking.store import open_store
+from tests.tracking.weeks import settings_of
+
+@event.listens_for(Engine, "after_cursor_execute")
+def die_amid_migrations(connection, cursor, statement, *_):
+    if "ALTER TABLE" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+open_store(settings_of({str(lake)!r}))
+"""
+    died = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert open_store(settings_of(lake)).client.search_experiments()
+    assert [path.name for path in (lake / "mlflow").iterdir()] == ["mlflow.db"]

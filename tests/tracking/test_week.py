@@ -177,6 +177,22 @@ def test_latest_is_the_newest_poll_also_when_an_older_one_is_logged_late(
     assert len(versions(store)) == 2
 
 
+def test_a_crash_while_the_newest_poll_gets_its_new_version_leaves_no_second_one(
+    store: Store, settings: Settings, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    log(store, settings, catalogue, poll=NEXT, number=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(store.client, "delete_model_version", crash)
+        with pytest.raises(KeyboardInterrupt):
+            log(store, settings, catalogue, poll=POLL, number=2)
+    log(store, settings, catalogue, poll=POLL, number=2)
+    assert latest_poll(store) == str(NEXT)
+    assert len(versions(store)) == 2
+
+
 def test_each_month_has_its_own_experiment(
     store: Store, settings: Settings, catalogue: Catalogue
 ) -> None:
