@@ -65,7 +65,7 @@ def _name_what_revisions_are_about(revisions: DataFrame) -> DataFrame:
         }
     )
     new = [c.name for c in tables.REVISIONS.columns if c.name not in corrections.columns]
-    undecided = _with_nulls(corrections, ("kind", "reason", *new))
+    undecided = _with_nulls(corrections, ("kind", "reason", "effective_at", *new))
     return _as_declared(undecided, tables.REVISIONS)
 
 
