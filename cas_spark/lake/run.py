@@ -28,7 +28,10 @@ from cas_spark.lake.table import Table
 
 log = logging.getLogger(__name__)
 
-TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps", "plots")
+RETAINING = "retaining"
+"""Folder of the journal of what is being removed for good: see `lake.erasing`."""
+
+TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps", "plots", RETAINING)
 
 
 @dataclass

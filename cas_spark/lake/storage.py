@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pyarrow.fs
 from pyspark.sql import SparkSession
 
 
@@ -30,6 +31,24 @@ def folders(spark: SparkSession, path: str) -> list[str]:
     if not system.exists(hadoop_path):
         return []
     return sorted(s.getPath().getName() for s in system.listStatus(hadoop_path) if s.isDirectory())
+
+
+def files(spark: SparkSession, path: str) -> list[str]:
+    """Paths of the files in `path` and its folders, hidden ones too; none without such a folder."""
+    system, hadoop_path = _file_system(spark, path)
+    found: list[str] = []
+    if system.exists(hadoop_path):
+        statuses = system.listFiles(hadoop_path, True)
+        while statuses.hasNext():
+            found.append(str(statuses.next().getPath().toString()))
+    return found
+
+
+def arrow_file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """Arrow's file system of a path, which tasks can use, and the path as Arrow writes it."""
+    if "://" in path:
+        return pyarrow.fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
+    return pyarrow.fs.LocalFileSystem(), path
 
 
 def upload(spark: SparkSession, local: str, path: str) -> None:
