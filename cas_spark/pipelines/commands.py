@@ -18,6 +18,8 @@ from cas_spark.pipelines.grid import grid
 from cas_spark.pipelines.ingest import ingest
 from cas_spark.pipelines.job import Job, ShowProgress
 from cas_spark.pipelines.report import TextReport
+from cas_spark.pipelines.retain import retain
+from cas_spark.pipelines.retain_report import retain_report
 from cas_spark.pipelines.snapshots import snapshots
 from cas_spark.pipelines.train import train
 from cas_spark.pipelines.views import draw_maps, track, track_experiment
@@ -90,6 +92,21 @@ def run_experiment(
     results = paired(measures, settings.forecast.share)
     track_experiment(job, manifest, challenge, results, measures)
     return experiment_report(job, challenge, results)
+
+
+def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> TextReport:
+    """Remove for good what is past its term or ordered erased, and prove it.
+
+    Args:
+        spark: the session.
+        settings: of the lake.
+        as_of: day as of which terms are counted.
+
+    Raises:
+        CasError: a key is still found somewhere; the same command again goes on from there.
+    """
+    retained = retain(Lake(spark, settings.lake), settings, as_of)
+    return retain_report(Lake(spark, settings.lake), settings, retained)
 
 
 def run_command(

@@ -119,13 +119,10 @@ def open_store(settings: Settings) -> Store:
         CasError: the lake is not a local folder and no tracking store is declared, or the store
             cannot be opened.
     """
-    uri, artifacts = settings.tracking.uri, settings.tracking.artifacts
+    uri, artifacts = uris_of(settings)
     lake = local_path(settings.lake)
-    if lake is not None and artifacts is None and not (uri or "").startswith("http"):
-        artifacts = (lake / FOLDER / "artifacts").as_uri()
-    if lake is not None and uri is None:
+    if lake is not None and settings.tracking.uri is None:
         (lake / FOLDER).mkdir(parents=True, exist_ok=True)
-        uri = f"sqlite:///{lake / FOLDER / 'mlflow.db'}"
     if uri is None:
         raise CasError(
             what="tracking.uri",
@@ -146,6 +143,17 @@ def open_store(settings: Settings) -> Store:
             do="Start or mend it, or change tracking.uri; then run the same command again",
         ) from error
     return Store(client, uri, artifacts.rstrip("/") if artifacts else None, settings.name)
+
+
+def uris_of(settings: Settings) -> tuple[str | None, str | None]:
+    """Where the tracking store and the artifacts are; None where that is not known here."""
+    uri, artifacts = settings.tracking.uri, settings.tracking.artifacts
+    lake = local_path(settings.lake)
+    if lake is not None and artifacts is None and not (uri or "").startswith("http"):
+        artifacts = (lake / FOLDER / "artifacts").as_uri()
+    if lake is not None and uri is None:
+        uri = f"sqlite:///{lake / FOLDER / 'mlflow.db'}"
+    return uri, artifacts
 
 
 def local_path(place: str) -> Path | None:
