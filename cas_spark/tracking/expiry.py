@@ -1,18 +1,19 @@
-"""What MLflow keeps of old polls goes for good, and where it keeps anything at all."""
+"""What MLflow keeps of old polls goes, and where it keeps anything at all."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from mlflow.cli import gc
 from mlflow.entities import Run
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from cas_spark.settings import Settings
-from cas_spark.tracking.registry import OF_WEEK
+from cas_spark.tracking.registry import models_of
 from cas_spark.tracking.store import (
     CHALLENGE,
     WEEK,
     Store,
+    local_path,
     open_store,
     uris_of,
     without_password,
@@ -29,7 +30,10 @@ def places_of(settings: Settings) -> tuple[list[str], str | None]:
         Places that may not exist, and the address of the store where it is none of them.
     """
     uri, artifacts = uris_of(settings)
-    places = [artifacts] if artifacts is not None else []
+    places = []
+    if artifacts is not None:
+        local = local_path(artifacts)
+        places.append(artifacts if local is None else str(local))
     if uri is None:
         return places, None
     if uri.startswith(SQLITE):
@@ -42,31 +46,27 @@ def old_polls(settings: Settings, first: date) -> list[date]:
     uri, _ = uris_of(settings)
     if uri is None or (uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()):
         return []
-    polls = {date.fromisoformat(run.data.tags["poll"]) for run in _parents(open_store(settings))}
+    polls = {_poll_of(run) for run in _parents(open_store(settings))}
     return sorted(poll for poll in polls if poll < first)
 
 
 def forget_polls(settings: Settings, polls: Sequence[date]) -> None:
-    """Delete the runs and models of polls for good, their artifacts too.
+    """Delete the runs and models of polls, and their artifacts from the disk.
 
-    Of a store behind a server they are deleted as far as clients can: its own `mlflow gc` ends it.
+    MLflow keeps the names and figures of what is deleted until its own `mlflow gc`.
     """
     if not polls:
         return
     store = open_store(settings)
-    days = {poll.isoformat() for poll in polls}
-    runs, models = [], []
     for parent in _parents(store):
-        if parent.data.tags["poll"] in days:
-            runs += [child.info.run_id for child in store.children_of(parent)]
-            runs.append(parent.info.run_id)
-            models += _logged_models(store, parent)
+        if _poll_of(parent) in polls:
+            places = [model.artifact_location for model in models_of(store, parent)]
+            places += [run.info.artifact_uri for run in (*store.children_of(parent), parent)]
+            for place in places:
+                local = local_path(place)
+                if local is None or local.exists():
+                    get_artifact_repository(place, tracking_uri=store.uri).delete_artifacts()
             forget(store, parent)
-    if runs and not store.uri.startswith("http"):
-        arguments = ["--backend-store-uri", store.uri, "--run-ids", ",".join(runs)]
-        if models:
-            arguments += ["--logged-model-ids", ",".join(models)]
-        gc.main(arguments, standalone_mode=False)
 
 
 def _parents(store: Store) -> Iterator[Run]:
@@ -76,12 +76,5 @@ def _parents(store: Store) -> Iterator[Run]:
             yield from store.runs_with(experiment.experiment_id, {"level": level})
 
 
-def _logged_models(store: Store, parent: Run) -> list[str]:
-    run_id = parent.info.run_id
-    return [
-        model.model_id
-        for of_week in (f"source_run_id = '{run_id}'", f"tags.`{OF_WEEK}` = '{run_id}'")
-        for model in store.client.search_logged_models(
-            [parent.info.experiment_id], filter_string=of_week
-        )
-    ]
+def _poll_of(run: Run) -> date:
+    return date.fromisoformat(run.data.tags["poll"])
