@@ -115,14 +115,17 @@ def retain(lake: Lake, settings: Settings, as_of: date) -> Retained:
     rows = _due_rows(run, settings, as_of)
     files, not_deleted = _due_files(run, settings, as_of, rows)
     outside = Outside(files, *_due_exports(run, settings, as_of))
-    if outside or any(not frame.isEmpty() for frame in rows.values()):
+    has_rows = any(not frame.isEmpty() for frame in rows.values())
+    if has_rows:
         journal.add(keys_of(rows))
+    if has_rows or outside:
         _remove(run, settings, as_of, rows, outside)
         run.publish()
     _remove_outside(lake, settings, outside)
     if not journal.is_there():
-        job = Job(run, settings, None, silently)
-        return Retained(None, None, 0, None, not_deleted, job.kept_from("incidents"))
+        retention = _newest_retention(run) if outside else None
+        complete_from = Job(run, settings, None, silently).kept_from("incidents")
+        return Retained(retention, None, 0, None, not_deleted, complete_from)
     return _prove(Lake(lake.spark, lake.root), settings, journal, not_deleted)
 
 

@@ -1,4 +1,4 @@
-"""A key is found wherever it hides: planted here, so that a scan that finds none means something."""
+"""A key is found wherever it hides, so a scan that finds none means something."""
 
 import bz2
 import gzip
