@@ -116,6 +116,8 @@ class Job:
 
     def kept_from(self, kind: str) -> date | None:
         """The day from which on all facts of a class are kept; None where none went by its term."""
+        if not self.run.holds(tables.RETENTIONS):
+            return None
         removed = self.run.read(tables.RETENTIONS).where(F.col("class") == kind)
         found = removed.agg(F.max("complete_from_on")).first()
         day: date | None = found[0] if found is not None else None

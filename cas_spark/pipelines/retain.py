@@ -118,8 +118,12 @@ def retain(lake: Lake, settings: Settings, as_of: date) -> Retained:
     has_rows = any(not frame.isEmpty() for frame in rows.values())
     if has_rows:
         journal.add(keys_of(rows))
+    # What a run that broke off left is put back, and what is put back must be what is published
+    # before any table loses its past.
+    is_put_back = journal.is_there() and run.versions != dict(run.versions_in)
     if has_rows or outside:
         _remove(run, settings, as_of, rows, outside)
+    if has_rows or outside or is_put_back:
         run.publish()
     _remove_outside(lake, settings, outside)
     if not journal.is_there():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -65,7 +66,8 @@ def forget_polls(settings: Settings, polls: Sequence[date]) -> None:
             for place in places:
                 local = local_path(place)
                 if local is None or local.exists():
-                    get_artifact_repository(place, tracking_uri=store.uri).delete_artifacts()
+                    repository: Any = get_artifact_repository(place, tracking_uri=store.uri)
+                    repository.delete_artifacts()
             forget(store, parent)
 
 

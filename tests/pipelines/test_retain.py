@@ -254,13 +254,13 @@ def test_a_key_that_is_left_somewhere_fails_the_command_until_it_is_gone(
     settings = settled(tmp_path, plain, **YEAR)
     key = hexadecimal(ids(Lake(spark, settings.lake))[1])
     plots, artifacts = tmp_path / "lake" / "plots", tmp_path / "lake" / "mlflow" / "artifacts"
-    old_version = tmp_path / "lake" / "incidents" / "_delta_log"
-    log = next(old_version.glob("*01.json")).read_bytes()
+    [old_version] = (tmp_path / "lake" / "incidents").glob("*.parquet")
     planted = {
         plots / "old.parquet": parquet_of([{"id": f"register:{key}"}]),
         artifacts / "model.zip": zip_of("models.json.gz", gzip.compress(key.encode())),
-        # What an older version's log says of a file's keys: cut off after 32 letters.
-        plots / "00000000000000000001.json": log,
+        plots / "old_version.parquet": old_version.read_bytes(),
+        # What an old version's log says of a file's keys: cut off after 32 letters.
+        plots / "01.json": f'{{"minValues": {{"incident_id": "register:{key[:23]}"}}}}'.encode(),
     }
     for path, content in planted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
