@@ -105,6 +105,8 @@ def scan_files(paths: Iterable[str], needles: Collection[bytes]) -> Scan:
         system, place = arrow_file_system(path)
         found = set(_found([path.encode()], needles))
         is_readable = True
+        if system.get_file_info(place).type == pyarrow.fs.FileType.NotFound:
+            continue  # such as a database's journal, since the files were listed
         with system.open_input_file(place) as stream:
             size = stream.size()
             try:

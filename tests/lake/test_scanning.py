@@ -98,6 +98,7 @@ def test_all_files_are_looked_at_hidden_ones_too_and_their_names(tmp_path: Path)
     assert [found for found, _ in scan_files(files, NEEDLES).found] == [f"{tmp_path}/part={KEY}/a"]
     assert files_below(str(tmp_path / "mlflow.db")) == [str(tmp_path / "mlflow.db")]
     assert files_below(str(tmp_path / "nowhere")) == []
+    assert scan_files([str(tmp_path / "gone since")], NEEDLES) == Scan()
     assert files_below(tmp_path.as_uri(), leaving_out="retaining") == [
         f"file://{file}" for file in files
     ]
