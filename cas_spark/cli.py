@@ -30,6 +30,7 @@ from cas_spark.pipelines.commands import (
     run_command,
     run_experiment,
     run_rebuild,
+    run_retain,
 )
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.export import ModelKey, export_model
@@ -253,6 +254,23 @@ def rebuild_week(
 
 def _folder(path: str) -> str:
     return path if "://" in path else str(Path(path).resolve())
+
+
+@app.command()
+def retain(
+    settings: SettingsFile,
+    as_of: Annotated[
+        datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day that terms run to.")
+    ],
+) -> None:
+    """Remove for good what is past its term or ordered erased, and prove it."""
+    loaded = _load(settings, {}, needs_inputs=False)
+    spark = start_session(f"cas-spark retain {loaded.name}")
+    try:
+        report = run_retain(spark, loaded, as_of.date())
+    finally:
+        spark.stop()
+    _print_tables(report)
 
 
 @app.command(name="export-model")

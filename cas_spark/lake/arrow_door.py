@@ -22,6 +22,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from cas_spark.errors import CasError
+from cas_spark.lake.storage import arrow_file_system
 from cas_spark.lake.table import Table
 
 
@@ -97,7 +98,7 @@ def write_file(
         CasError: a slice is not as declared.
     """
     keys = ("poll_on", "cell_id")
-    system, folder = _file_system(f"{root}/{table}")
+    system, folder = arrow_file_system(f"{root}/{table}")
     system.create_dir(folder, recursive=True)
     # A name of its own while it is written: two tries of a task may run at once.
     unfinished = f"{folder}/.{uuid4().hex}.unfinished"
@@ -145,7 +146,7 @@ def read_slices(
     Returns:
         Rows sorted by poll_on and cell_id; none where there are no files.
     """
-    system, folder = _file_system(f"{root}/{table}")
+    system, folder = arrow_file_system(f"{root}/{table}")
     polls = (pc.field("poll_on") >= first) & (pc.field("poll_on") <= last)
     parts = [
         pq.read_table(
@@ -230,12 +231,6 @@ def commit_files(
         partition_by=[partition_column],
         commit_properties=CommitProperties(app_transactions=[Transaction(*transaction)]),
     )
-
-
-def _file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    if "://" in path:
-        return pyarrow.fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
-    return pyarrow.fs.LocalFileSystem(), path
 
 
 def _stats(ends: pa.Table, rows: int) -> str:

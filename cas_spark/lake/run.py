@@ -33,7 +33,10 @@ log = logging.getLogger(__name__)
 CARRIED_ON = ("pseudonym_check",)
 """Facts that hold for the lake and not for a run, so that each run hands them on."""
 
-TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps", "plots")
+RETAINING = "retaining"
+"""Folder of the journal of what is being removed for good: see `lake.erasing`."""
+
+TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps", "plots", RETAINING)
 
 
 @dataclass

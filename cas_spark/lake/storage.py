@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pyarrow.fs
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
@@ -31,6 +32,13 @@ def folders(spark: SparkSession, path: str) -> list[str]:
     if not system.exists(hadoop_path):
         return []
     return sorted(s.getPath().getName() for s in system.listStatus(hadoop_path) if s.isDirectory())
+
+
+def arrow_file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """Arrow's file system of a path, which tasks can use, and the path as Arrow writes it."""
+    if "://" in path:
+        return pyarrow.fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
+    return pyarrow.fs.LocalFileSystem(), path
 
 
 def upload(spark: SparkSession, local: str, path: str) -> None:

@@ -26,6 +26,8 @@ from cas_spark.pipelines.poll_digests import note_poll_digests
 from cas_spark.pipelines.rebuild import Rebuilt, rebuild, run_to_rebuild
 from cas_spark.pipelines.rebuild_report import rebuild_report
 from cas_spark.pipelines.report import TextReport
+from cas_spark.pipelines.retain import RETAIN, retain
+from cas_spark.pipelines.retain_report import retain_report
 from cas_spark.pipelines.snapshots import snapshots
 from cas_spark.pipelines.train import train
 from cas_spark.pipelines.views import draw_maps, track, track_experiment
@@ -122,6 +124,23 @@ def run_rebuild(
         manifest = run_to_rebuild(lake, number)
         rebuilt = rebuild(spark, settings, manifest, show_progress, to)
     return rebuilt, rebuild_report(rebuilt, settings)
+
+
+def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> TextReport:
+    """Remove for good what is past its term or ordered erased, and prove it.
+
+    Args:
+        spark: the session.
+        settings: of the lake.
+        as_of: day as of which terms are counted.
+
+    Raises:
+        CasError: a key is still found somewhere; the same command again goes on from there.
+    """
+    lake = Lake(spark, settings.lake)
+    with telling_of_storage(lake.root), hold(spark, lake.root, RETAIN) as lease:
+        retained = retain(lake, settings, as_of, lease)
+    return retain_report(Lake(spark, settings.lake), settings, retained)
 
 
 def run_command(

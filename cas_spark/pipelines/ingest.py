@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.grid.layers import read_teams
 from cas_spark.grid.tessellation import tessellate
+from cas_spark.knowledge.calendar import instant_of
 from cas_spark.lake import tables
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.job import Job
@@ -23,6 +24,7 @@ from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
+from cas_spark.sources.removed import Removed
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
 from cas_spark.sources.suspects import SuspectDelivery, check_of_key, deliver_suspects
 
@@ -126,6 +128,7 @@ def _deliver_incidents(
             land_cells(job).select("cell_id"),
             incident_ids,
             revision_ids,
+            _removed(job, tables.INCIDENTS),
         )
         said.update(delivery.counts)
     return delivery
@@ -149,6 +152,7 @@ def _take_in_suspects(job: Job, new: Sequence[File[SuspectExtracts]], secret: by
                     name,
                     land_cells(job).select("cell_id"),
                     reduce(DataFrame.unionByName, already),
+                    _removed(job, tables.SUSPECTS),
                 )
                 said.update(delivery.counts)
             deliveries.append(delivery)
@@ -182,6 +186,7 @@ def _take_in_revisions(
                 name,
                 land_cells(job).select("cell_id"),
                 already,
+                _removed(job, tables.REVISIONS),
             )
             said.update(delivery.counts)
         deliveries.append(delivery)
@@ -192,6 +197,15 @@ def _take_in_revisions(
     }
     with run.stage("facts"):
         _append(job, parts)
+
+
+def _removed(job: Job, table: Table) -> Removed | None:
+    """What was removed for good of a table; None where nothing ever was of any."""
+    if not job.run.holds(tables.RETENTIONS):
+        return None
+    day = job.kept_from(table.name)
+    kept_from = None if day is None else instant_of(day, job.settings.zone)
+    return Removed(job.run.read(tables.ERASURES), kept_from)
 
 
 def land_cells(job: Job) -> DataFrame:

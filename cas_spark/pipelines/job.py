@@ -106,9 +106,22 @@ class Job:
 
     @cached_property
     def calendar_from(self) -> date:
-        """The first poll that has complete extracts from all sources after it."""
-        complete_from = max(source.complete_from for source in self.settings.incidents)
-        return poll_at_or_after(complete_from, self.settings.polls.weekday_number)
+        """The first poll that has complete extracts from all sources after it, still kept whole."""
+        complete_from = [source.complete_from for source in self.settings.incidents]
+        kept_from = self.kept_from("incidents")
+        return poll_at_or_after(
+            max([*complete_from, *([kept_from] if kept_from else [])]),
+            self.settings.polls.weekday_number,
+        )
+
+    def kept_from(self, kind: str) -> date | None:
+        """The day from which on all facts of a class are kept; None where none went by its term."""
+        if not self.run.holds(tables.RETENTIONS):
+            return None
+        removed = self.run.read(tables.RETENTIONS).where(F.col("class") == kind)
+        found = removed.agg(F.max("complete_from_on")).first()
+        day: date | None = found[0] if found is not None else None
+        return day
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -128,6 +141,16 @@ class Job:
                 expected="a grid version that served all polls of the run, so that its removal "
                 "rules saw nothing that was not known at the first",
                 do="Give grid.valid_from an earlier date under a new version, or a later --poll",
+            )
+        suspects_from = self.kept_from("suspects") if self.settings.suspects else None
+        if suspects_from is not None and schedule.training[0] < suspects_from:
+            raise CasError(
+                what="suspects' links",
+                found=f"removed up to {suspects_from} by their term, and polls from "
+                f"{schedule.training[0]} on",
+                expected="polls that see every link, so that removed ones do not read as none",
+                do="Give retention.suspects a longer term, polls.count fewer polls, or switch the "
+                "group off",
             )
         self.run.facts["settling_days"] = days
         self.run.facts["training_polls"] = [str(schedule.training[0]), str(schedule.training[-1])]

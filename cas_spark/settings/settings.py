@@ -14,6 +14,7 @@ from cas_spark.settings.generator import Generator
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Grid, Name
+from cas_spark.settings.retention import Retention
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.schedule import WEEKDAYS, Polls
 from cas_spark.settings.section import Section
@@ -85,6 +86,7 @@ class Settings(Section):
         description="name of the source -> its extracts of later decisions: see docs/revisions.md",
     )
     effects: Effects = Effects()
+    retention: Retention = Retention()
     priorities: dict[Name, Priority] = Field(min_length=1)
     polls: Polls = Polls()
     horizons: dict[Name, Annotated[int, Field(ge=0)]] = Field(

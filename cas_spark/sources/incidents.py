@@ -14,6 +14,7 @@ from cas_spark.sources import checks, coordinates, values
 from cas_spark.sources.coordinates import Bounds
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
 from cas_spark.sources.reading import refusing
+from cas_spark.sources.removed import Removed, without_removed
 
 LARGEST_OUTSIDE_SHARE = 0.5
 FEWEST_TO_JUDGE = 5
@@ -44,6 +45,7 @@ def deliver(
     land_cells: DataFrame,
     already: DataFrame,
     already_revised: DataFrame,
+    removed: Removed | None = None,
 ) -> Delivery:
     """Sort the rows of one extract into incidents, revisions and rejected rows.
 
@@ -61,6 +63,7 @@ def deliver(
         land_cells: `cell_id` of every land cell of the grid.
         already: `incident_id` of the incidents of earlier extracts, repeated or not.
         already_revised: `revision_id` of the revisions of earlier extracts.
+        removed: what was removed for good; None for nothing.
 
     Returns:
         The frames, computed once. Every instant is UTC.
@@ -81,7 +84,19 @@ def deliver(
     with refusing(f"extract {name}"):
         # Computed once, and without its lineage: `already` may stand on other extracts of this run,
         # whose plans would otherwise double with each.
-        classified = _without_duplicates(named, source, already, already_revised).localCheckpoint()
+        compared = _without_duplicates(named, source, already, already_revised)
+        # A correction with a key is of the incident that it names.
+        of_key = _id(source, F.col("key_hash"), F.lit(1)) if source.key else F.col("id")
+        classified = (
+            without_removed(
+                compared.withColumn("of_key", of_key),
+                removed,
+                ("id", "of_key"),
+                (checks.DUPLICATE,),
+            )
+            .drop("of_key")
+            .localCheckpoint()
+        )
         figures = _figures(classified)
     _check_places(figures, source, settings, name, land)
     return _delivery(classified, figures, source, dataset_sha256, name)

@@ -43,10 +43,7 @@ def list_files(spark: SparkSession, source: Extracts) -> list[str]:
     Raises:
         CasError: no file matches, or the file system cannot be reached.
     """
-    with refusing(f"files of {source.name}, {source.files}"):
-        path = _jvm(spark).org.apache.hadoop.fs.Path(source.files)
-        system = path.getFileSystem(spark._jsc.hadoopConfiguration())  # noqa: SLF001
-        found = [s.getPath() for s in (system.globStatus(path) or []) if s.isFile()]
+    found = files_there(spark, source)
     if not found:
         raise CasError(
             what=f"files of {source.name}",
@@ -54,6 +51,19 @@ def list_files(spark: SparkSession, source: Extracts) -> list[str]:
             expected="at least one extract",
             do=f"Give their place, or a pattern of it, as {source.kind}.{source.name}.files",
         )
+    return found
+
+
+def files_there(spark: SparkSession, source: Extracts) -> list[str]:
+    """The same, none where no file matches.
+
+    Raises:
+        CasError: the file system cannot be reached.
+    """
+    with refusing(f"files of {source.name}, {source.files}"):
+        path = _jvm(spark).org.apache.hadoop.fs.Path(source.files)
+        system = path.getFileSystem(spark._jsc.hadoopConfiguration())  # noqa: SLF001
+        found = [s.getPath() for s in (system.globStatus(path) or []) if s.isFile()]
     return sorted((path.toString() for path in found), key=lambda p: (p.rsplit("/", 1)[-1], p))
 
 

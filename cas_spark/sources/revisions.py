@@ -31,6 +31,7 @@ from cas_spark.sources.checks import Check
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.reading import refusing, text_of
+from cas_spark.sources.removed import Removed, without_removed
 from cas_spark.sources.suspects import keyed, link_id
 
 RECLASSIFIED, RELOCATED, RETIMED = CHANGING
@@ -58,6 +59,7 @@ def deliver_revisions(
     name: str,
     land_cells: DataFrame,
     already: DataFrame,
+    removed: Removed | None = None,
 ) -> RevisionDelivery:
     """Sort the rows of one extract into revisions and rejected rows.
 
@@ -70,6 +72,7 @@ def deliver_revisions(
         name: of the extract's file.
         land_cells: `cell_id` of every land cell of the grid.
         already: `revision_id` of the revisions of earlier extracts.
+        removed: what was removed for good; None for nothing.
 
     Returns:
         The frames, computed once. Every instant is UTC.
@@ -95,7 +98,12 @@ def deliver_revisions(
     )
     with refusing(f"extract {name}"):
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
-        classified = _without_duplicates(checked, already).localCheckpoint()
+        classified = without_removed(
+            _without_duplicates(checked.withColumn("named_id", _named_id(source)), already),
+            removed,
+            ("revision_id", "incident_id", "named_id"),
+            (checks.DUPLICATE,),
+        ).localCheckpoint()
         figures = _figures(classified)
     return _delivery(classified, figures, source, dataset_sha256, name)
 
@@ -212,6 +220,13 @@ def _checks(source: RevisionExtracts) -> list[Check]:
     return [*checks.checks_of_every_row(source), *found]
 
 
+def _named_id(source: RevisionExtracts) -> Column:
+    """The id of the incident or link that a row is about."""
+    if source.suspect is None:
+        return F.col("incident_id")
+    return link_id(source.suspect.source, F.col("suspect_key"), F.col("incident_id"))
+
+
 def _without_duplicates(rows: DataFrame, already: DataFrame) -> DataFrame:
     """Give rows that say what an earlier one of this or another extract says the reason for it."""
     is_fine = F.col("reason").isNull()
@@ -251,11 +266,7 @@ def _delivery(
             "is_correction": F.lit(True),
         }
     )
-    if source.suspect is None:
-        about, named = "incident", F.col("incident_id")
-    else:
-        about = "suspect"
-        named = link_id(source.suspect.source, F.col("suspect_key"), F.col("incident_id"))
+    about = "incident" if source.suspect is None else "suspect"
     told = {
         RECLASSIFIED: ("code", "priority"),
         RETIMED: ("occurred_from_at", "occurred_until_at"),
@@ -271,7 +282,7 @@ def _delivery(
         "decided_on",
         "known_at",
         "told_kind",
-        named.alias("named_id"),
+        "named_id",
         *(
             F.when(kind == changing, F.col(column)).alias(f"new_{column.removeprefix('new_')}")
             for changing, columns in told.items()

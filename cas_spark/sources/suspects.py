@@ -30,6 +30,7 @@ from cas_spark.sources.datasets import as_declared, dataset_of
 from cas_spark.sources.incidents import FEWEST_TO_JUDGE, LARGEST_OUTSIDE_SHARE
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.reading import refusing, text_of
+from cas_spark.sources.removed import Removed, without_removed
 
 CONTRADICTORY = "contradictory"
 
@@ -57,6 +58,7 @@ def deliver_suspects(
     name: str,
     land_cells: DataFrame,
     already: DataFrame,
+    removed: Removed | None = None,
 ) -> SuspectDelivery:
     """Sort the rows of one extract into versions of links and rejected rows.
 
@@ -69,6 +71,7 @@ def deliver_suspects(
         name: of the extract's file.
         land_cells: `cell_id` of every land cell of the grid.
         already: link_id, known_at, priority and home_cell_id of the versions of earlier extracts.
+        removed: what was removed for good; None for nothing.
 
     Returns:
         The frames, computed once. Every instant is UTC.
@@ -91,7 +94,12 @@ def deliver_suspects(
     ).withColumnRenamed("cell_id", "home_cell_id")
     with refusing(f"extract {name}"):
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
-        classified = _compared(checked, already).localCheckpoint()
+        classified = without_removed(
+            _compared(checked, already),
+            removed,
+            ("link_id", "incident_id"),
+            (checks.DUPLICATE, CONTRADICTORY),
+        ).localCheckpoint()
         figures = _figures(classified)
     _check_homes(figures, source, name)
     return _delivery(classified, figures, source, dataset_sha256, name)

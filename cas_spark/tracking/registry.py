@@ -15,7 +15,7 @@ from typing import Any
 
 import mlflow.pyfunc
 import pandas as pd
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Run
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
@@ -215,9 +215,17 @@ def forget_models_of(store: Store, parent: Run) -> None:
     for version in versions(store):
         if version.run_id == run_id:
             store.client.delete_model_version(store.lake, version.version)
-    for of_week in (f"source_run_id = '{run_id}'", f"tags.`{OF_WEEK}` = '{run_id}'"):
-        logged = store.client.search_logged_models(
+    for model in models_of(store, parent):
+        store.client.delete_logged_model(model.model_id)
+
+
+def models_of(store: Store, parent: Run) -> list[LoggedModel]:
+    """A week's logged models: its own, and those that were exported under its teams' runs."""
+    run_id = parent.info.run_id
+    return [
+        model
+        for of_week in (f"source_run_id = '{run_id}'", f"tags.`{OF_WEEK}` = '{run_id}'")
+        for model in store.client.search_logged_models(
             [parent.info.experiment_id], filter_string=of_week
         )
-        for model in logged:
-            store.client.delete_logged_model(model.model_id)
+    ]

@@ -119,15 +119,7 @@ def open_store(settings: Settings) -> Store:
         CasError: the lake is not a local folder and no tracking store is declared, or the store
             cannot be opened.
     """
-    uri, artifacts = settings.tracking.uri, settings.tracking.artifacts
-    lake = local_path(settings.lake)
-    if lake is not None and artifacts is None and not (uri or "").startswith("http"):
-        artifacts = (lake / FOLDER / "artifacts").as_uri()
-    if lake is not None and uri is None:
-        database = lake / FOLDER / "mlflow.db"
-        if not database.exists():
-            _make_database(database)
-        uri = f"sqlite:///{database}"
+    uri, artifacts = uris_of(settings)
     if uri is None:
         raise CasError(
             what="tracking.uri",
@@ -137,6 +129,9 @@ def open_store(settings: Settings) -> Store:
             "tracking.artifacts to a folder that all can reach",
         )
     _keep_quiet()
+    database = Path(uri.removeprefix("sqlite:///"))
+    if settings.tracking.uri is None and not database.exists():
+        _make_database(database)
     try:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
@@ -156,9 +151,19 @@ def _make_database(database: Path) -> None:
     unfinished = database.with_suffix(".unfinished")
     for left_behind in database.parent.glob(f"{unfinished.name}*"):  # with SQLite's journal
         left_behind.unlink()
-    _keep_quiet()
     MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
     unfinished.rename(database)
+
+
+def uris_of(settings: Settings) -> tuple[str | None, str | None]:
+    """Where the tracking store and the artifacts are; None where that is not known here."""
+    uri, artifacts = settings.tracking.uri, settings.tracking.artifacts
+    lake = local_path(settings.lake)
+    if lake is not None and artifacts is None and not (uri or "").startswith("http"):
+        artifacts = (lake / FOLDER / "artifacts").as_uri()
+    if lake is not None and uri is None:
+        uri = f"sqlite:///{lake / FOLDER / 'mlflow.db'}"
+    return uri, artifacts
 
 
 def local_path(place: str) -> Path | None:

@@ -106,7 +106,7 @@ def keep_only(store: Store, parents: Sequence[Run], content: str) -> Run | None:
         if kept is None and tags.get(COMPLETE) == "true" and tags.get(CONTENT) == content:
             kept = parent
         else:
-            _forget(store, parent)
+            forget(store, parent)
     return kept
 
 
@@ -134,7 +134,7 @@ def _only_poll(models: Sequence[Row]) -> date:
     return poll
 
 
-def _forget(store: Store, parent: Run) -> None:
+def forget(store: Store, parent: Run) -> None:
     """Delete a week; its own run last, so that a crash in the middle leaves it to be found."""
     for child in store.children_of(parent):
         store.client.delete_run(child.info.run_id)

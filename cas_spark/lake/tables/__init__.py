@@ -16,6 +16,7 @@ from cas_spark.lake.tables.facts import (
     SUSPECTS,
 )
 from cas_spark.lake.tables.indicators import SNAPSHOT_SLICES, cell_context, snapshots
+from cas_spark.lake.tables.removals import ERASURES, NO_EXTRACT, RETENTION_SCANS, RETENTIONS
 from cas_spark.lake.tables.results import (
     BACKTESTS,
     CHALLENGERS,
@@ -46,6 +47,9 @@ STATIC_TABLES = (
     FORECASTS,
     EVALUATIONS,
     BACKTESTS,
+    RETENTIONS,
+    RETENTION_SCANS,
+    ERASURES,
     RUNS,
 )
 
@@ -56,12 +60,16 @@ __all__ = [
     "CHALLENGERS",
     "DATASETS",
     "EARLIER_MODELS",
+    "ERASURES",
     "EVALUATIONS",
     "FORECASTS",
     "INCIDENTS",
     "MODELS",
+    "NO_EXTRACT",
     "OUTCOMES",
     "REJECTED_ROWS",
+    "RETENTIONS",
+    "RETENTION_SCANS",
     "REVISIONS",
     "REVISION_COSTS",
     "RUNS",

@@ -1,0 +1,82 @@
+"""Erasing for good: a table loses its past, and a journal tells what until none of it is left.
+
+A row that is deleted from a Delta table is still in older versions, in their statistics and in the
+commit that deleted it. So the newest version becomes a commit that says nothing of rows, with a
+checkpoint of its own, and every other file of the table is deleted.
+"""
+
+from typing import Any
+from urllib.parse import unquote
+
+from pyspark.sql import DataFrame
+
+from cas_spark.lake import storage
+from cas_spark.lake.lake import Lake
+from cas_spark.lake.run import RETAINING, Run
+from cas_spark.lake.table import Table
+
+LOG = "_delta_log"
+
+
+def end_with_a_commit_without_rows(run: Run, table: Table) -> None:
+    """Make the newest version of a table one whose commit tells of no row or file."""
+    run.lake.spark.sql(
+        f"ALTER TABLE delta.`{run.lake.path(table.name)}` "
+        f"SET TBLPROPERTIES ('cas.past_forgotten_by_run' = '{run.number}')"
+    )
+    run.note_change(table)
+
+
+def forget_past(lake: Lake, table: Table, version: int) -> None:
+    """Delete every file of a table but those of its newest version; again and again if need be.
+
+    Args:
+        lake: that holds it.
+        table: ended by `end_with_a_commit_without_rows`.
+        version: its newest, as the last complete run published it.
+    """
+    spark, path = lake.spark, lake.path(table.name)
+    jvm: Any = spark._jvm  # noqa: SLF001 - pyspark has no public way to Delta's checkpoints
+    log = jvm.org.apache.spark.sql.delta.DeltaLog
+    log.clearCache()
+    log.forTable(spark._jsparkSession, path).checkpoint()  # noqa: SLF001
+    live = {_name(file) for file in lake.read_version(table.name, version).inputFiles()}
+    for file in storage.files(spark, path, recursive=True):
+        name = _name(file)
+        if f"/{LOG}/" in file:
+            stays = name.startswith(f"{version:020d}.") or name == "_last_checkpoint"
+        else:
+            stays = name in live
+        if not stays:
+            storage.delete(spark, file)
+    log.clearCache()
+
+
+def _name(file: str) -> str:
+    return unquote(file.rsplit("/", 1)[-1])
+
+
+class Journal:
+    """The keys that are to be removed for good, kept in the lake until none of them is left.
+
+    So that a command that breaks off leaves nothing behind that nobody knows of.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._spark, self._path = lake.spark, lake.path(RETAINING)
+
+    def is_there(self) -> bool:
+        """Whether a command broke off."""
+        return storage.exists(self._spark, self._path)
+
+    def add(self, keys: DataFrame) -> None:
+        """Write down keys, one text column, beside those that are there."""
+        keys.write.mode("append").parquet(self._path)
+
+    def keys(self) -> DataFrame:
+        """The keys, in the column `key`."""
+        return self._spark.read.schema("key string").parquet(self._path).distinct()
+
+    def delete(self) -> None:
+        """Nothing of what it tells is left."""
+        storage.delete(self._spark, self._path)

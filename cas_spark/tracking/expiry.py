@@ -1,0 +1,82 @@
+"""What MLflow keeps of old polls goes, and where it keeps anything at all."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from cas_spark.settings import Settings
+from cas_spark.tracking.registry import models_of
+from cas_spark.tracking.store import (
+    CHALLENGE,
+    WEEK,
+    Store,
+    local_path,
+    open_store,
+    uris_of,
+    without_password,
+)
+from cas_spark.tracking.week import forget
+
+SQLITE = "sqlite:///"
+
+
+def places_of(settings: Settings) -> tuple[list[str], str | None]:
+    """Files and folders of MLflow, and a store that only its server can look into.
+
+    Returns:
+        Places that may not exist, and the address of the store where it is none of them.
+    """
+    uri, artifacts = uris_of(settings)
+    places = []
+    if artifacts is not None:
+        local = local_path(artifacts)
+        places.append(artifacts if local is None else str(local))
+    if uri is None:
+        return places, None
+    if uri.startswith(SQLITE):
+        return [*places, uri.removeprefix(SQLITE)], None
+    return places, without_password(uri)
+
+
+def old_polls(settings: Settings, first: date) -> list[date]:
+    """The polls before `first` of which MLflow has runs; none where it was never used."""
+    uri, _ = uris_of(settings)
+    if uri is None or (uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()):
+        return []
+    polls = {_poll_of(run) for run in _parents(open_store(settings))}
+    return sorted(poll for poll in polls if poll < first)
+
+
+def forget_polls(settings: Settings, polls: Sequence[date]) -> None:
+    """Delete the runs and models of polls, and their artifacts from the disk.
+
+    MLflow keeps the names and figures of what is deleted until its own `mlflow gc`.
+    """
+    if not polls:
+        return
+    store = open_store(settings)
+    for parent in _parents(store):
+        if _poll_of(parent) in polls:
+            places = [model.artifact_location for model in models_of(store, parent)]
+            places += [run.info.artifact_uri for run in (*store.children_of(parent), parent)]
+            for place in places:
+                local = local_path(place)
+                if local is None or local.exists():
+                    repository: Any = get_artifact_repository(place, tracking_uri=store.uri)
+                    repository.delete_artifacts()
+            forget(store, parent)
+
+
+def _parents(store: Store) -> Iterator[Run]:
+    """The parent runs of all polls: of weeks, and of challengers."""
+    for experiment in store.client.search_experiments(filter_string=f"name LIKE '{store.lake} %'"):
+        for level in (WEEK, CHALLENGE):
+            yield from store.runs_with(experiment.experiment_id, {"level": level})
+
+
+def _poll_of(run: Run) -> date:
+    return date.fromisoformat(run.data.tags["poll"])
