@@ -68,12 +68,15 @@ class Rebuilt:
     Attributes:
         manifest: of its run.
         recorded: part -> digest that the run recorded.
+        removed: what retention has since removed of what the run had taken in: rows with class,
+            reason, source, extract and facts.
         found: part -> digest of what was rebuilt.
         refit: tier (b).
     """
 
     manifest: Manifest
     recorded: Mapping[str, str]
+    removed: list[Row]
     found: dict[str, str] = field(default_factory=dict)
     refit: Refit | None = None
 
@@ -129,7 +132,7 @@ def rebuild(
     try:
         run = open_run(scratch, "rebuild", manifest.poll_on, settings.as_json(), settings.sha256())
         job = Job(run, settings, manifest.poll_on, show_progress)
-        rebuilt = Rebuilt(manifest, _recorded(manifest))
+        rebuilt = Rebuilt(manifest, _recorded(manifest), _removed_since(lake, manifest.number))
         _bring_facts(job, lake, manifest.number)
         _bring_grid(job, lake)
         snapshots(job)
@@ -148,6 +151,22 @@ def rebuild(
 def _recorded(manifest: Manifest) -> dict[str, str]:
     facts = {name: manifest.digests[name] for name in FACTS if name in manifest.digests}
     return {**facts, **manifest.facts[POLL_DIGESTS]}
+
+
+def _removed_since(lake: Lake, number: int) -> list[Row]:
+    """How many facts of which extract that the run had taken in are gone, and why."""
+    if not lake.holds(tables.RETENTIONS):
+        return []
+    taken_in = lake.read(tables.DATASETS).where(F.col("run_number") <= number)
+    extracts = taken_in.select("source", F.col("sha256").alias("dataset_sha256"), "name")
+    of_facts = F.col("class").isin(*FACTS) & (F.col("run_number") > number)
+    removed = lake.read(tables.RETENTIONS).where(of_facts).join(extracts, extracts.columns[:2])
+    return (
+        removed.groupBy("class", "reason", "source", F.col("name").alias("extract"))
+        .agg(F.sum("facts").alias("facts"))
+        .orderBy("class", "reason", "source", "extract")
+        .collect()
+    )
 
 
 def _bring_facts(job: Job, lake: Lake, number: int) -> None:

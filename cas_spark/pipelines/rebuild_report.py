@@ -28,6 +28,13 @@ def rebuild_report(rebuilt: Rebuilt, settings: Settings) -> TextReport:
     title = f"{settings.title}: run {manifest.number}, poll {manifest.poll_on}, rebuilt"
     tables = [TextTable(title, ["part", "recorded", "rebuilt", ""], rows)]
     lines = [*_of_the_code(rebuilt), *_of_the_refit(rebuilt)]
+    if rebuilt.removed:
+        gone = [
+            [*(str(value) for value in row[:4]), f"{row['facts']:,}"] for row in rebuilt.removed
+        ]
+        columns = ["of", "reason", "source", "extract", "facts"]
+        tables.append(TextTable("Removed since, so not rebuilt", columns, gone))
+        lines.insert(0, "parts that differ stood on what was removed since; shown without it")
     if rebuilt.refit is not None and rebuilt.refit.moved:
         columns = ["team", "priority", "horizon", "cell"]
         moved = [[str(value) for value in row] for row in rebuilt.refit.moved[:SHOWN]]

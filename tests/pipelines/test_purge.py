@@ -42,7 +42,7 @@ FROM_FACTS = ("outcomes", "cells", "snapshots", "models", "forecasts")
 
 
 def with_decisions(folder: Path, **effects: str) -> dict[str, Any]:
-    kinds = ("unlawful", "unfounded", "reclassified", "relocated", "retimed")
+    kinds = ("unlawful", "unfounded", "erased", "reclassified", "relocated", "retimed")
     return {
         "effects": effects,
         "revisions": {

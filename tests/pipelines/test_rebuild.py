@@ -15,7 +15,7 @@ from cas_spark.errors import CasError
 from cas_spark.lake import storage, tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import open_run
-from cas_spark.pipelines.commands import run_rebuild
+from cas_spark.pipelines.commands import run_rebuild, run_retain
 from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.rebuild import Rebuilt
 from cas_spark.settings import load_settings
@@ -118,6 +118,27 @@ def test_with_another_blas_kernel_the_week_is_the_same_and_the_refit_says_what_i
 def test_models_are_kept_for_every_run_of_the_poll(spark: SparkSession, path: Path) -> None:
     lake = Lake(spark, load_settings(path).lake)
     assert lake.read(tables.EARLIER_MODELS).select("run_number").distinct().collect()[0][0] == FIRST
+
+
+def test_what_was_erased_since_is_told_and_the_week_is_shown_without_it(
+    spark: SparkSession, path: Path
+) -> None:
+    folder = path.parent
+    numbers = [f"B1-{number}" for number in range(500, 512)]
+    write_decisions(folder / "decisions_3.csv", [decision(n, "erased", AT_POLL) for n in numbers])
+    settings = load_settings(path)
+    run_quietly(spark, "ingest", settings, None)
+    run_retain(spark, settings, POLL)
+    rebuilt, report = run_rebuild(spark, settings, FIRST, None, silently)
+    assert not rebuilt.is_equal
+    gone = {row["class"]: row for row in rebuilt.removed}
+    assert (gone["incidents"]["reason"], gone["incidents"]["facts"]) == ("ordered", len(numbers))
+    assert gone["incidents"]["extract"] == "incidents_1.csv"
+    equal = {part for part in PARTS if rebuilt.found[part] == rebuilt.recorded[part]}
+    assert {"datasets", "cell_context", "models"} <= equal
+    assert equal.isdisjoint({"incidents", "outcomes"})
+    [table] = [table for table in report.tables if table.title.startswith("Removed since")]
+    assert ["incidents", "ordered", "register", "incidents_1.csv", "12"] in table.rows
 
 
 def test_a_fact_that_is_no_longer_what_it_was_shows(spark: SparkSession, path: Path) -> None:
