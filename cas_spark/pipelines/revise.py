@@ -12,11 +12,11 @@ from cas_spark.training.outcomes import outcomes_of
 def revise(job: Job, *, is_any_new: bool) -> None:
     """Link what revisions there are to what they are about; versions and outcomes follow.
 
-    New facts may be what an earlier revision waits for, and a lake of an older schema version has
-    decided nothing; else everything stands.
+    New facts may be what an earlier revision waits for, a lake of an older schema version has
+    decided nothing, and the settings may have given a kind another effect; else everything stands.
     """
     run = job.run
-    if not is_any_new and run.read(tables.REVISIONS).where("kind IS NULL").isEmpty():
+    if not is_any_new and _is_decided(job):
         return
     with run.stage("revisions") as said:
         incidents, suspects = run.read(tables.INCIDENTS), run.read(tables.SUSPECTS)
@@ -38,6 +38,16 @@ def revise(job: Job, *, is_any_new: bool) -> None:
             outcomes_of(job.incidents, settings.zone, settings.polls.weekday_number),
         )
         said["rows"] = run.read(tables.OUTCOMES).count()
+
+
+def _is_decided(job: Job) -> bool:
+    """Whether every revision is decided, by the effects of the settings."""
+    effects = job.settings.effects.of_kinds()
+    revisions = job.run.read(tables.REVISIONS)
+    return all(
+        row["kind"] is not None and row["effect"] in (None, effects[row["kind"]])
+        for row in revisions.select("kind", "effect").distinct().collect()
+    )
 
 
 def _no_longer_there(incidents: DataFrame, versions: DataFrame) -> DataFrame:

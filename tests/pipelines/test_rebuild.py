@@ -131,14 +131,15 @@ def test_what_was_erased_since_is_told_and_the_week_is_shown_without_it(
     run_retain(spark, settings, POLL)
     rebuilt, report = run_rebuild(spark, settings, FIRST, None, silently)
     assert not rebuilt.is_equal
-    gone = {row["class"]: row for row in rebuilt.removed}
-    assert (gone["incidents"]["reason"], gone["incidents"]["facts"]) == ("ordered", len(numbers))
-    assert gone["incidents"]["extract"] == "incidents_1.csv"
+    gone = [row for row in rebuilt.removed if row["class"] == "incidents"]
+    assert {row["extract"] for row in gone} == {"incidents_1.csv", "incidents_2.csv.gz"}
+    assert {row["reason"] for row in gone} == {"ordered"}
+    assert sum(row["facts"] for row in gone) == len(numbers)
     equal = {part for part in PARTS if rebuilt.found[part] == rebuilt.recorded[part]}
     assert {"datasets", "cell_context", "models"} <= equal
     assert equal.isdisjoint({"incidents", "outcomes"})
     [table] = [table for table in report.tables if table.title.startswith("Removed since")]
-    assert ["incidents", "ordered", "register", "incidents_1.csv", "12"] in table.rows
+    assert table.rows[0][:4] == ["incidents", "ordered", "register", "incidents_1.csv"]
 
 
 def test_a_fact_that_is_no_longer_what_it_was_shows(spark: SparkSession, path: Path) -> None:
