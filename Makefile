@@ -47,8 +47,9 @@ unit: setup  ## Run all tests
 test-fast: setup  ## Run the tests that need no Spark
 	$(BIN)/pytest -m "not spark"
 
-bench: setup  ## What engines and indicators cost, as JSON lines; after a weekly run of its settings
+bench: setup  ## What engines, indicators and revisions cost, as JSON lines; after a weekly run
 	$(BIN)/python benchmarks/bench.py --settings $(BENCH_SETTINGS) --poll $(BENCH_POLL)
+	$(BIN)/python benchmarks/revisions.py --settings $(BENCH_SETTINGS) --poll $(BENCH_POLL)
 
 docs: setup  ## Write the references of settings and indicators
 	$(BIN)/python -m cas_spark.settings.reference > docs/settings.md

@@ -29,6 +29,7 @@ from cas_spark.pipelines.commands import (
     run_backtest,
     run_command,
     run_experiment,
+    run_rebuild,
 )
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.export import ModelKey, export_model
@@ -195,9 +196,15 @@ def backtest(
         datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last poll that is scored.")
     ],
     retrain_every: Annotated[int, typer.Option(min=1, help="Weeks between trainings.")] = 4,
+    as_known_then: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--as-known-then", help="Each poll sees also what was purged after it: for an accuracy."
+        ),
+    ] = False,
 ) -> None:
     """Forecast past weeks as they were known then, and score the model beside plain counting."""
-    span = Span(first.date(), last.date(), retrain_every)
+    span = Span(first.date(), last.date(), retrain_every, as_known_then)
     loaded = _load(settings, {"--from": span.first, "--to": span.last}, needs_inputs=True)
     spark = start_session(f"cas-spark backtest {loaded.name}")
     try:
@@ -224,6 +231,30 @@ def experiment(
     _print_tables(report)
 
 
+@app.command(name="rebuild")
+def rebuild_week(
+    settings: SettingsFile,
+    run: Annotated[int, typer.Option("--run", min=1, help="Number of the weekly run.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="Folder that gets the rebuilt forecast and maps.")
+    ] = None,
+) -> None:
+    """Make the week of a past run again, and tell whether it is what the run recorded."""
+    loaded = load_settings(settings)
+    spark = start_session(f"cas-spark rebuild {loaded.name}")
+    try:
+        rebuilt, report = run_rebuild(spark, loaded, run, to and _folder(to), bars(console))
+    finally:
+        spark.stop()
+    _print_tables(report)
+    if not rebuilt.is_equal:
+        raise typer.Exit(FAILED)
+
+
+def _folder(path: str) -> str:
+    return path if "://" in path else str(Path(path).resolve())
+
+
 @app.command(name="export-model")
 def export(
     settings: SettingsFile,
@@ -238,7 +269,7 @@ def export(
     """Write one model as a native pyspark.ml model, and log it in MLflow."""
     key = ModelKey(poll.date(), team, priority, horizon)
     loaded = _load(settings, {"--poll": key.poll}, needs_inputs=False)
-    folder = to if "://" in to else str(Path(to).resolve())
+    folder = _folder(to)
     spark = start_session(f"cas-spark export-model {loaded.name}")
     try:
         report = export_model(spark, loaded, key, folder)

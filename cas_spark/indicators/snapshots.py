@@ -146,7 +146,7 @@ def facts_near_teams(cells: DataFrame, incidents: DataFrame) -> DataFrame:
         F.unix_micros(counts_at()).alias("counts_at"),
         *_instants(),
     )
-    return _near_teams(cells, facts).select("near_team_id", *FACT_COLUMNS)
+    return near_teams(cells, facts).select("near_team_id", *FACT_COLUMNS)
 
 
 def suspects_near_teams(cells: DataFrame, suspects: DataFrame) -> DataFrame:
@@ -158,7 +158,7 @@ def suspects_near_teams(cells: DataFrame, suspects: DataFrame) -> DataFrame:
         row_of(F.col("home_cell_id")).alias("row"),
         *_instants(),
     )
-    return _near_teams(cells, links).select("near_team_id", *SUSPECT_COLUMNS)
+    return near_teams(cells, links).select("near_team_id", *SUSPECT_COLUMNS)
 
 
 def _instants() -> list[Column]:
@@ -168,8 +168,13 @@ def _instants() -> list[Column]:
     ]
 
 
-def _near_teams(cells: DataFrame, facts: DataFrame) -> DataFrame:
-    """Add `near_team_id`: each fact once per team whose tiles it lies in or next to."""
+def near_teams(cells: DataFrame, facts: DataFrame) -> DataFrame:
+    """Add `near_team_id`: each fact once per team whose tiles it lies in or next to.
+
+    Args:
+        cells: kept cells: team_id, column, row.
+        facts: column, row of their cell, and whatever else.
+    """
     tile = [F.floor(F.col(axis) / TILE_CELLS).cast("int") for axis in ("column", "row")]
     around = F.array(*[F.lit(step) for step in (-1, 0, 1)])
     tiles = (
@@ -239,15 +244,18 @@ def bases_of(
     state.update(cells.column("cell_id").to_numpy().astype("<i8").tobytes())
     state.update(str(int(plan.edges[0])).encode())
     events: list[tuple[int, str, bytes]] = []
-    # A link is told without its end, so that a later end changes no basis of an earlier poll.
-    for rows, told in ((facts, FACT_COLUMNS), (suspects, SUSPECT_COLUMNS[:-1])):
+    for rows, columns in ((facts, FACT_COLUMNS), (suspects, SUSPECT_COLUMNS)):
         if rows is not None:
             known_at, superseded_at = _numbers(rows, "known_at"), _numbers(rows, "superseded_at")
             first, until = polls_that_see(known_at, superseded_at, plan.edges)
-            values = zip(*(rows.column(name).to_pylist() for name in told), strict=True)
-            texts = [repr(row).encode() for row in values]
-            events += [(int(poll), "enters", text) for poll, text in zip(first, texts, strict=True)]
-            events += [(int(poll), "leaves", text) for poll, text in zip(until, texts, strict=True)]
+            # A fact is told without its end, so that a later end changes no earlier poll's basis.
+            told = [name for name in columns if name != "superseded_at"]
+            seen = np.flatnonzero(first < until)
+            values = zip(*(rows.column(name).take(seen).to_pylist() for name in told), strict=True)
+            for place, row in zip(seen, values, strict=True):
+                text = repr(row).encode()
+                events.append((int(first[place]), "enters", text))
+                events.append((int(until[place]), "leaves", text))
     events.sort()
     bases, done = {}, 0
     for index, poll in enumerate(plan.polls, start=plan.first_poll):

@@ -25,6 +25,15 @@ def known_at(versions: DataFrame, moment: datetime) -> DataFrame:
     return versions.where(was_known & ~was_superseded)
 
 
+def without_purged(versions: DataFrame) -> DataFrame:
+    """The versions that no revision purged: what a run may use, for whatever poll.
+
+    A purge also supersedes, so with purged versions left in a poll sees what was known by then: so
+    an accuracy of the past is measured as it was, where that is asked for.
+    """
+    return versions.where(F.col("purged_at").isNull())
+
+
 def polls_that_see(known_at: Micros, superseded_at: Micros, edges: Micros) -> tuple[Micros, Micros]:
     """The same rule for many polls at once: which polls see a version.
 

@@ -70,11 +70,24 @@ class Lake:
         """The manifest of the newest complete run of a step, or None where there was none."""
         return self._newest_manifest(step)
 
-    def _newest_manifest(self, step: str | None = None) -> Manifest | None:
+    def manifest_of(self, number: int) -> Manifest | None:
+        """The manifest of a complete run, or None where there is no such run."""
+        runs = self.runs
+        found = None if runs is None else runs.where(runs["number"] == number).first()
+        return Manifest.from_row(found) if found is not None else None
+
+    @property
+    def runs(self) -> DataFrame | None:
+        """The rows of `runs`, of all complete runs; None for a lake without one."""
         path = self.path(tables.RUNS.name)
         if not DeltaTable.isDeltaTable(self.spark, path):
             return None
-        runs = self.spark.read.format("delta").load(path)
+        return self.spark.read.format("delta").load(path)
+
+    def _newest_manifest(self, step: str | None = None) -> Manifest | None:
+        runs = self.runs
+        if runs is None:
+            return None
         if step is not None:
             runs = runs.where(runs["step"] == step)
         newest = runs.orderBy(runs["number"].desc()).first()

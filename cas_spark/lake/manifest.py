@@ -11,6 +11,7 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pyspark.sql import Row
 from threadpoolctl import threadpool_info
 
@@ -83,18 +84,21 @@ def sha256_of_the_lock() -> str | None:
 
 def fingerprint_of_the_machine() -> str:
     """What may change the last bits of a fit: Python, libraries, BLAS kernels and processor."""
-    libraries = ("numpy", "pyspark", "apache-sedona", "delta-spark", "pyarrow", "mlflow")
-    blas = [
-        {key: pool.get(key) for key in ("internal_api", "version", "architecture")}
+    libraries = ("numpy", "scipy", "pyspark", "apache-sedona", "delta-spark", "pyarrow", "mlflow")
+    told = ("internal_api", "version", "architecture")
+    # numpy and scipy bring a BLAS each; which was loaded first tells nothing.
+    blas = {
+        tuple(str(pool.get(key)) for key in told)
         for pool in threadpool_info()
         if pool.get("user_api") == "blas"
-    ]
+    }
     return json.dumps(
         {
             "python": platform.python_version(),
             "machine": platform.machine(),
             "libraries": {name: library_version(name) for name in libraries},
-            "blas": blas,
+            "blas": [dict(zip(told, one, strict=True)) for one in sorted(blas)],
+            "simd": np.show_config(mode="dicts")["SIMD Extensions"],
         },
         sort_keys=True,
     )

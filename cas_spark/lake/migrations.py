@@ -1,11 +1,12 @@
 """What a lake of an older schema version needs, so that this code can go on with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.lake import tables
+from cas_spark.lake.table import Table
 
 
 def _tell_values_of_contributions(forecasts: DataFrame) -> DataFrame:
@@ -37,15 +38,49 @@ def _tell_no_stability(forecasts: DataFrame) -> DataFrame:
 
 def _leave_revisions_undecided(revisions: DataFrame) -> DataFrame:
     """Older lakes linked no revision; the next ingest does."""
-    nothing = F.lit(None)
-    return revisions.withColumns(
+    return _with_nulls(revisions, ("kind", "reason"))
+
+
+def _tell_one_version(incidents: DataFrame) -> DataFrame:
+    """Older incidents have one version; the next ingest tells how revisions change them."""
+    nothing = F.lit(None).cast("timestamp")
+    first = incidents.withColumns({"version": F.lit(1), "superseded_at": nothing})
+    return _as_declared(first.withColumn("purged_at", nothing), tables.INCIDENTS)
+
+
+def _purge_nothing(suspects: DataFrame) -> DataFrame:
+    """Older links ended by later versions only."""
+    never = suspects.withColumn("purged_at", F.lit(None).cast("timestamp"))
+    return _as_declared(never, tables.SUSPECTS)
+
+
+def _name_what_revisions_are_about(revisions: DataFrame) -> DataFrame:
+    """Older revisions are all corrections of their own source; the next ingest decides them."""
+    corrections = revisions.withColumns(
         {
-            "kind": nothing.cast("string"),
-            "reason": nothing.cast("string"),
-            "linked_incident_id": nothing.cast("string"),
-            "effective_at": nothing.cast("timestamp"),
+            "about": F.lit("incident"),
+            "about_source": F.col("source"),
+            "named_id": F.col("incident_id"),
+            "status": F.lit("pending"),
         }
-    ).select(*(column.name for column in tables.REVISIONS.columns))
+    )
+    new = [c.name for c in tables.REVISIONS.columns if c.name not in corrections.columns]
+    undecided = _with_nulls(corrections, ("kind", "reason", "effective_at", *new))
+    return _as_declared(undecided, tables.REVISIONS)
+
+
+def _leave_cells_to_be_judged(cells: DataFrame) -> DataFrame:
+    """Older cells do not tell what rules looked at; the next step grid judges them again."""
+    return _as_declared(cells.withColumn("basis", F.lit(None).cast("string")), tables.CELLS)
+
+
+def _with_nulls(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
+    types = {c.name: c.type for c in tables.REVISIONS.columns}
+    return rows.withColumns({name: F.lit(None).cast(types[name]) for name in columns})
+
+
+def _as_declared(rows: DataFrame, table: Table) -> DataFrame:
+    return rows.select(*(column.name for column in table.columns))
 
 
 def _as_they_are(rows: DataFrame) -> DataFrame:
@@ -59,6 +94,10 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (2, tables.FORECASTS.name): _tell_no_stability,
     (3, tables.INCIDENTS.name): _as_they_are,
     (3, tables.REVISIONS.name): _leave_revisions_undecided,
+    (4, tables.INCIDENTS.name): _tell_one_version,
+    (4, tables.SUSPECTS.name): _purge_nothing,
+    (4, tables.CELLS.name): _leave_cells_to_be_judged,
+    (4, tables.REVISIONS.name): _name_what_revisions_are_about,
 }
 """(schema version, table) -> its rows as the next version has them."""
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
-from pyspark.sql import DataFrame, DataFrameWriter
+from pyspark.sql import Column, DataFrame, DataFrameWriter
+from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.lake import manifest as record
@@ -28,6 +29,9 @@ from cas_spark.lake.migrations import migrated
 from cas_spark.lake.table import Table
 
 log = logging.getLogger(__name__)
+
+CARRIED_ON = ("pseudonym_check",)
+"""Facts that hold for the lake and not for a run, so that each run hands them on."""
 
 TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps", "plots")
 
@@ -109,6 +113,47 @@ class Run:
             CasError: columns or rows are not as declared.
         """
         self._save(table, _declared(table, frame).write.format("delta").mode("append"))
+
+    def merge(self, table: Table, rows: DataFrame, removed: DataFrame | None = None) -> None:
+        """Put rows in place of those with their keys, or beside the others; nothing where alike.
+
+        Args:
+            table: the table.
+            rows: of the table, each key once.
+            removed: keys of rows to take away, none of them among `rows`.
+
+        Raises:
+            CasError: columns or rows are not as declared.
+        """
+        keys, held = list(table.keys), self.read(table)
+        wanted = _declared(table, rows)
+        # What no digest covers tells two rows apart as well: exceptAll looks at all columns.
+        changed = wanted.exceptAll(
+            held.join(wanted.select(*keys), keys, "left_semi").select(*wanted.columns)
+        )
+        source = changed.withColumn("is_removed", F.lit(False))
+        if removed is not None:
+            gone = removed.select(*keys).withColumn("is_removed", F.lit(True))
+            source = source.unionByName(gone, allowMissingColumns=True)
+        source = source.localCheckpoint()
+        if source.isEmpty():
+            return
+        if not self.holds(table):
+            self.append(table, source.drop("is_removed"))
+            return
+        path = self.lake.path(table.name)
+        values: dict[str, str | Column] = {c.name: f"new.{c.name}" for c in table.columns}
+        is_same = " AND ".join(f"held.{key} = new.{key}" for key in keys)
+        (
+            DeltaTable.forPath(self.lake.spark, path)
+            .alias("held")
+            .merge(source.alias("new"), is_same)
+            .whenMatchedDelete("new.is_removed")
+            .whenMatchedUpdate(set=values)
+            .whenNotMatchedInsert(values=values)
+            .execute()
+        )
+        self.note_change(table)
 
     def _save(self, table: Table, writer: DataFrameWriter) -> None:
         self._create(table)
@@ -266,6 +311,7 @@ def open_run(
         versions_in=published,
         versions=versions,
         digests=dict(last.digests) if last else {},
+        facts={name: last.facts[name] for name in CARRIED_ON if name in last.facts} if last else {},
         lease=lease,
     )
     if last is not None and last.schema_version < tables.SCHEMA_VERSION:

@@ -50,16 +50,19 @@ class Span:
     Attributes:
         first, last: polls that are scored.
         retrain_every: weeks from one training to the next.
+        is_as_known_then: whether each poll sees also what was purged after it.
     """
 
     first: date
     last: date
     retrain_every: int
+    is_as_known_then: bool = False
 
     @property
     def name(self) -> str:
         """How `backtests` calls it."""
-        return f"{self.first} to {self.last}, trained every {self.retrain_every} weeks"
+        known = ", as known then" if self.is_as_known_then else ""
+        return f"{self.first} to {self.last}, trained every {self.retrain_every} weeks{known}"
 
     @property
     def polls(self) -> list[date]:
@@ -83,7 +86,7 @@ def backtest(job: Job, span: Span) -> None:
         CasError: as training; or none of the span's weeks has settled.
     """
     run, settings = job.run, job.settings
-    days = settling_days(run.read(tables.INCIDENTS), job.known_until, settings)
+    days = settling_days(job.incidents, job.known_until, settings)
     due = _due(span.polls, job, days)
     asked = len(span.polls) * len(settings.horizons)
     scored = sum(len(horizons) for horizons in due.values())
@@ -132,7 +135,7 @@ def _tuning_polls(job: Job, span: Span) -> list[date]:
     """Polls of the time before whose target weeks had settled when the span begins."""
     settings = job.settings
     begun = instant_of(span.first, settings.zone)
-    days = settling_days(job.run.read(tables.INCIDENTS), begun, settings)
+    days = settling_days(job.incidents, begun, settings)
     first_horizon = next(iter(settings.horizons.values()))
     newest = newest_settled(span.first, first_horizon, days, settings.zone)
     newest = min(newest, span.first - timedelta(weeks=1))

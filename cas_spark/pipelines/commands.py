@@ -22,6 +22,9 @@ from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.grid import grid
 from cas_spark.pipelines.ingest import ingest
 from cas_spark.pipelines.job import Job, ShowProgress
+from cas_spark.pipelines.poll_digests import note_poll_digests
+from cas_spark.pipelines.rebuild import Rebuilt, rebuild, run_to_rebuild
+from cas_spark.pipelines.rebuild_report import rebuild_report
 from cas_spark.pipelines.report import TextReport
 from cas_spark.pipelines.snapshots import snapshots
 from cas_spark.pipelines.train import train
@@ -59,7 +62,7 @@ def run_backtest(
         CasError: as the steps do.
     """
     with _opened(Lake(spark, settings.lake), "backtest", settings, span.last) as run:
-        job = Job(run, settings, span.last, show_progress)
+        job = Job(run, settings, span.last, show_progress, not span.is_as_known_then)
         for step in (ingest, grid):
             step(job)
         backtest(job, span)
@@ -95,6 +98,32 @@ def run_experiment(
     return experiment_report(job, challenge, results)
 
 
+def run_rebuild(
+    spark: SparkSession,
+    settings: Settings,
+    number: int,
+    to: str | None,
+    show_progress: ShowProgress,
+) -> tuple[Rebuilt, TextReport]:
+    """Make the week of a past run again, and compare it with what the run recorded.
+
+    Args:
+        spark: the session.
+        settings: of the lake.
+        number: of the run.
+        to: folder that gets the rebuilt forecast and its maps; None for none.
+        show_progress: shows how far long work is.
+
+    Raises:
+        CasError: the run cannot be rebuilt; and as the steps do.
+    """
+    lake = Lake(spark, settings.lake)
+    with telling_of_storage(lake.root), hold(spark, lake.root, "rebuild"):
+        manifest = run_to_rebuild(lake, number)
+        rebuilt = rebuild(spark, settings, manifest, show_progress, to)
+    return rebuilt, rebuild_report(rebuilt, settings)
+
+
 def run_command(
     spark: SparkSession,
     command: str,
@@ -122,6 +151,8 @@ def run_command(
         for name, step in STEPS.items():
             if command in (name, WEEKLY):
                 step(job)
+        if command == WEEKLY:
+            note_poll_digests(job)
         manifest = _publish(run)
         if command in ("forecast", WEEKLY):
             draw_maps(job)

@@ -21,8 +21,7 @@ def evaluate(job: Job) -> None:
     Forecasts of the run's own poll are scored again, since they may have been made anew.
     """
     run, settings = job.run, job.settings
-    incidents = run.read(tables.INCIDENTS)
-    days = settling_days(incidents, job.known_until, settings)
+    days = settling_days(job.incidents, job.known_until, settings)
     stored = run.read(tables.FORECASTS).select("poll_on", "horizon", "target_week_on").distinct()
     scored = {
         (row["poll_on"], row["horizon"])
@@ -77,8 +76,7 @@ def scores_of_baselines(
     """What baselines think of all land cells at consecutive polls; see `baseline_scores`."""
     settings = job.settings
     edges = edges_until(polls[-1], job.calendar_from, settings.zone)
-    incidents = job.run.read(tables.INCIDENTS)
-    return baseline_scores(job.cells(), incidents, asked, polls, edges, settings.grid.crs)
+    return baseline_scores(job.cells(), job.incidents, asked, polls, edges, settings.grid.crs)
 
 
 def measure_scores(
@@ -86,5 +84,5 @@ def measure_scores(
 ) -> DataFrame:
     """The measures of what is due, by the outcomes that were known as of a moment."""
     settings = job.settings
-    outcomes = known_at(job.run.read(tables.OUTCOMES), as_of)
+    outcomes = known_at(job.outcomes, as_of)
     return measure(scores, outcomes, due, settings.evaluation.shares, settings.horizons)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pandas as pd
-from pydantic import ValidationError
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
@@ -24,6 +23,7 @@ from cas_spark.lake import tables
 from cas_spark.lake.manifest import Manifest
 from cas_spark.pipelines.evaluate import measure_scores, scores_of_baselines
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.recorded import settings_of
 from cas_spark.pipelines.snapshots import update_snapshots
 from cas_spark.pipelines.train import context_of_kept_cells, expected_of, snapshot_files, trained
 from cas_spark.settings import Settings
@@ -80,16 +80,7 @@ def champion_of(weekly: Manifest | None, challenger: Settings) -> Champion:
             expected="one, whose models are the champion",
             do="Run `cas-spark weekly` with the champion's settings first",
         )
-    try:
-        settings = Settings.model_validate_json(weekly.settings)
-    except ValidationError as error:
-        raise CasError(
-            what=f"the settings of the weekly run {weekly.number}",
-            found=f"{error.error_count()} that this code does not know, such as "
-            f"{'.'.join(map(str, error.errors()[0]['loc']))}",
-            expected="settings of this version of the code",
-            do="Run `cas-spark weekly` again with the champion's settings",
-        ) from error
+    settings = settings_of(weekly)
     found = differences(settings, challenger)
     if found:
         raise CasError(
@@ -145,7 +136,7 @@ def measures_of(job: Job, challenge: Challenge) -> pd.DataFrame:
 def _scored_polls(job: Job, weeks: int) -> list[date]:
     """The newest polls up to the job's of which every target week has settled by now."""
     settings = job.settings
-    days = settling_days(job.run.read(tables.INCIDENTS), job.known_until, settings)
+    days = settling_days(job.incidents, job.known_until, settings)
     furthest = settings.longest_horizon_weeks
     newest = newest_settled(job.poll, furthest, days, settings.zone, job.known_until)
     return polls_between(newest - timedelta(weeks=weeks - 1), newest)

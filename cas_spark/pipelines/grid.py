@@ -51,6 +51,7 @@ def grid(job: Job) -> None:
         )
     # The lake keeps the slow indicators of one version: the one that was made last.
     if held is not None and not run.read(job.cell_context).where(version).isEmpty():
+        review_kept_cells(job)
         return
     editions = read_editions(job)  # names of columns are checked before any polygon is cut
     land = land_cells(job)
@@ -60,26 +61,21 @@ def grid(job: Job) -> None:
         _make_cells(job, land, surroundings, definition)
     _make_context(job, land, surroundings, editions)
     surroundings.unpersist()
+    if held is not None:
+        review_kept_cells(job)
 
 
 def _make_cells(job: Job, land: DataFrame, surroundings: DataFrame, definition: str) -> None:
     run, settings = job.run, job.settings.grid
     version = F.col("grid_version") == settings.version
     with run.stage("grid") as said:
-        # Rules may look only at what was known before the first poll that this version serves.
-        known = known_at(
-            run.read(tables.INCIDENTS), instant_of(settings.valid_from, job.settings.zone)
-        )
         check_teams_do_not_overlap(land)
-        cells = apply_removal(land, settings.removal, known.select("cell_id"), surroundings).select(
+        cells = land.select(
             F.lit(settings.version).alias("grid_version"),
             *land.columns,
-            "is_kept",
-            "removal_reason",
             F.lit(definition).alias("definition"),
-            F.lit(run.number).cast("long").alias("run_number"),
         )
-        run.append(tables.CELLS, cells)
+        run.append(tables.CELLS, _judged(job, cells, surroundings, _basis(job)))
         kept = run.read(tables.CELLS).where(version).where("is_kept").count()
         said["cells"] = run.read(tables.CELLS).where(version).count()
         said["kept"] = kept
@@ -90,6 +86,49 @@ def _make_cells(job: Job, land: DataFrame, surroundings: DataFrame, definition: 
             expected="cells that are kept",
             do="Loosen grid.removal in the settings",
         )
+
+
+def review_kept_cells(job: Job) -> None:
+    """Judge the cells of the settings' grid version again where rules would look at other facts.
+
+    A purge takes away what a rule may have looked at, and a late extract brings what was known
+    before; the lake itself holds all else that rules look at.
+    """
+    run, version = job.run, job.settings.grid.version
+    of_version = F.col("grid_version") == version
+    held = run.read(tables.CELLS).where(of_version)
+    first, basis = held.select("basis").first(), _basis(job)
+    if first is None or first["basis"] == basis:
+        return
+    with run.stage("grid") as said:
+        context = run.read(job.cell_context).where(of_version)
+        # Surroundings are the same from whatever date on.
+        surroundings = context.dropDuplicates(["cell_id"])
+        land = held.drop("is_kept", "removal_reason", "basis", "run_number")
+        judged = _judged(job, land, surroundings, basis).localCheckpoint()
+        run.replace(tables.CELLS, judged, where=f"grid_version = '{version}'")
+        said["kept"] = judged.where("is_kept").count()
+
+
+def _judged(job: Job, land: DataFrame, surroundings: DataFrame, basis: str) -> DataFrame:
+    """The rows of `cells`: which are kept, and why not."""
+    return apply_removal(
+        land, job.settings.grid.removal, _known_before(job).select("cell_id"), surroundings
+    ).select(
+        "*", F.lit(basis).alias("basis"), F.lit(job.run.number).cast("long").alias("run_number")
+    )
+
+
+def _known_before(job: Job) -> DataFrame:
+    """What rules may look at: what was known before the first poll that the version serves."""
+    return known_at(job.incidents, instant_of(job.settings.grid.valid_from, job.settings.zone))
+
+
+def _basis(job: Job) -> str:
+    """Tells two sets of incidents apart that rules may look at: they look at numbers per cell."""
+    hashed = F.xxhash64("cell_id").cast("decimal(38,0)")
+    row = _known_before(job).agg(F.count("*").alias("number"), F.sum(hashed).alias("sum")).first()
+    return "0 incidents" if row is None else f"{row['number']} incidents, {row['sum'] or 0}"
 
 
 def _make_context(

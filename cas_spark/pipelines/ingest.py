@@ -11,50 +11,61 @@ from typing import TypeVar
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cas_spark.errors import CasError
 from cas_spark.grid.layers import read_teams
 from cas_spark.grid.tessellation import tessellate
-from cas_spark.knowledge.revisions import count_by_status, decided, superseded
 from cas_spark.lake import tables
+from cas_spark.lake.table import Table
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.revise import revise
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
+from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
-from cas_spark.sources.suspects import (
-    SuspectDelivery,
-    deliver_suspects,
-    ended_by_later_versions,
-)
-from cas_spark.training.outcomes import outcomes_of
-
-PARTS = (
-    (tables.INCIDENTS, "accepted"),
-    (tables.REVISIONS, "revisions"),
-    (tables.REJECTED_ROWS, "rejected"),
-    (tables.DATASETS, "dataset"),
-)
-"""Where each part of a delivery goes."""
+from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
+from cas_spark.sources.suspects import SuspectDelivery, check_of_key, deliver_suspects
 
 SAID_OF_A_LINK = ("link_id", "known_at", "priority", "home_cell_id")
 
 AnyExtracts = TypeVar("AnyExtracts", bound=Extracts)
+File = tuple[AnyExtracts, str, str]
+"""A source, and the path and sha256 of one of its extracts."""
 
 
 def ingest(job: Job) -> None:
     """Take in every extract that the lake does not hold yet; the same one twice changes nothing."""
     key = job.settings.pseudonym_key
     secret = key.read() if key is not None else None
+    if secret is not None:
+        _check_key_is_the_same(job, secret)
     incidents = _new_files(job, job.settings.incidents)
     suspects = _new_files(job, job.settings.suspects)
+    revisions = _new_files(job, job.settings.revisions)
     if incidents:
         _take_in_incidents(job, incidents)
-    _decide_revisions(job, is_any_new=bool(incidents))
     if suspects and secret is not None:
         _take_in_suspects(job, suspects, secret)
+    if revisions:
+        _take_in_revisions(job, revisions, secret)
+    revise(job, is_any_new=bool(incidents or suspects or revisions))
 
 
-def _new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[tuple[AnyExtracts, str, str]]:
-    """Source, path and sha256 of every extract that the lake does not hold."""
+def _check_key_is_the_same(job: Job, secret: bytes) -> None:
+    """Another key would make other persons of the same people, who would then count twice."""
+    facts, check = job.run.facts, check_of_key(secret)
+    if facts.setdefault("pseudonym_check", check) != check:
+        raise CasError(
+            what="the pseudonym key",
+            found="another than that with which the lake's suspects were taken in",
+            expected="the same key for the life of the lake",
+            do="Put the key back; where it is lost or was given away, start another lake, since no "
+            "pseudonym can be carried over",
+        )
+
+
+def _new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts]]:
+    """Every extract that the lake does not hold."""
     spark = job.run.lake.spark
     held = {
         (row["source"], row["sha256"])
@@ -68,47 +79,59 @@ def _new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[tuple[AnyExtrac
     ]
 
 
-def _take_in_incidents(job: Job, new: Sequence[tuple[IncidentExtracts, str, str]]) -> None:
+def _take_in_incidents(job: Job, new: Sequence[File[IncidentExtracts]]) -> None:
     deliveries: list[Delivery] = []
     with job.show_progress("extracts", len(new)) as advance:
         for source, path, sha256 in new:
-            deliveries.append(_deliver_file(job, source, path, sha256, deliveries))
+            deliveries.append(_deliver_incidents(job, source, path, sha256, deliveries))
             advance(1)
     with job.run.stage("facts") as said:
-        run_number = F.lit(job.run.number).cast("long").alias("run_number")
-        for table, part in PARTS:
-            rows = reduce(DataFrame.unionByName, [getattr(d, part) for d in deliveries])
-            job.run.append(table, rows.select("*", run_number))
-            said[table.name] = job.run.read(table).count()
+        parts = {
+            tables.INCIDENTS.name: [delivery.accepted for delivery in deliveries],
+            tables.REVISIONS.name: [delivery.revisions for delivery in deliveries],
+            tables.REJECTED_ROWS.name: [delivery.rejected for delivery in deliveries],
+            tables.DATASETS.name: [delivery.dataset for delivery in deliveries],
+        }
+        _append(job, parts)
+        said.update({name: job.run.read(_TABLES[name]).count() for name in parts})
 
 
-def _decide_revisions(job: Job, *, is_any_new: bool) -> None:
-    """Link what revisions there are to the incidents they take back; outcomes follow.
+_TABLES: dict[str, Table] = {table.name: table for table in tables.STATIC_TABLES}
 
-    New incidents may be what an earlier revision waits for, and a lake of an older schema version
-    has decided nothing; else everything stands.
-    """
-    run = job.run
-    if not is_any_new and run.read(tables.REVISIONS).where("kind IS NULL").isEmpty():
-        return
-    with run.stage("revisions") as said:
-        incidents = run.read(tables.INCIDENTS)
-        revisions = decided(run.read(tables.REVISIONS), incidents).localCheckpoint()
-        run.replace(tables.INCIDENTS, superseded(incidents, revisions).localCheckpoint())
-        run.replace(tables.REVISIONS, revisions)
-        said.update(count_by_status(revisions))
-    with run.stage("outcomes") as said:
-        settings = job.settings
-        outcomes = outcomes_of(
-            run.read(tables.INCIDENTS), settings.zone, settings.polls.weekday_number
+
+def _append(job: Job, parts: dict[str, list[DataFrame]]) -> None:
+    run_number = F.lit(job.run.number).cast("long").alias("run_number")
+    for name, frames in parts.items():
+        rows = reduce(DataFrame.unionByName, frames)
+        job.run.append(_TABLES[name], rows.select("*", run_number))
+
+
+def _deliver_incidents(
+    job: Job, source: IncidentExtracts, path: str, sha256: str, before: Sequence[Delivery]
+) -> Delivery:
+    """Sort the rows of one extract, after those `before` it in the same run; nothing is written."""
+    run, name = job.run, path.rsplit("/", 1)[-1]
+    incident_ids = run.read(tables.INCIDENTS).where("version = 1").select("incident_id")
+    revision_ids = run.read(tables.REVISIONS).select("revision_id")
+    for delivery in before:
+        incident_ids = incident_ids.union(delivery.accepted.select("incident_id"))
+        revision_ids = revision_ids.union(delivery.revisions.select("revision_id"))
+    with run.stage(f"read {name}") as said:
+        delivery = deliver(
+            read_rows(run.lake.spark, source, path),
+            source,
+            job.settings,
+            sha256,
+            name,
+            land_cells(job).select("cell_id"),
+            incident_ids,
+            revision_ids,
         )
-        run.replace(tables.OUTCOMES, outcomes)
-        said["rows"] = run.read(tables.OUTCOMES).count()
+        said.update(delivery.counts)
+    return delivery
 
 
-def _take_in_suspects(
-    job: Job, new: Sequence[tuple[SuspectExtracts, str, str]], secret: bytes
-) -> None:
+def _take_in_suspects(job: Job, new: Sequence[File[SuspectExtracts]], secret: bytes) -> None:
     run, deliveries = job.run, list[SuspectDelivery]()
     held = run.read(tables.SUSPECTS)
     with job.show_progress("extracts of suspects", len(new)) as advance:
@@ -131,17 +154,44 @@ def _take_in_suspects(
             deliveries.append(delivery)
             advance(1)
     with run.stage("suspects") as said:
-        run_number = F.lit(run.number).cast("long").alias("run_number")
         parts = {
-            part: reduce(DataFrame.unionByName, [getattr(d, part) for d in deliveries])
-            for part in ("accepted", "rejected", "dataset")
+            tables.SUSPECTS.name: [delivery.accepted for delivery in deliveries],
+            tables.REJECTED_ROWS.name: [delivery.rejected for delivery in deliveries],
+            tables.DATASETS.name: [delivery.dataset for delivery in deliveries],
         }
-        accepted = parts["accepted"].select("*", run_number)
-        # Any version may end an earlier one; the table is small, and written as a whole.
-        run.replace(tables.SUSPECTS, ended_by_later_versions(held.unionByName(accepted)))
-        run.append(tables.REJECTED_ROWS, parts["rejected"].select("*", run_number))
-        run.append(tables.DATASETS, parts["dataset"].select("*", run_number))
+        _append(job, parts)
         said["versions of links"] = run.read(tables.SUSPECTS).count()
+
+
+def _take_in_revisions(
+    job: Job, new: Sequence[File[RevisionExtracts]], secret: bytes | None
+) -> None:
+    run, deliveries = job.run, list[RevisionDelivery]()
+    for source, path, sha256 in new:
+        name = path.rsplit("/", 1)[-1]
+        already = run.read(tables.REVISIONS).select("revision_id")
+        for delivery in deliveries:
+            already = already.union(delivery.revisions.select("revision_id"))
+        with run.stage(f"read {name}") as said:
+            delivery = deliver_revisions(
+                read_rows(run.lake.spark, source, path),
+                source,
+                job.settings,
+                secret,
+                sha256,
+                name,
+                land_cells(job).select("cell_id"),
+                already,
+            )
+            said.update(delivery.counts)
+        deliveries.append(delivery)
+    parts = {
+        tables.REVISIONS.name: [delivery.revisions for delivery in deliveries],
+        tables.REJECTED_ROWS.name: [delivery.rejected for delivery in deliveries],
+        tables.DATASETS.name: [delivery.dataset for delivery in deliveries],
+    }
+    with run.stage("facts"):
+        _append(job, parts)
 
 
 def land_cells(job: Job) -> DataFrame:
@@ -154,29 +204,3 @@ def land_cells(job: Job) -> DataFrame:
         teams = read_teams(job.run.lake.spark, grid.teams, grid.crs)
         job.tessellation = tessellate(teams).persist()
     return job.tessellation
-
-
-def _deliver_file(
-    job: Job, source: IncidentExtracts, path: str, sha256: str, before: Sequence[Delivery]
-) -> Delivery:
-    """Sort the rows of one extract, after those `before` it in the same run; nothing is written."""
-    run = job.run
-    incident_ids = run.read(tables.INCIDENTS).select("incident_id")
-    revision_ids = run.read(tables.REVISIONS).select("revision_id")
-    for delivery in before:
-        incident_ids = incident_ids.union(delivery.accepted.select("incident_id"))
-        revision_ids = revision_ids.union(delivery.revisions.select("revision_id"))
-    name = path.rsplit("/", 1)[-1]
-    with run.stage(f"read {name}") as said:
-        delivery = deliver(
-            read_rows(run.lake.spark, source, path),
-            source,
-            job.settings,
-            sha256,
-            name,
-            land_cells(job).select("cell_id"),
-            incident_ids,
-            revision_ids,
-        )
-        said.update(delivery.counts)
-    return delivery

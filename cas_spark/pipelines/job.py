@@ -14,10 +14,12 @@ from cas_spark.indicators.catalogue import Catalogue, catalogue_of_lake
 from cas_spark.knowledge.calendar import Schedule, instant_of, poll_at_or_after
 from cas_spark.knowledge.editions import editions_by_turn, turn_of, turns_between
 from cas_spark.knowledge.settling import plan, settling_days
+from cas_spark.knowledge.visibility import without_purged
 from cas_spark.lake import tables
 from cas_spark.lake.run import Run
 from cas_spark.lake.table import Table
 from cas_spark.settings import Settings
+from cas_spark.training.outcomes import outcomes_of
 
 Advance = Callable[[int], None]
 ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]
@@ -33,17 +35,21 @@ class Job:
         settings: of the lake.
         asked_poll: the poll that the user asked for, if any.
         show_progress: shows how far long work is.
+        is_purging: whether what was purged by now is used for no poll; else every poll sees what
+            was known by then, for an accuracy as it was.
+        tessellation: the land cells, where the lake does not hold them yet.
     """
 
     run: Run
     settings: Settings
     asked_poll: date | None
     show_progress: ShowProgress
+    is_purging: bool = True
     tessellation: DataFrame | None = field(default=None)
 
     def at(self, poll: date) -> "Job":
         """The same command at another poll."""
-        return Job(self.run, self.settings, poll, self.show_progress)
+        return Job(self.run, self.settings, poll, self.show_progress, self.is_purging)
 
     def looking_at(self, catalogue: Catalogue) -> "Job":
         """The same command with these indicators in place of the settings' own."""
@@ -76,6 +82,28 @@ class Job:
         self.run.poll = poll
         return poll
 
+    @property
+    def incidents(self) -> DataFrame:
+        """The versions of incidents that the command may use."""
+        versions = self.run.read(tables.INCIDENTS)
+        return without_purged(versions) if self.is_purging else versions
+
+    @property
+    def suspects(self) -> DataFrame | None:
+        """The versions of suspects' links that the command may use; None where the group is off."""
+        if not self.settings.suspects:
+            return None
+        versions = self.run.read(tables.SUSPECTS)
+        return without_purged(versions) if self.is_purging else versions
+
+    @property
+    def outcomes(self) -> DataFrame:
+        """The versions of outcomes that follow from `incidents`."""
+        if self.is_purging:
+            return self.run.read(tables.OUTCOMES)
+        settings = self.settings
+        return outcomes_of(self.incidents, settings.zone, settings.polls.weekday_number)
+
     @cached_property
     def calendar_from(self) -> date:
         """The first poll that has complete extracts from all sources after it."""
@@ -90,7 +118,7 @@ class Job:
             CasError: too few weeks of extracts, or polls before the grid version serves.
         """
         moment = instant_of(self.poll, self.settings.zone)
-        days = settling_days(self.run.read(tables.INCIDENTS), moment, self.settings)
+        days = settling_days(self.incidents, moment, self.settings)
         schedule = plan(self.settings, self.poll, days, self.calendar_from)
         grid = self.settings.grid
         if schedule.training[0] < grid.valid_from:

@@ -10,6 +10,8 @@ from cas_spark.knowledge.revisions import count_by_status
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 
+TEAMS_SHOWN = 8
+
 
 @dataclass
 class Report:
@@ -42,6 +44,7 @@ def report_of(job: Job) -> Report:
     _say_rows(job, report)
     if job.run.holds(tables.CELLS):
         _say_cells(job, report)
+    _say_what_was_done_anew(job, report)
     if job.run.holds(tables.MODELS):
         _say_models(job, report)
     if job.run.holds(tables.EVALUATIONS):
@@ -67,7 +70,7 @@ def _say_cells(job: Job, report: Report) -> None:
     cells = job.cells()
     kept = cells.where("is_kept").count()
     removed = cells.where("NOT is_kept")
-    share = share_in_removed_cells(job.run.read(tables.INCIDENTS), removed)
+    share = share_in_removed_cells(job.incidents, removed)
     report.lines.append(("cells kept", f"{kept:,}"))
     report.lines.append(
         ("cells removed", f"{removed.count():,}, with {share:.3%} of all incidents")
@@ -79,6 +82,18 @@ def share_in_removed_cells(incidents: DataFrame, removed: DataFrame) -> float:
     total = incidents.count()
     inside = incidents.join(removed.select("cell_id"), "cell_id", "left_semi").count()
     return inside / total if total else 0.0
+
+
+def _say_what_was_done_anew(job: Job, report: Report) -> None:
+    """Which teams' past polls the run computed again, since facts that they had seen changed."""
+    anew = job.run.facts.get("teams_computed_anew")
+    if not anew:
+        return
+    of_run = job.run.read(tables.REVISION_COSTS).where(F.col("run_number") == job.run.number)
+    revisions = of_run.where("polls_recomputed > 0").select("revision_id").distinct().count()
+    teams = ", ".join(sorted(anew)[:TEAMS_SHOWN]) + (", ..." if len(anew) > TEAMS_SHOWN else "")
+    figures = f"{len(anew)} ({teams}), {sum(anew.values()):,} of their polls, for {revisions:,}"
+    report.lines.append(("teams computed anew", f"{figures} revisions; their models retrained"))
 
 
 def _say_models(job: Job, report: Report) -> None:

@@ -1,7 +1,7 @@
-"""Dirty data by number: what corrections came in, and what became of them."""
+"""Dirty data by number: what revisions came in, what became of them, and what that cost."""
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.knowledge.linking import LINKED, PENDING, REJECTED
@@ -11,6 +11,13 @@ from cas_spark.pipelines.report import TextReport, TextTable
 from cas_spark.settings import Settings
 
 STATUSES = (LINKED, PENDING, REJECTED)
+COSTS = ("polls_recomputed", "models_retrained")
+DAYS = ("days_to_delivery", "days_to_processing")
+LEGEND = """\
+year: in which a revision became known; polls and models anew: of teams that it touched, each once a
+run; days (median of linked): from the decision, or else from when what it is about was known, until
+it was known; days after: until the poll of the run that processed it"""
+GROUP = ("year", "source", "kind", "reason")
 
 
 def count_revisions(lake: Lake, settings: Settings, year: int | None = None) -> pd.DataFrame:
@@ -23,34 +30,72 @@ def count_revisions(lake: Lake, settings: Settings, year: int | None = None) -> 
 
     Returns:
         year, source, kind, reason (of a rejection; empty without), received, linked, pending,
-        rejected, median_days (between the incident and its correction becoming known; of linked
-        ones, missing without).
+        rejected; polls_recomputed and models_retrained (of teams, each counted once a run);
+        days_to_delivery (median, from the decision, or where that is not told from when what it is
+        about became known, until the revision was known) and days_to_processing (median, until the
+        poll of the run that processed it, or the day on which a run without a poll ended), missing
+        without any.
 
     Raises:
         CasError: the lake has no complete run.
     """
-    revisions, incidents = lake.read(tables.REVISIONS), lake.read(tables.INCIDENTS)
-    found = _counted(revisions, incidents, str(settings.zone)).toPandas()
-    counted = found.sort_values(["year", "source", "kind", "reason"], ignore_index=True)
+    revisions = _grouped(lake.read(tables.REVISIONS), settings)
+    found = _counted(revisions, lake, str(settings.zone)).toPandas()
+    if lake.holds(tables.REVISION_COSTS):
+        costs = _costs(revisions, lake.read(tables.REVISION_COSTS)).toPandas()
+        found = found.merge(costs, how="left", on=list(GROUP))
+        found[list(COSTS)] = found[list(COSTS)].fillna(0).astype("int64")
+    else:
+        found[list(COSTS)] = 0
+    counted = found.sort_values(list(GROUP), ignore_index=True)
     return counted if year is None else counted[counted["year"] == year].reset_index(drop=True)
 
 
-def _counted(revisions: DataFrame, incidents: DataFrame, zone: str) -> DataFrame:
-    first_known = incidents.select(
-        F.col("incident_id").alias("linked_incident_id"), F.col("known_at").alias("incident_at")
+def _grouped(revisions: DataFrame, settings: Settings) -> DataFrame:
+    year = F.year(F.from_utc_timestamp("known_at", str(settings.zone)))
+    reason = F.coalesce("reason", F.lit(""))
+    return revisions.withColumns({"year": year, "reason": reason})
+
+
+def _counted(revisions: DataFrame, lake: Lake, zone: str) -> DataFrame:
+    told = revisions.join(_known_first(lake), "linked_id", "left")
+    begun = F.coalesce(F.col("decided_on"), _day("fact_known_at", zone))
+    known = _day("known_at", zone)
+    runs = lake.runs
+    if runs is not None:
+        processed = F.coalesce(F.col("poll_on"), _day("finished_at", zone)).alias("processed_on")
+        numbers = runs.select(F.col("number").alias("processed_run"), processed)
+        told = told.join(numbers, "processed_run", "left")
+    days = (F.datediff(known, begun), F.datediff("processed_on", known))
+    is_linked = F.col("status") == LINKED
+    return told.groupBy(*GROUP).agg(
+        F.count("*").alias("received"),
+        *(F.count_if(F.col("status") == status).alias(status) for status in STATUSES),
+        *(
+            F.median(F.when(is_linked, between)).alias(name)
+            for name, between in zip(DAYS, days, strict=True)
+        ),
     )
-    micros = F.unix_micros("effective_at") - F.unix_micros("incident_at")
-    year = F.year(F.from_utc_timestamp("known_at", zone)).alias("year")
-    reason = F.coalesce("reason", F.lit("")).alias("reason")
-    return (
-        revisions.join(first_known, "linked_incident_id", "left")
-        .groupBy(year, "source", "kind", reason)
-        .agg(
-            F.count("*").alias("received"),
-            *(F.count_if(F.col("status") == status).alias(status) for status in STATUSES),
-            F.median(micros / F.lit(86_400e6)).alias("median_days"),
-        )
-    )
+
+
+def _known_first(lake: Lake) -> DataFrame:
+    """When each fact became known: linked_id, fact_known_at."""
+    facts = lake.read(tables.INCIDENTS).select(F.col("incident_id").alias("linked_id"), "known_at")
+    if lake.holds(tables.SUSPECTS):
+        links = lake.read(tables.SUSPECTS)
+        facts = facts.union(links.select(F.col("link_id").alias("linked_id"), "known_at"))
+    return facts.groupBy("linked_id").agg(F.min("known_at").alias("fact_known_at"))
+
+
+def _costs(revisions: DataFrame, costs: DataFrame) -> DataFrame:
+    """A team that several revisions touched in a run was computed anew once."""
+    of_group = costs.join(revisions.select("revision_id", *GROUP), "revision_id")
+    once = of_group.select(*GROUP, "run_number", "team_id", *COSTS).distinct()
+    return once.groupBy(*GROUP).agg(*(F.sum(name).alias(name) for name in COSTS))
+
+
+def _day(instant: str, zone: str) -> Column:
+    return F.to_date(F.from_utc_timestamp(instant, zone))
 
 
 def revisions_report(counts: pd.DataFrame, settings: Settings) -> TextReport:
@@ -60,21 +105,19 @@ def revisions_report(counts: pd.DataFrame, settings: Settings) -> TextReport:
         counts: of `count_revisions`.
         settings: of the lake.
     """
-    totals = counts[["received", *STATUSES]].sum()
+    numbers = ("received", *STATUSES, *COSTS)
+    totals = counts[list(numbers)].sum()
     rows = [
         [
-            *(str(line[name]) for name in ("year", "source", "kind", "reason")),
-            *(f"{line[name]:,}" for name in ("received", *STATUSES)),
-            "" if pd.isna(line["median_days"]) else f"{line['median_days']:.0f}",
+            *(str(line[name]) for name in GROUP),
+            *(f"{line[name]:,}" for name in numbers),
+            *("" if pd.isna(line[name]) else f"{line[name]:.0f}" for name in DAYS),
         ]
         for line in counts.to_dict("records")
     ]
-    rows.append(["all", "", "", "", *(f"{total:,}" for total in totals), ""])
-    columns = ["year", "source", "kind", "reason", "received", *STATUSES, "days (median)"]
+    rows.append(["all", "", "", "", *(f"{totals[name]:,}" for name in numbers), "", ""])
+    columns = [*GROUP, "received", *STATUSES, "polls anew", "models anew", "days", "days after"]
     return TextReport(
-        [TextTable(f"{settings.title}: corrections", columns, rows)],
-        [
-            "year: in which a correction became known; days: from when its incident was known",
-            *settings.labels,
-        ],
+        [TextTable(f"{settings.title}: revisions", columns, rows)],
+        [LEGEND, *settings.labels],
     )

@@ -13,6 +13,7 @@ from cas_spark.lake.arrow_door import commit_files
 from cas_spark.lake.digest import digest_of_parts, schema_text
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
+from cas_spark.pipelines.revision_costs import note_polls_recomputed
 
 
 def snapshots(job: Job) -> None:
@@ -58,8 +59,7 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
             job.show_progress("teams", len(kept)) as advance,
             following_tasks(run.lake.spark, advance, len(kept)),
         ):
-            suspects = run.read(tables.SUSPECTS) if job.settings.suspects else None
-            written = write_snapshots(cells, run.read(tables.INCIDENTS), plan, suspects)
+            written = write_snapshots(cells, job.incidents, plan, job.suspects)
         slices = _slices(held, written, polls)
         _check(slices, kept, polls)
         added = [team.file for team in written if team.file is not None]
@@ -76,6 +76,10 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         said["polls"] = len(polls)
         said["rows written"] = sum(file.rows for file in added)
         said["indicators"] = len(job.catalogue.fast.indicators)
+        anew = {team.team_id: len(team.slices) for team in written if team.is_replacing}
+        said["teams computed anew"] = len(anew)
+        run.facts["teams_computed_anew"] = anew
+        note_polls_recomputed(job, anew)
 
 
 def _slices(

@@ -12,8 +12,10 @@ from cas_spark.errors import CasError
 from cas_spark.knowledge.calendar import instant_of
 from cas_spark.knowledge.visibility import known_at
 from cas_spark.lake import tables
+from cas_spark.lake.digest import digest_of_table
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
+from cas_spark.pipelines.revision_costs import note_models_retrained
 from cas_spark.settings.learning import Training
 from cas_spark.training.models import Expected, SnapshotFiles, TrainedModel, TrainingData
 from cas_spark.training.outcomes import labels_of
@@ -30,8 +32,26 @@ def train(job: Job) -> None:
     models = trained(job, expected, "train")
     engine = job.settings.training.engine
     rows = [model.to_row(expected, engine, run.number) for model in models]
-    frame = run.lake.spark.createDataFrame(rows, tables.MODELS.schema)
-    run.replace(tables.MODELS, frame, where=f"poll_on = DATE '{job.poll}'")
+    _keep(job, run.lake.spark.createDataFrame(rows, tables.MODELS.schema))
+    note_models_retrained(job, Counter(model.team_id for model in models))
+
+
+def _keep(job: Job, models: DataFrame) -> None:
+    """Put the poll's models in `models`; what others it had goes to `earlier_models`.
+
+    Models that are as they were stay, with the number of the run that first made them: so any run's
+    models are the newest that are not newer than it.
+    """
+    run, at_poll = job.run, F.col("poll_on") == F.lit(job.poll)
+    held = run.read(tables.MODELS).where(at_poll)
+    digests = [digest_of_table(frame, tables.MODELS) for frame in (held, models)]
+    if digests[0] == digests[1]:
+        return
+    if not held.isEmpty():
+        before = run.read(tables.EARLIER_MODELS).where(at_poll).agg(F.max("version")).first()
+        version = 1 + ((before[0] or 0) if before is not None else 0)
+        run.append(tables.EARLIER_MODELS, held.select(F.lit(version).alias("version"), "*"))
+    run.replace(tables.MODELS, models, where=f"poll_on = DATE '{job.poll}'")
 
 
 def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:
@@ -104,7 +124,7 @@ def expected_of(job: Job) -> Expected:
 def training_data(job: Job) -> TrainingData:
     """What the models of the run's poll learn from: what was known at the poll."""
     run, settings, schedule = job.run, job.settings, job.schedule
-    outcomes = known_at(run.read(tables.OUTCOMES), instant_of(schedule.poll, settings.zone))
+    outcomes = known_at(job.outcomes, instant_of(schedule.poll, settings.zone))
     labels = labels_of(outcomes, settings.horizons, schedule.training)
     first, last = schedule.training[0], schedule.training[-1]
     snapshots = run.read(job.snapshots).where(F.col("poll_on").between(first, last))

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cas_spark.settings.effects import TAKING_BACK, Kinds
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import AnyCrs, FileFormat, Name
 from cas_spark.settings.section import Section
@@ -31,8 +32,8 @@ class Provenance(Section):
     legal_basis: str
 
 
-class Occurred(Section):
-    """When an incident happened: one moment, or an interval in which it must have happened."""
+class Interval(Section):
+    """When something happened: one moment, or an interval in which it must have happened."""
 
     start: str = Field(description="column with the moment, or the start of the interval")
     end: str | None = Field(default=None, description="column with the end of the interval")
@@ -40,6 +41,11 @@ class Occurred(Section):
         default_factory=list,
         description="patterns such as 'M/d/yyyy H:mm', tried in order; none for typed columns",
     )
+
+
+class Occurred(Interval):
+    """When an incident happened, and which are too old to be used."""
+
     earliest: date = Field(description="incidents before this date are rejected")
 
 
@@ -150,12 +156,47 @@ class Exclusion(Choice):
     reason: Name
 
 
+class Correction(Choice):
+    """Rows that take an earlier row back, and why where they tell.
+
+    A row that does not tell is `reclassified` where another code is known of the same case (or time
+    and place), else `withdrawn`.
+    """
+
+    kinds: Kinds | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are looked at."""
+        return [self.column, *([self.kinds.column] if self.kinds else [])]
+
+    @model_validator(mode="after")
+    def _only_what_takes_back(self) -> Self:
+        others = set(self.kinds.values) - set(TAKING_BACK) if self.kinds else set()
+        if others:
+            message = (
+                f"kinds {sorted(others)}: a correction takes its incident back, so it is one of "
+                f"{', '.join(TAKING_BACK)}; any other kind comes from a source among `revisions`"
+            )
+            raise ValueError(message)
+        return self
+
+
 class ReportedBy(Section):
     """Who brought an incident to light."""
 
     column: str
     citizen: list[str]
     police: list[str]
+
+
+class LinkedIncident(Section):
+    """The incident that a row is about, by the key of its own source."""
+
+    source: Name = Field(description="name of a source among `incidents` that has a key")
+    key: list[str] = Field(
+        min_length=1, description="columns that hold that key, in the order of the source's own"
+    )
 
 
 class Extracts(Section):
@@ -173,8 +214,7 @@ class Extracts(Section):
     complete_from: date = Field(description="first day of which all rows are delivered")
     timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
     known: Known
-    location: Location
-    priority: PriorityCodes
+    location: Location | None = None
     exclude: list[Exclusion] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -195,7 +235,14 @@ class Extracts(Section):
         return self.known.rule == "assumed_delay"
 
 
-class IncidentExtracts(Extracts):
+class PlacedExtracts(Extracts):
+    """Extracts of what has a place and is of a priority."""
+
+    location: Location
+    priority: PriorityCodes
+
+
+class IncidentExtracts(PlacedExtracts):
     """Extracts of incidents, and what their columns mean."""
 
     kind = "incidents"
@@ -212,7 +259,7 @@ class IncidentExtracts(Extracts):
     )
     occurred: Occurred
     reported_by: ReportedBy | None = None
-    correction: Choice | None = Field(
+    correction: Correction | None = Field(
         default=None, description="marks rows that correct or take back an earlier row"
     )
 
@@ -229,7 +276,7 @@ class IncidentExtracts(Extracts):
             self.location.y,
             self.priority.column,
             self.reported_by.column if self.reported_by else None,
-            self.correction.column if self.correction else None,
+            *(self.correction.columns if self.correction else ()),
             *(exclusion.column for exclusion in self.exclude),
         )
 

@@ -38,8 +38,8 @@ def check_inputs(path: Path, settings: Settings) -> None:
     Raises:
         SettingsError: lists every file that is missing.
     """
-    sources = [*settings.incidents, *settings.suspects]
-    named = [layer.path for layer in settings.grid.layers] + [source.files for source in sources]
+    named = [layer.path for layer in settings.grid.layers]
+    named += [source.files for source in settings.sources]
     missing = [name for name in named if "://" not in name and not glob(name)]
     problems = [f"no such file: {name}" for name in missing]
     try:

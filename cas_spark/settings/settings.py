@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from cas_spark.settings.extracts import IncidentExtracts, ZoneName
+from cas_spark.settings.effects import Effects
+from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncident, ZoneName
 from cas_spark.settings.generator import Generator
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Grid, Name
+from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.schedule import WEEKDAYS, Polls
 from cas_spark.settings.section import Section
 from cas_spark.settings.suspects import PseudonymKey, SuspectExtracts
@@ -78,6 +80,11 @@ class Settings(Section):
     pseudonym_key: PseudonymKey | None = Field(
         default=None, description="needed for, and only for, suspects"
     )
+    revisions: Annotated[list[RevisionExtracts], BeforeValidator(_as_list)] = Field(
+        default_factory=list,
+        description="name of the source -> its extracts of later decisions: see docs/revisions.md",
+    )
+    effects: Effects = Effects()
     priorities: dict[Name, Priority] = Field(min_length=1)
     polls: Polls = Polls()
     horizons: dict[Name, Annotated[int, Field(ge=0)]] = Field(
@@ -95,9 +102,9 @@ class Settings(Section):
     def _parts_agree(self) -> Self:
         problems = []
         sources = [*self.incidents, *self.suspects]
-        names = [source.name for source in sources]
+        names = [source.name for source in self.sources]
         if len(names) != len(set(names)):
-            problems.append(f"incidents and suspects: the same name twice in {names}")
+            problems.append(f"incidents, suspects and revisions: the same name twice in {names}")
         for source in sources:
             unknown = sorted(set(source.priority.codes) - set(self.priorities))
             if unknown:
@@ -106,6 +113,7 @@ class Settings(Section):
                     f"priorities {sorted(self.priorities)}"
                 )
         problems += self._problems_of_suspects()
+        problems += self._problems_of_revisions()
         coded = {p for source in self.incidents for p in source.priority.codes}
         if set(self.priorities) - coded:
             problems.append(f"priorities without codes: {sorted(set(self.priorities) - coded)}")
@@ -123,14 +131,8 @@ class Settings(Section):
         problems = []
         if bool(self.suspects) != (self.pseudonym_key is not None):
             problems.append("pseudonym_key is needed for, and only for, suspects")
-        lengths = {source.name: len(source.key) for source in self.incidents}
         for source in self.suspects:
-            link = source.incident
-            if link is not None and lengths.get(link.source) != len(link.key):
-                problems.append(
-                    f"suspects.{source.name}.incident: {len(link.key)} columns for the key of "
-                    f"{link.source!r}; the sources of incidents have keys of {lengths}"
-                )
+            problems += self._problems_of_key(source, source.incident)
             # Before its first day a source knows of no suspect, which must not read as none.
             if source.complete_from > self.grid.valid_from:
                 problems.append(
@@ -139,6 +141,41 @@ class Settings(Section):
                     "may have"
                 )
         return problems
+
+    def _problems_of_revisions(self) -> list[str]:
+        problems = []
+        suspects = {source.name: source for source in self.suspects}
+        for source in self.revisions:
+            problems += self._problems_of_key(source, source.incident)
+            if source.suspect is None:
+                continue
+            about = suspects.get(source.suspect.source)
+            if about is None or about.incident is None:
+                problems.append(
+                    f"revisions.{source.name}.suspect: source {source.suspect.source!r}, expected "
+                    f"one of {sorted(suspects)} whose links name an incident"
+                )
+            elif about.incident.source != source.incident.source:
+                problems.append(
+                    f"revisions.{source.name}.incident: source {source.incident.source!r}, "
+                    f"expected {about.incident.source!r} as in suspects.{about.name}"
+                )
+        return problems
+
+    def _problems_of_key(self, source: Extracts, link: LinkedIncident | None) -> list[str]:
+        lengths = {incidents.name: len(incidents.key) for incidents in self.incidents}
+        if link is None or lengths.get(link.source) == len(link.key):
+            return []
+        problem = (
+            f"{source.kind}.{source.name}.incident: {len(link.key)} columns for the key of "
+            f"{link.source!r}; the sources of incidents have keys of {lengths}"
+        )
+        return [problem]
+
+    @property
+    def sources(self) -> list[Extracts]:
+        """All sources of extracts."""
+        return [*self.incidents, *self.suspects, *self.revisions]
 
     @property
     def zone(self) -> ZoneInfo:

@@ -7,9 +7,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from cas_spark.errors import CasError
-from cas_spark.settings.extracts import Extracts, named_once
+from cas_spark.settings.extracts import LinkedIncident, PlacedExtracts, named_once
 from cas_spark.settings.paths import SettingsPath
-from cas_spark.settings.places import Name
 from cas_spark.settings.section import Section
 
 SHORTEST_KEY_BYTES = 16
@@ -62,16 +61,7 @@ class PseudonymKey(Section):
         )
 
 
-class LinkedIncident(Section):
-    """The incident to which a suspect is linked, by the key of its own source."""
-
-    source: Name = Field(description="name of a source among `incidents` that has a key")
-    key: list[str] = Field(
-        min_length=1, description="columns that hold that key, in the order of the source's own"
-    )
-
-
-class SuspectExtracts(Extracts):
+class SuspectExtracts(PlacedExtracts):
     """Extracts that link suspects to incidents; a person is kept as a keyed pseudonym only.
 
     `location` is of the suspect's home, of which the cell alone is kept. A later row of the same

@@ -49,3 +49,14 @@ def dataset_of(
 def as_declared(rows: DataFrame, table: Table) -> DataFrame:
     """The table's columns in their order, but for the run, which the lake's writer knows."""
     return rows.select(*(column.name for column in table.columns if column.name != "run_number"))
+
+
+def with_nothing_else(rows: DataFrame, table: Table) -> DataFrame:
+    """Rows with null in each column of the table that they lack and that may be null."""
+    return rows.withColumns(
+        {
+            column.name: F.lit(None).cast(column.type)
+            for column in table.columns
+            if column.is_nullable and column.name not in rows.columns
+        }
+    )

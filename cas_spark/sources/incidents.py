@@ -12,7 +12,7 @@ from cas_spark.settings import Settings
 from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
 from cas_spark.sources.coordinates import Bounds
-from cas_spark.sources.datasets import as_declared, dataset_of
+from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
 from cas_spark.sources.reading import refusing
 
 LARGEST_OUTSIDE_SHARE = 0.5
@@ -192,23 +192,26 @@ def _delivery(
     rows = classified.withColumns(
         {"source": F.lit(source.name), "dataset_sha256": F.lit(dataset_sha256)}
     )
+    never = F.lit(None).cast("timestamp")
     accepted = rows.where(is_fine & ~is_correction).withColumns(
-        {"incident_id": F.col("id"), "superseded_at": F.lit(None).cast("timestamp")}
+        {
+            "incident_id": F.col("id"),
+            "version": F.lit(1),
+            "superseded_at": never,
+            "purged_at": never,
+        }
     )
-    incident_id = F.lit(None).cast("string")
+    named_id = F.lit(None).cast("string")
     if source.key:
         of_key = _id(source, F.col("key_hash"), F.lit(1))
-        incident_id = F.when(~F.col("is_key_missing"), of_key)
-    nothing = F.lit(None)
-    revisions = rows.where(is_fine & is_correction).withColumns(
+        named_id = F.when(~F.col("is_key_missing"), of_key)
+    corrections = rows.where(is_fine & is_correction).withColumns(
         {
             "revision_id": F.col("id"),
-            "incident_id": incident_id,
+            "about": F.lit("incident"),
+            "about_source": F.lit(source.name),
+            "named_id": named_id,
             "status": F.lit("pending"),
-            "kind": nothing.cast("string"),
-            "reason": nothing.cast("string"),
-            "linked_incident_id": nothing.cast("string"),
-            "effective_at": nothing.cast("timestamp"),
         }
     )
     counts = {
@@ -217,7 +220,7 @@ def _delivery(
     }
     return Delivery(
         accepted=as_declared(accepted, INCIDENTS),
-        revisions=as_declared(revisions, REVISIONS),
+        revisions=as_declared(with_nothing_else(corrections, REVISIONS), REVISIONS),
         rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
         dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
         counts=counts,

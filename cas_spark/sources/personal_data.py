@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.reading import text_of
 from cas_spark.sources.values import kinds_of
@@ -39,12 +40,16 @@ _OPAQUE = re.compile(r"(?=.*\d)[A-Za-z0-9_:+/=.-]+")
 _ELEVEN_TEST = (9, 8, 7, 6, 5, 4, 3, 2, -1)
 
 
-def check_columns(rows: DataFrame, source: SuspectExtracts, name: str) -> None:
-    """Look at the first rows of an extract of suspects.
+AnyOfPersons = SuspectExtracts | RevisionExtracts
+
+
+def check_columns(rows: DataFrame, source: AnyOfPersons, person: str, name: str) -> None:
+    """Look at the first rows of an extract that names suspects.
 
     Args:
         rows: as `reading.read_rows` returns them.
         source: what their columns mean.
+        person: the column that tells who the suspect is.
         name: of the extract's file.
 
     Raises:
@@ -62,7 +67,7 @@ def check_columns(rows: DataFrame, source: SuspectExtracts, name: str) -> None:
     suspicions = {
         column: suspicion
         for column, of_column in values.items()
-        if (suspicion := suspicion_of(of_column, is_person=column == source.person)) is not None
+        if (suspicion := suspicion_of(of_column, is_person=column == person)) is not None
     }
     if suspicions:
         raise CasError(
@@ -70,8 +75,8 @@ def check_columns(rows: DataFrame, source: SuspectExtracts, name: str) -> None:
             found="; ".join(f"column {column}: {why}" for column, why in suspicions.items()),
             expected="opaque keys, moments, codes and coordinates: nothing that tells who "
             "somebody is",
-            do=f"Map other columns in suspects.{source.name}, or have persons replaced by keys "
-            "before delivery; nothing was written",
+            do=f"Map other columns in {source.kind}.{source.name}, or have persons replaced by "
+            "keys before delivery; nothing was written",
         )
 
 
@@ -130,12 +135,17 @@ def _share(values: Sequence[str], looks_so: Callable[[str], bool]) -> float:
 
 
 def _without_what_settings_spell_out(
-    values: Mapping[str, Sequence[str]], source: SuspectExtracts
+    values: Mapping[str, Sequence[str]], source: AnyOfPersons
 ) -> dict[str, list[str]]:
     """The values of the columns of codes, without those that the settings themselves name."""
-    codes = source.priority
-    patterns = [code for of_priority in codes.codes.values() for code in of_priority]
-    spelled: dict[str, list[str]] = {codes.column: [*patterns, *codes.other]}
+    spelled: dict[str, list[str]] = {}
+    if isinstance(source, SuspectExtracts):
+        codes = source.priority
+        patterns = [code for of_priority in codes.codes.values() for code in of_priority]
+        spelled[codes.column] = [*patterns, *codes.other]
+    else:
+        told = source.kinds
+        spelled[told.column] = [value for values in told.values.values() for value in values]
     for exclusion in source.exclude:
         spelled.setdefault(exclusion.column, []).extend(exclusion.equals)
     return {

@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, FloatType, StringType, StructField, StructType
 
 from cas_spark.errors import CasError
-from cas_spark.settings.extracts import Extracts
+from cas_spark.settings.extracts import Extracts, Location
 
 LONGEST_VALUE = 1_000_000
 """Characters of a CSV value beyond which a quote must have been left open."""
@@ -162,7 +162,8 @@ def _geopackage_rows(spark: SparkSession, source: Extracts, path: str) -> DataFr
         ) from error
     geometry = str(info["geometry_name"])
     fields = [str(name) for name in info["fields"]]
-    wanted = [*source.columns, *([source.location.geometry] if source.location.geometry else [])]
+    of_place = source.location.geometry if source.location else None
+    wanted = [*source.columns, *([of_place] if of_place else [])]
     _check_columns(path, wanted, [*fields, geometry])
     columns = [name for name in fields if name in source.columns]
     _, table = pyogrio.read_arrow(file, layer=source.layer, columns=columns)
@@ -184,9 +185,7 @@ def _rows(
     source: Extracts, given: dict[str, Column], malformed: Column
 ) -> Callable[[DataFrame], DataFrame]:
     """A function that puts rows of any format into the shape that `read_rows` promises."""
-    location = source.location
-    x = given[location.x] if location.x else F.col("point_x")
-    y = given[location.y] if location.y else F.col("point_y")
+    x, y = _coordinates(source.location, given)
 
     def shape(rows: DataFrame) -> DataFrame:
         return rows.select(
@@ -198,6 +197,15 @@ def _rows(
         )
 
     return shape
+
+
+def _coordinates(location: Location | None, given: dict[str, Column]) -> tuple[Column, Column]:
+    """The columns with x and y; nothing where the source tells no place."""
+    if location is None:
+        return F.lit(None).cast("string"), F.lit(None).cast("string")
+    if location.x is None or location.y is None:
+        return F.col("point_x"), F.col("point_y")
+    return given[location.x], given[location.y]
 
 
 def _what_is_malformed(record: Column, delimiter: str, expected: int) -> Column:

@@ -39,7 +39,7 @@ class SuspectDelivery:
     """What became of the rows of one extract: two frames that add up to the rows read.
 
     All have the columns of their table but for `run_number`; `dataset` is the extract's own row.
-    `superseded_at` is yet to be told by `ended_by_later_versions`.
+    `superseded_at` and `purged_at` are yet to be told by `knowledge.revisions.ended`.
     """
 
     accepted: DataFrame
@@ -79,7 +79,7 @@ def deliver_suspects(
     """
     known, spark = source.known, rows.sparkSession
     moments.check_formats(spark, known.column, values.kinds_of(rows)[known.column], known.formats)
-    check_columns(rows, source, name)
+    check_columns(rows, source, source.person, name)
     land = coordinates.bounds_of(land_cells)
     interpreted = _interpret(rows, source, settings.timezone, key)
     placed = coordinates.with_land_cell(
@@ -95,17 +95,6 @@ def deliver_suspects(
         figures = _figures(classified)
     _check_homes(figures, source, name)
     return _delivery(classified, figures, source, dataset_sha256, name)
-
-
-def ended_by_later_versions(versions: DataFrame) -> DataFrame:
-    """Each version of a link with `superseded_at`: when the next became known, if not before.
-
-    Args:
-        versions: rows of `suspects`, all of each link.
-    """
-    next_known_at = F.lead("known_at").over(Window.partitionBy("link_id").orderBy("known_at"))
-    # Null counts for nothing in `least`: what ended a link earlier than the next version stays.
-    return versions.withColumn("superseded_at", F.least("superseded_at", next_known_at))
 
 
 def _interpret(
@@ -126,11 +115,7 @@ def _interpret(
         F.col("given")[known.column], kinds[known.column], known.formats, zone
     )
     no_moment = F.lit(None).cast("timestamp")
-    incident_id = nothing
-    if link is not None:
-        incident_key = [text(column) for column in link.key]
-        is_given = F.coalesce(*incident_key).isNotNull()
-        incident_id = F.when(is_given, values.id_of(link.source, values.hash_of(incident_key)))
+    incident_id = values.named_incident(link, text) if link is not None else nothing
     first = rows.select(
         "row_number",
         "malformed",
@@ -141,25 +126,40 @@ def _interpret(
         moments.known_at(known, given_moment, no_moment, F.lit(False), zone).alias("known_at"),
         values.coordinate_of(x_text, source.location.missing).alias("x"),
         values.coordinate_of(y_text, source.location.missing).alias("y"),
-        _keyed(text(source.person), source.name, key).alias("suspect_key"),
+        keyed(text(source.person), source.name, key).alias("suspect_key"),
         incident_id.alias("incident_id"),
         (values.pseudonym([text(source.case)]) if source.case else nothing).alias("case_key"),
     )
     linked_to = F.coalesce("incident_id", F.concat_ws(" ", "case_key", "priority"))
-    link_id = values.id_of(source.name, values.hash_of([F.col("suspect_key"), linked_to]))
-    return first.withColumn("link_id", link_id)
+    return first.withColumn("link_id", link_id(source.name, F.col("suspect_key"), linked_to))
 
 
-def _keyed(person: Column, source: str, key: bytes) -> Column:
-    """The pseudonym of a person; made in the tasks, so that the key is no part of any plan."""
+def link_id(source: str, suspect_key: Column, linked_to: Column) -> Column:
+    """The id of a suspect's link to an incident (by its id) or to a case."""
+    return values.id_of(source, values.hash_of([suspect_key, linked_to]))
+
+
+def check_of_key(key: bytes) -> str:
+    """What tells two keys of pseudonyms apart and gives neither away."""
+    said = b"cas-spark: is this the key of before?"
+    return hmac.new(key, said, hashlib.sha256).hexdigest()[: values.ID_LENGTH]
+
+
+def keyed(person: Column, source: str, key: bytes) -> Column:
+    """The pseudonym of a person; made in the tasks, so that the key is no part of any plan.
+
+    Args:
+        person: the delivered key of the person (text).
+        source: name of the source of suspects; each has pseudonyms of its own.
+        key: of the pseudonyms.
+    """
 
     def pseudonym(value: str) -> str:
         digest = hmac.new(key, f"{source}:{value}".encode(), hashlib.sha256)
         return digest.hexdigest()[: values.ID_LENGTH]
 
-    keyed = F.udf(pseudonym, "string", useArrow=True)
     # Arrow hands a missing text over as something else, so what is missing is told here.
-    return F.when(person.isNotNull(), keyed(person))
+    return F.when(person.isNotNull(), F.udf(pseudonym, "string", useArrow=True)(person))
 
 
 def _checks(source: SuspectExtracts) -> list[Check]:
@@ -252,6 +252,7 @@ def _delivery(
             "source": F.lit(source.name),
             "dataset_sha256": F.lit(dataset_sha256),
             "superseded_at": F.lit(None).cast("timestamp"),
+            "purged_at": F.lit(None).cast("timestamp"),
             "is_correction": F.lit(False),
         }
     )

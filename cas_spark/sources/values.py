@@ -7,7 +7,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
-from cas_spark.settings.extracts import Choice, IncidentExtracts, ReportedBy
+from cas_spark.settings.effects import Kinds
+from cas_spark.settings.extracts import Choice, IncidentExtracts, LinkedIncident, ReportedBy
 from cas_spark.sources import moments
 from cas_spark.sources.reading import text_of
 
@@ -42,12 +43,12 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
         default_zone: zone of local times where the source names none.
 
     Returns:
-        `row_number`, `malformed`, `is_correction`, `excluded` (array: per exclusion the value that
-        excludes the row, or null), `code`, `priority`, `is_other_code`, `occurred_from_at`,
-        `occurred_until_at` and `known_at` (UTC), `x` and `y` (double, units of the source's CRS;
-        null where missing), `reported_by`, `case_key`, `key_hash`, `is_key_missing`,
-        `content_hash`, and as text, for messages, `known_text`, `occurred_from_text`,
-        `occurred_until_text`, `x_text`, `y_text`.
+        `row_number`, `malformed`, `is_correction`, `told_kind`, `excluded` (array: per exclusion
+        the value that excludes the row, or null), `code`, `priority`, `is_other_code`,
+        `occurred_from_at`, `occurred_until_at` and `known_at` (UTC), `x` and `y` (double, units of
+        the source's CRS; null where missing), `reported_by`, `case_key`, `key_hash`,
+        `is_key_missing`, `content_hash`, and as text, for messages, `known_text`,
+        `occurred_from_text`, `occurred_until_text`, `x_text`, `y_text`.
     """
     kinds = kinds_of(rows)
     zone = source.timezone or default_zone
@@ -74,6 +75,7 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
         "row_number",
         "malformed",
         _is_correction(source.correction, text).alias("is_correction"),
+        told_kind(source.correction.kinds if source.correction else None, text).alias("told_kind"),
         F.array(*(value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
         code.alias("code"),
         priority_of(code, source.priority.codes).alias("priority"),
@@ -117,6 +119,12 @@ def id_of(source: str, digest: Column) -> Column:
     return F.concat(F.lit(f"{source}:"), F.substring(digest, 1, ID_LENGTH))
 
 
+def named_incident(link: LinkedIncident, text: Text) -> Column:
+    """The id of the incident that a row of another source names; null where it names none."""
+    key = [text(column) for column in link.key]
+    return F.when(F.coalesce(*key).isNotNull(), id_of(link.source, hash_of(key)))
+
+
 def kinds_of(rows: DataFrame) -> dict[str, DataType]:
     """The type of every mapped column of rows as `reading.read_rows` returns them."""
     given = rows.schema["given"].dataType
@@ -130,6 +138,17 @@ def _is_correction(correction: Choice | None, text: Text) -> Column:
     # The fields of a malformed row may stand under each other's names.
     is_marked = F.coalesce(text(correction.column).isin(correction.equals), F.lit(False))
     return is_marked & F.col("malformed").isNull()
+
+
+def told_kind(kinds: Kinds | None, text: Text) -> Column:
+    """The kind of revision that a row says it is; null where it says none that is known."""
+    nothing = F.lit(None).cast("string")
+    if kinds is None:
+        return nothing
+    value = text(kinds.column)
+    return F.coalesce(
+        *(F.when(value.isin(values), F.lit(kind)) for kind, values in kinds.values.items()), nothing
+    )
 
 
 def value_that_excludes(exclusion: Choice, text: Text) -> Column:

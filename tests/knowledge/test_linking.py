@@ -1,4 +1,4 @@
-"""Which record a correction is about: one that fits, never a guess, never changed afterwards."""
+"""Which record a revision is about: one that fits, never a guess, never changed afterwards."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cas_spark.knowledge.linking import Correction, Link, Record, link
+from cas_spark.knowledge.linking import Link, Record, Revision, link
 
 HERE, THERE = (1_000, 7), (2_000, 7)
 
@@ -17,11 +17,11 @@ def record(name: str, known_at: int = 10, code: str = "51", case: str | None = N
 
 def correction(
     known_at: int = 20, code: str = "51", case: str | None = None, name: str = "r"
-) -> Correction:
-    return Correction(name, known_at, None, code, case, HERE)
+) -> Revision:
+    return Revision(name, known_at, None, code, case, HERE)
 
 
-def only(corrections: list[Correction], records: list[Record]) -> Link:
+def only(corrections: list[Revision], records: list[Record]) -> Link:
     [found] = link(corrections, records)
     return found
 
@@ -32,19 +32,19 @@ def test_by_case_and_code_wherever_it_says_that_it_happened() -> None:
 
 
 def test_by_its_name_whatever_else_it_says() -> None:
-    named = replace(correction(code="41", case="c"), incident_id="a", place=None)
-    assert only([named], [record("a"), record("b", code="41", case="c")]).incident_id == "a"
+    named = replace(correction(code="41", case="c"), named_id="a", place=None)
+    assert only([named], [record("a"), record("b", code="41", case="c")]).fact_id == "a"
     assert only([named], [record("b", code="41", case="c")]).status == "pending"
 
 
 def test_else_by_code_time_and_place() -> None:
-    assert only([correction()], [record("a")]).incident_id == "a"
-    assert only([correction(case="c")], [record("a")]).incident_id == "a"
+    assert only([correction()], [record("a")]).fact_id == "a"
+    assert only([correction(case="c")], [record("a")]).fact_id == "a"
 
 
 def test_several_of_a_case_are_told_apart_by_time_and_place() -> None:
     records = [record("a", case="c"), replace(record("b", case="c"), place=THERE)]
-    assert only([correction(case="c")], records).incident_id == "a"
+    assert only([correction(case="c")], records).fact_id == "a"
 
 
 def test_a_record_of_another_case_is_not_meant() -> None:
@@ -53,12 +53,26 @@ def test_a_record_of_another_case_is_not_meant() -> None:
 
 def test_several_that_fit_are_ambiguous() -> None:
     found = only([correction()], [record("a"), record("b")])
-    assert (found.status, found.reason, found.incident_id) == ("rejected", "ambiguous", None)
+    assert (found.status, found.reason, found.fact_id) == ("rejected", "ambiguous", None)
 
 
 def test_a_record_is_taken_back_once() -> None:
     found = link([correction(20, name="r"), correction(30, name="s")], [record("a")])
     assert [(f.revision_id, f.status) for f in found] == [("r", "linked"), ("s", "pending")]
+
+
+def test_a_record_that_is_named_is_found_whatever_became_of_it() -> None:
+    taking_back, later = correction(20, name="r"), correction(30, name="s")
+    named = [replace(r, named_id="a") for r in (taking_back, later)]
+    found = link(named, [record("a")])
+    assert [(f.status, f.effective_at) for f in found] == [("linked", 20), ("linked", 30)]
+    assert link([named[0], later], [record("a")])[1].status == "pending"
+
+
+def test_what_only_changes_a_record_leaves_it_to_be_taken_back() -> None:
+    changing = replace(correction(20, name="r"), named_id="a", is_taking_back=False)
+    found = link([changing, correction(30, name="s")], [record("a")])
+    assert [f.status for f in found] == ["linked", "linked"]
 
 
 def test_a_correction_before_its_record_waits_and_holds_from_when_both_are_known() -> None:
@@ -67,7 +81,7 @@ def test_a_correction_before_its_record_waits_and_holds_from_when_both_are_known
 
 
 def test_a_record_that_comes_later_does_not_make_a_link_ambiguous() -> None:
-    assert only([correction(20)], [record("a"), record("b", known_at=40)]).incident_id == "a"
+    assert only([correction(20)], [record("a"), record("b", known_at=40)]).fact_id == "a"
 
 
 @pytest.mark.parametrize(("code", "kind"), [("41", "reclassified"), ("51", "withdrawn")])
@@ -76,7 +90,7 @@ def test_a_record_of_another_code_in_its_case_makes_it_a_reclassification(
 ) -> None:
     records = [record("a", case="c"), record("b", known_at=20, code=code, case="c")]
     records[1] = replace(records[1], place=THERE)
-    assert only([correction(case="c")], records).kind == kind
+    assert only([correction(case="c")], records).inferred_kind == kind
 
 
 cases = st.sampled_from([None, "c", "d"])
@@ -88,7 +102,7 @@ corrections_of = st.lists(
 )
 
 
-def slowly(corrections: list[Correction], records: list[Record]) -> dict[str, tuple[str, object]]:
+def slowly(corrections: list[Revision], records: list[Record]) -> dict[str, tuple[str, object]]:
     """The rule without indices: moment after moment, every correction is asked again."""
     decided: dict[str, tuple[str, object]] = {c.revision_id: ("pending", None) for c in corrections}
     for now in range(1, 7):
@@ -99,7 +113,7 @@ def slowly(corrections: list[Correction], records: list[Record]) -> dict[str, tu
             standing = [
                 r
                 for r in records
-                if r.known_at <= now and r.code == c.code and r.incident_id not in taken
+                if r.known_at <= now and r.code == c.code and r.fact_id not in taken
             ]
             of_case = [r for r in standing if c.case_key and r.case_key == c.case_key]
             there = [
@@ -110,7 +124,7 @@ def slowly(corrections: list[Correction], records: list[Record]) -> dict[str, tu
             ]
             choice = of_case if len(of_case) == 1 else there or of_case
             if len(choice) == 1:
-                decided[c.revision_id] = ("linked", choice[0].incident_id)
+                decided[c.revision_id] = ("linked", choice[0].fact_id)
             elif choice:
                 decided[c.revision_id] = ("rejected", None)
     return decided
@@ -122,11 +136,11 @@ def test_it_decides_as_the_rule_read_aloud(
     known: list[tuple[int, str, str | None, tuple[int, int]]],
 ) -> None:
     corrections = [
-        Correction(f"r{i}", moment, None, code, case, place)
+        Revision(f"r{i}", moment, None, code, case, place)
         for i, (moment, code, case, place) in enumerate(told)
     ]
     records = [Record(f"i{i}", *row) for i, row in enumerate(known)]
-    found = {f.revision_id: (f.status, f.incident_id) for f in link(corrections, records)}
+    found = {f.revision_id: (f.status, f.fact_id) for f in link(corrections, records)}
     assert found == slowly(corrections, records)
 
 
@@ -137,7 +151,7 @@ def test_what_becomes_known_later_changes_no_link(
     until: int,
 ) -> None:
     corrections = [
-        Correction(f"r{i}", moment, None, code, case, place)
+        Revision(f"r{i}", moment, None, code, case, place)
         for i, (moment, code, case, place) in enumerate(told)
     ]
     records = [Record(f"i{i}", *row) for i, row in enumerate(known)]

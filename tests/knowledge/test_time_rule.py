@@ -26,7 +26,7 @@ SCHEMA = (
 def versions(
     spark: SparkSession, *rows: tuple[str, datetime, datetime, datetime, datetime | None]
 ) -> DataFrame:
-    return spark.createDataFrame(list(rows), SCHEMA)
+    return spark.createDataFrame(list(rows), SCHEMA).withColumn("version", F.lit(1))
 
 
 def known(

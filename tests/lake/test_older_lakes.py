@@ -124,19 +124,77 @@ def test_a_reader_sees_the_published_version_while_a_run_goes_on(
     assert [r["team_id"] for r in reader.read(tables.SNAPSHOT_SLICES).collect()] == ["A"]
 
 
-def test_incidents_of_version_3_get_the_checks_of_now(
+MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def without(table: Table, *names: str, **changes: Any) -> Table:
+    """A table as it was before it had these columns."""
+    kept = tuple(column for column in table.columns if column.name not in names)
+    return replace(table, columns=kept, **changes)
+
+
+def test_incidents_of_version_3_get_one_version_and_the_checks_of_now(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = "superseded_at IS NULL OR superseded_at > known_at"
-    older = replace(tables.INCIDENTS, checks={"superseded_after_known": strict})
-    moment = datetime(2024, 1, 1, tzinfo=UTC)
-    row = ("a:1", moment, None, moment, moment, "burglary", "51", 7, None, None, "a", "d", 1, 1)
+    strict = {"superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at"}
+    keys = ("incident_id", "known_at")
+    older = without(tables.INCIDENTS, "version", "purged_at", keys=keys, checks=strict)
+    said = ("burglary", "51", 7, None, None, "a", "d", 1, 1)
+    later = MOMENT + timedelta(days=1)
+    row = ("a:1", MOMENT, later, MOMENT, MOMENT, *said)
     lake_of_version(3, older, row, spark, tmp_path, monkeypatch)
     second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
-    taken_back = (*row[:2], moment, *row[3:])
-    second.replace(tables.INCIDENTS, spark.createDataFrame([taken_back], older.schema))
-    with pytest.raises(CasError, match="superseded_once_known"):
-        second.replace(
-            tables.INCIDENTS,
-            spark.createDataFrame([(*row[:2], moment - timedelta(days=1), *row[3:])], older.schema),
+    [found] = second.read(tables.INCIDENTS).collect()
+    assert (found["version"], found["superseded_at"], found["purged_at"]) == (1, None, None)
+    ended, early = MOMENT, MOMENT - timedelta(days=1)
+    fine, wrong = (
+        spark.createDataFrame(
+            [("a:1", 1, MOMENT, at, None, MOMENT, MOMENT, *said)], tables.INCIDENTS.schema
         )
+        for at in (ended, early)
+    )
+    second.replace(tables.INCIDENTS, fine)
+    with pytest.raises(CasError, match="superseded_once_known"):
+        second.replace(tables.INCIDENTS, wrong)
+
+
+OLDER_REVISION = (
+    Column("revision_id", tables.REVISIONS.columns[0].type, ""),
+    *(
+        column
+        for column in tables.REVISIONS.columns
+        if column.name in ("source", "dataset_sha256", "row_number", "known_at", "case_key", "code")
+        or column.name in ("priority", "occurred_from_at", "cell_id", "status", "kind", "reason")
+        or column.name in ("effective_at", "run_number")
+    ),
+    Column("incident_id", tables.REVISIONS.columns[0].type, "", is_nullable=True),
+    Column("linked_incident_id", tables.REVISIONS.columns[0].type, "", is_nullable=True),
+)
+
+
+def test_revisions_of_version_4_are_decided_anew(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = replace(tables.REVISIONS, columns=OLDER_REVISION, checks={})
+    told = {
+        "revision_id": "a:r",
+        "source": "a",
+        "dataset_sha256": "d",
+        "row_number": 1,
+        "known_at": MOMENT,
+        "code": "51",
+        "priority": "burglary",
+        "status": "linked",
+        "kind": "withdrawn",
+        "effective_at": MOMENT,
+        "run_number": 1,
+        "incident_id": "a:1",
+        "linked_incident_id": "a:1",
+    }
+    row = tuple(told.get(column.name) for column in older.columns)
+    lake_of_version(4, older, row, spark, tmp_path, monkeypatch)
+    second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
+    [found] = second.read(tables.REVISIONS).collect()
+    assert (found["about"], found["about_source"], found["named_id"]) == ("incident", "a", "a:1")
+    assert (found["status"], found["kind"], found["linked_id"]) == ("pending", None, None)
+    second.publish()

@@ -181,6 +181,63 @@ def test_links_known_after_the_poll_change_no_byte_of_its_forecast(
     assert digests(lake_of(spark, folder / "toy.yaml"))["snapshots"] != before["snapshots"]
 
 
+def with_decisions(folder: Path) -> dict[str, Any]:
+    decisions = {
+        "files": str(folder / "decisions_*.csv"),
+        "format": "csv",
+        "provenance": {"source": "toy", "purpose": "tests", "legal_basis": "none needed"},
+        "complete_from": "2020-01-01",
+        "incident": {"source": "register", "key": ["number"]},
+        "suspect": {"source": "known", "person": "person"},
+        "kinds": {"column": "said", "values": {k: [k] for k in ("dismissed", "acquitted")}},
+        "known": {"column": "known", "formats": ["yyyy-MM-dd HH:mm:ss"]},
+    }
+    return with_suspects(folder) | {"revisions": {"decisions": decisions}}
+
+
+def test_the_end_of_a_link_never_changes_the_incident(spark: SparkSession, folder: Path) -> None:
+    before, slices = digests(lake_of(spark, folder / "toy.yaml")), tables.SNAPSHOT_SLICES
+    lines = (folder / "suspects_1.csv").read_text(encoding="utf-8").splitlines()[1:]
+    known = (AT_POLL - timedelta(weeks=1)).strftime(FORMAT)
+    said = [
+        (line.split(","), "dismissed" if i % 2 else "acquitted") for i, line in enumerate(lines)
+    ]
+    rows = [f"{fields[0]},{fields[1]},{kind},{known}" for fields, kind in said[::5]]
+    rows.append(f"nobody-1,{said[0][0][1]},dismissed,{known}")
+    text = "\n".join(["person,number,said,known", *rows]) + "\n"
+    (folder / "decisions_1.csv").write_text(text, encoding="utf-8")
+    settings = load_settings(write_settings(folder, **with_decisions(folder)))
+    for step in ("ingest", "grid", "snapshots"):
+        run_quietly(spark, step, settings, POLL)
+    lake = lake_of(spark, folder / "toy.yaml")
+    after = digests(lake)
+    untouched = ("incidents", "outcomes", "cells")
+    assert [after[name] for name in untouched] == [before[name] for name in untouched]
+    revisions = lake.read(tables.REVISIONS)
+    statuses = {row["status"] for row in revisions.where("kind IS NOT NULL").collect()}
+    assert statuses == {"linked", "pending"}
+    assert {row["about"] for row in revisions.collect()} == {"suspect"}
+    purged = lake.read(tables.SUSPECTS).where("purged_at IS NOT NULL")
+    assert (
+        purged.select("link_id").distinct().count() == revisions.where("status = 'linked'").count()
+    )
+    # What may be learned from is what it would be had the links never been delivered.
+    kept = purged.select("link_id").distinct().count()
+    assert 20 < kept < len(rows)
+    assert after[slices.name] != before[slices.name]
+    for person in PERSONS:
+        assert person not in str(revisions.collect())
+
+
+def test_another_key_is_refused_before_anything_is_read(
+    spark: SparkSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, f"{KEY}, or is it")
+    settings = load_settings(write_settings(folder, **with_suspects(folder)))
+    with pytest.raises(CasError, match="another than that with which"):
+        run_quietly(spark, "ingest", settings, None)
+
+
 def test_switched_off_again_snapshots_are_what_they_always_were(
     spark: SparkSession, folder: Path, demo_lake: Path
 ) -> None:

@@ -111,7 +111,8 @@ def test_an_accepted_row_is_an_incident_in_utc_in_its_cell(
     ]
     path = write(tmp_path / "extract.csv", rows)
     delivery = delivered(spark, settings_of(tmp_path), path)
-    found = delivery.accepted.drop("incident_id", "case_key").orderBy("row_number")
+    unsaid = ["incident_id", "version", "purged_at", "case_key"]
+    found = delivery.accepted.drop(*unsaid).orderBy("row_number")
     summer = datetime(2020, 7, 4, 23, 5)  # noqa: DTZ001  # Spark hands out instants as naive UTC
     expected = [
         (
@@ -130,7 +131,7 @@ def test_an_accepted_row_is_an_incident_in_utc_in_its_cell(
     columns = ", ".join(
         f"{c.name} {c.type.simpleString()}"
         for c in INCIDENTS.columns
-        if c.name not in {"incident_id", "case_key", "run_number"}
+        if c.name not in {*unsaid, "run_number"}
     )
     assert_df_equality(found, spark.createDataFrame(expected, columns), ignore_nullable=True)
 
@@ -195,13 +196,14 @@ def test_a_correction_is_a_revision_of_the_incident_its_key_names(
     delivery = delivered(spark, settings_of(tmp_path), write(tmp_path / "extract.csv", rows))
     [incident] = delivery.accepted.collect()
     full, bare = delivery.revisions.orderBy("row_number").collect()
-    assert full["incident_id"] == incident["incident_id"]
+    assert full["named_id"] == incident["incident_id"]
+    assert full["about"] == bare["about"] == "incident"
     assert full["case_key"] == incident["case_key"] is not None
     assert (full["code"], full["priority"]) == ("B1", "burglary")
     assert full["occurred_from_at"] == incident["occurred_from_at"]
     assert full["cell_id"] == incident["cell_id"]
     assert full["known_at"] > incident["known_at"]
-    nothing = ("incident_id", "case_key", "priority", "occurred_from_at", "cell_id")
+    nothing = ("named_id", "case_key", "priority", "occurred_from_at", "cell_id")
     assert [bare[name] for name in nothing] == [None] * len(nothing)
     assert (bare["code"], bare["status"], full["status"]) == ("Z1", "pending", "pending")
 

@@ -18,7 +18,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.knowledge.revisions import decided
+from cas_spark.lake.tables import SUSPECTS
 from cas_spark.settings import load_settings
+from cas_spark.settings.effects import Effects
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
 from tests.sources.deliveries import no_ids
@@ -31,7 +33,7 @@ PRIORITIES = {"3": "robbery", "4": "aggravated_assault", "5": "burglary", "7": "
 
 CONTENT = (
     *("case_id", "coded_month", "date_occurred", "crime_code", "count"),
-    *("x_coord", "y_coord"),
+    *("x_coord", "y_coord", "flag_unfounded"),
 )
 
 pytestmark = [
@@ -224,7 +226,9 @@ def test_all_ten_extracts_add_up_as_an_independent_count_has_it(
         earlier = (incidents.select("incident_id"), revisions.select("revision_id"))
     assert sum(seen.values()) == earlier[0].count() + earlier[1].count()
 
-    decisions = decided(*(spark.read.parquet(ids[name]) for name in ("revision_id", "incident_id")))
+    nobody = spark.createDataFrame([], SUSPECTS.schema)
+    incidents, revisions = (spark.read.parquet(path) for path in ids.values())
+    decisions = decided(revisions, incidents, nobody, Effects().of_kinds(), 1)
     of_year = F.year(F.from_utc_timestamp("known_at", "America/Chicago"))
     counts = decisions.groupBy(of_year, "status", F.coalesce("reason", F.lit(""))).count().collect()
     assert {tuple(row[:3]): row[3] for row in counts} == what_becomes_of_corrections(kept)

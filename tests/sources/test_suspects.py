@@ -10,7 +10,6 @@ import pytest
 import yaml
 from chispa.dataframe_comparer import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.classic.dataframe import DataFrame as ClassicDataFrame
 
 from cas_spark.errors import CasError, SettingsError
@@ -21,7 +20,6 @@ from cas_spark.sources.reading import read_rows
 from cas_spark.sources.suspects import (
     SuspectDelivery,
     deliver_suspects,
-    ended_by_later_versions,
 )
 from tests.sources.deliveries import land_of, no_ids, settings_of, utc, write
 from tests.sources.deliveries import row as incident_row
@@ -145,7 +143,7 @@ def test_a_link_has_a_keyed_pseudonym_the_home_cell_and_its_incident(
         "incident_id string, case_key string, source string, dataset_sha256 string, "
         "row_number long",
     )
-    found = delivery.accepted.drop("link_id", "superseded_at")
+    found = delivery.accepted.drop("link_id", "superseded_at", "purged_at")
     assert_df_equality(found, expected, ignore_nullable=True, ignore_metadata=True)
     assert delivery.accepted.columns == [c.name for c in SUSPECTS.columns if c.name != "run_number"]
     assert delivery.accepted.first()["link_id"].startswith("known:")  # type: ignore[index]
@@ -206,17 +204,13 @@ def test_another_home_is_a_new_version_from_the_moment_it_was_known(
         *("accepted", "duplicate", "accepted", "contradictory", "accepted"),
         *("accepted", "accepted", "duplicate"),
     ]
-    versions = ended_by_later_versions(delivery.accepted)
-    ends = {r["row_number"]: r["superseded_at"] for r in versions.collect()}
-    assert ends == {1: utc(9, 8), 3: utc(20, 8), 5: None, 6: None, 7: None}
 
 
-def test_a_later_extract_supersedes_what_the_lake_holds_and_an_earlier_end_stays(
+def test_rows_of_a_later_extract_are_compared_with_what_the_lake_holds(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     held = delivered(spark, tmp_path, [row(), row(number="8"), row(number="9")]).accepted
-    ended = F.when(F.col("row_number") == 2, F.lit(utc(7, 0)))
-    held = held.withColumn("superseded_at", ended).localCheckpoint()
+    held = held.localCheckpoint()
     later = [
         row(),  # delivered again
         row(known="2020-02-01 09:00"),  # nothing new, though later
@@ -229,17 +223,6 @@ def test_a_later_extract_supersedes_what_the_lake_holds_and_an_earlier_end_stays
     assert reasons_of(delivery) == [
         *("duplicate", "accepted", "contradictory", "accepted", "accepted", "accepted")
     ]
-    both = held.withColumn("row_number", -F.col("row_number")).unionByName(delivery.accepted)
-    ends = {r["row_number"]: r["superseded_at"] for r in ended_by_later_versions(both).collect()}
-    assert ends == {
-        -1: utc(9, 8),
-        -2: utc(7, 0),
-        -3: None,
-        4: utc(1, 8).replace(month=2),
-        2: None,
-        5: None,
-        6: utc(6, 8),
-    }
 
 
 def test_a_case_alone_links_a_person_once_per_priority(spark: SparkSession, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from cas_spark.lake.tables.facts import (
     INCIDENTS,
     OUTCOMES,
     REJECTED_ROWS,
+    REVISION_COSTS,
     REVISIONS,
     SUSPECTS,
 )
@@ -18,13 +19,14 @@ from cas_spark.lake.tables.indicators import SNAPSHOT_SLICES, cell_context, snap
 from cas_spark.lake.tables.results import (
     BACKTESTS,
     CHALLENGERS,
+    EARLIER_MODELS,
     EVALUATIONS,
     FORECASTS,
     MODELS,
     RUNS,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised with a migration when a table's columns change."""
 
 STATIC_TABLES = (
@@ -33,11 +35,13 @@ STATIC_TABLES = (
     INCIDENTS,
     SUSPECTS,
     REVISIONS,
+    REVISION_COSTS,
     CELLS,
     AREA_STATISTICS,
     SNAPSHOT_SLICES,
     OUTCOMES,
     MODELS,
+    EARLIER_MODELS,
     CHALLENGERS,
     FORECASTS,
     EVALUATIONS,
@@ -51,6 +55,7 @@ __all__ = [
     "CELLS",
     "CHALLENGERS",
     "DATASETS",
+    "EARLIER_MODELS",
     "EVALUATIONS",
     "FORECASTS",
     "INCIDENTS",
@@ -58,6 +63,7 @@ __all__ = [
     "OUTCOMES",
     "REJECTED_ROWS",
     "REVISIONS",
+    "REVISION_COSTS",
     "RUNS",
     "SCHEMA_VERSION",
     "SNAPSHOT_SLICES",

@@ -13,6 +13,13 @@ from cas_spark.lake.tables.types import (
     written_by,
 )
 
+_PURGED_AT = Column(
+    "purged_at",
+    INSTANT,
+    "when a revision became effective since which no run uses it for any poll",
+    is_nullable=True,
+)
+
 DATASETS = Table(
     name="datasets",
     grain="an extract as delivered",
@@ -55,9 +62,10 @@ REJECTED_ROWS = Table(
 INCIDENTS = Table(
     name="incidents",
     grain="a version of an incident",
-    keys=("incident_id", "known_at"),
+    keys=("incident_id", "version"),
     columns=(
         Column("incident_id", TEXT, "source and key of the incident; no personal data"),
+        Column("version", INTEGER, "1 as delivered, one more with each revision that changes it"),
         Column("known_at", INSTANT, "when this version became known"),
         Column(
             "superseded_at",
@@ -65,6 +73,7 @@ INCIDENTS = Table(
             "when a later version became known, or a revision took it back",
             is_nullable=True,
         ),
+        _PURGED_AT,
         Column("occurred_from_at", INSTANT, "start of the interval in which it happened"),
         Column("occurred_until_at", INSTANT, "end of that interval; equal where one moment"),
         Column("priority", TEXT, "kind of incident"),
@@ -81,6 +90,7 @@ INCIDENTS = Table(
         "interval_runs_forward": "occurred_from_at <= occurred_until_at",
         "known_after_it_happened": "occurred_until_at <= known_at",
         "superseded_once_known": "superseded_at IS NULL OR superseded_at >= known_at",
+        "purged_is_superseded": "purged_at IS NULL OR superseded_at IS NOT NULL",
     },
 )
 
@@ -97,6 +107,7 @@ SUSPECTS = Table(
             "when a later version became known, or the link ended",
             is_nullable=True,
         ),
+        _PURGED_AT,
         Column("suspect_key", TEXT, "keyed pseudonym of the person; the key is kept nowhere"),
         Column("priority", TEXT, "kind of incident"),
         Column("home_cell_id", LONG, "cell of the suspect's home; no address, no coordinates"),
@@ -108,40 +119,72 @@ SUSPECTS = Table(
         written_by("run that loaded the row"),
     ),
     checks={
-        "superseded_after_known": "superseded_at IS NULL OR superseded_at > known_at",
+        "superseded_once_known": "superseded_at IS NULL OR superseded_at >= known_at",
         "linked_to_something": "incident_id IS NOT NULL OR case_key IS NOT NULL",
     },
 )
 
 REVISIONS = Table(
     name="revisions",
-    grain="a decision about an incident, as delivered",
+    grain="a decision about an incident or a suspect's link to one, as delivered, and its fate",
     keys=("revision_id",),
     columns=(
         Column("revision_id", TEXT, "source and content of the row; no personal data"),
         Column("source", TEXT, "name of the source in the settings"),
         Column("dataset_sha256", TEXT, "extract that held the row"),
         Column("row_number", LONG, "place in the extract, from 1"),
+        Column("about", TEXT, "incident or suspect: which kind of fact"),
+        Column("about_source", TEXT, "name of the source of that fact"),
+        Column("decided_on", DATE, "local day of the decision", is_nullable=True),
         Column("known_at", INSTANT, "when the decision became known"),
-        Column("incident_id", TEXT, "incident it names by the source's key", is_nullable=True),
+        Column("told_kind", TEXT, "kind as delivered; null where not told", is_nullable=True),
+        Column("named_id", TEXT, "incident or link that it names by key", is_nullable=True),
         Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
-        Column("code", TEXT, "the row's code as delivered", is_nullable=True),
+        Column("code", TEXT, "code of what it takes back", is_nullable=True),
         Column("priority", TEXT, "priority of that code", is_nullable=True),
-        Column("occurred_from_at", INSTANT, "when the incident happened", is_nullable=True),
-        Column("cell_id", LONG, "land cell in which it happened", is_nullable=True),
-        Column("status", TEXT, "pending until it is linked to the incident that it corrects"),
-        Column("kind", TEXT, "withdrawn or reclassified; null until decided", is_nullable=True),
+        Column("occurred_from_at", INSTANT, "when that happened", is_nullable=True),
+        Column("cell_id", LONG, "land cell in which that happened", is_nullable=True),
+        Column("new_code", TEXT, "the right code, where reclassified", is_nullable=True),
+        Column("new_priority", TEXT, "its priority, if of one", is_nullable=True),
+        Column("new_occurred_from_at", INSTANT, "start, where retimed", is_nullable=True),
+        Column("new_occurred_until_at", INSTANT, "end, where retimed", is_nullable=True),
+        Column("new_cell_id", LONG, "land cell, if in one, where relocated", is_nullable=True),
+        Column("status", TEXT, "pending until it is linked to what it is about"),
+        Column("kind", TEXT, "what it says; null until decided", is_nullable=True),
+        Column("effect", TEXT, "purge or from_known, where linked", is_nullable=True),
         Column("reason", TEXT, "why it is rejected", is_nullable=True),
-        Column("linked_incident_id", TEXT, "incident that it takes back", is_nullable=True),
-        Column("effective_at", INSTANT, "from when on it does", is_nullable=True),
+        Column("linked_id", TEXT, "incident or link that it is about", is_nullable=True),
+        Column("effective_at", INSTANT, "from when on it holds", is_nullable=True),
+        Column(
+            "processed_run",
+            LONG,
+            "run that linked or rejected it",
+            is_nullable=True,
+            is_in_digest=False,
+        ),
         written_by("run that loaded the row"),
     ),
     checks={
         "known_status": "status IN ('pending', 'linked', 'rejected')",
-        "linked_to_an_incident": "(status = 'linked') = (linked_incident_id IS NOT NULL)",
+        "about_a_fact": "about IN ('incident', 'suspect')",
+        "linked_to_something": "(status = 'linked') = (linked_id IS NOT NULL)",
         "effective_where_linked": "(status = 'linked') = (effective_at IS NOT NULL)",
+        "effect_where_linked": "(status = 'linked') = (effect IS NOT NULL)",
         "rejected_with_a_reason": "(status = 'rejected') = (reason IS NOT NULL)",
     },
+)
+
+REVISION_COSTS = Table(
+    name="revision_costs",
+    grain="a team that a revision touched, and what was done anew for it",
+    keys=("revision_id", "team_id"),
+    columns=(
+        Column("revision_id", TEXT, "revision"),
+        Column("team_id", TEXT, "team in or around which it is about something"),
+        Column("polls_recomputed", LONG, "polls of the team computed anew"),
+        Column("models_retrained", LONG, "models of the team trained on them"),
+        written_by("run that computed anew"),
+    ),
 )
 
 CELLS = Table(
@@ -161,6 +204,7 @@ CELLS = Table(
         Column("is_kept", FLAG, "whether forecasts are made for it"),
         Column("removal_reason", TEXT, "first rule that removed it", is_nullable=True),
         Column("definition", TEXT, "sha256 of the settings and files this version was made from"),
+        Column("basis", TEXT, "of the incidents that removal rules looked at", is_nullable=True),
         written_by(),
     ),
     checks={

@@ -57,6 +57,18 @@ MODELS = Table(
     },
 )
 
+EARLIER_MODELS = Table(
+    name="earlier_models",
+    grain="a model that a poll had until a later run trained it otherwise",
+    keys=("version", *MODELS.keys),
+    partitioned_by=MODELS.partitioned_by,
+    columns=(
+        Column("version", INTEGER, "1 for the first models of the poll, 2 for the next"),
+        *MODELS.columns,
+    ),
+    checks=MODELS.checks,
+)
+
 CHALLENGERS = Table(
     name="challengers",
     grain="an expected model of an experiment at the champion's poll: team, priority and horizon",

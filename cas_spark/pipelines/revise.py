@@ -1,0 +1,47 @@
+"""Revise: what revisions say of facts is applied, before anything else looks at the facts."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cas_spark.knowledge.revisions import count_by_status, decided, ended, revised
+from cas_spark.lake import tables
+from cas_spark.pipelines.job import Job
+from cas_spark.training.outcomes import outcomes_of
+
+
+def revise(job: Job, *, is_any_new: bool) -> None:
+    """Link what revisions there are to what they are about; versions and outcomes follow.
+
+    New facts may be what an earlier revision waits for, and a lake of an older schema version has
+    decided nothing; else everything stands.
+    """
+    run = job.run
+    if not is_any_new and run.read(tables.REVISIONS).where("kind IS NULL").isEmpty():
+        return
+    with run.stage("revisions") as said:
+        incidents, suspects = run.read(tables.INCIDENTS), run.read(tables.SUSPECTS)
+        effects = job.settings.effects.of_kinds()
+        revisions = decided(
+            run.read(tables.REVISIONS), incidents, suspects, effects, run.number
+        ).localCheckpoint()
+        versions = revised(incidents, revisions).localCheckpoint()
+        gone = _no_longer_there(incidents, versions)
+        run.merge(tables.INCIDENTS, versions, gone)
+        if run.holds(tables.SUSPECTS):
+            run.merge(tables.SUSPECTS, ended(suspects, revisions).localCheckpoint())
+        run.merge(tables.REVISIONS, revisions)
+        said.update(count_by_status(revisions))
+    with run.stage("outcomes") as said:
+        settings = job.settings
+        run.replace(
+            tables.OUTCOMES,
+            outcomes_of(job.incidents, settings.zone, settings.polls.weekday_number),
+        )
+        said["rows"] = run.read(tables.OUTCOMES).count()
+
+
+def _no_longer_there(incidents: DataFrame, versions: DataFrame) -> DataFrame:
+    """Versions that a revision made which, by what is known now, another came before."""
+    keys = list(tables.INCIDENTS.keys)
+    later = incidents.where(F.col("version") > 1).select(*keys)
+    return later.join(versions.select(*keys), keys, "left_anti")

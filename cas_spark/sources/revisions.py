@@ -1,0 +1,287 @@
+"""The rows of one extract of decisions become revisions, or rejected rows.
+
+| reason | the row |
+| --- | --- |
+| `malformed`, of an `exclude`, `known_unreadable` | as of incidents: see `checks` |
+| `unknown_kind` | says nothing that the settings take for a kind of revision |
+| `person_missing` | is about a suspect's link and has no key of a person |
+| `key_missing` | names no incident |
+| `unknown_code` | reclassifies into a code that the settings do not name |
+| `coordinates_missing` | relocates to nowhere |
+| `occurred_unreadable`, `interval_backwards`, `occurred_after_known` | retimes to no such time |
+| `duplicate` | says what was said before |
+
+A row that reclassifies into a code of no priority, or relocates out of the teams, takes its
+incident back. Of a rejected row that is about a suspect no value is kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import functions as F
+
+from cas_spark.lake.tables import REJECTED_ROWS, REVISIONS
+from cas_spark.settings import Settings
+from cas_spark.settings.effects import CHANGING
+from cas_spark.settings.extracts import PriorityCodes
+from cas_spark.settings.revisions import RevisionExtracts
+from cas_spark.sources import checks, coordinates, moments, values
+from cas_spark.sources.checks import Check
+from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
+from cas_spark.sources.personal_data import check_columns
+from cas_spark.sources.reading import refusing, text_of
+from cas_spark.sources.suspects import keyed, link_id
+
+RECLASSIFIED, RELOCATED, RETIMED = CHANGING
+
+
+@dataclass(frozen=True)
+class RevisionDelivery:
+    """What became of the rows of one extract: two frames that add up to the rows read.
+
+    All have the columns of their table but for `run_number`; `dataset` is the extract's own row.
+    """
+
+    revisions: DataFrame
+    rejected: DataFrame
+    dataset: DataFrame
+    counts: Mapping[str, int]
+
+
+def deliver_revisions(
+    rows: DataFrame,
+    source: RevisionExtracts,
+    settings: Settings,
+    key: bytes | None,
+    dataset_sha256: str,
+    name: str,
+    land_cells: DataFrame,
+    already: DataFrame,
+) -> RevisionDelivery:
+    """Sort the rows of one extract into revisions and rejected rows.
+
+    Args:
+        rows: as `reading.read_rows` returns them.
+        source: what their columns mean.
+        settings: the settings of the lake, for zone and grid, and the codes of incidents.
+        key: of the pseudonyms, where the source is about suspects.
+        dataset_sha256: of the extract's file.
+        name: of the extract's file.
+        land_cells: `cell_id` of every land cell of the grid.
+        already: `revision_id` of the revisions of earlier extracts.
+
+    Returns:
+        The frames, computed once. Every instant is UTC.
+
+    Raises:
+        CasError: the moments cannot be read with the formats of the settings, a mapped column of a
+            source about suspects looks like personal data, or the file is broken.
+    """
+    _check_formats(rows, source)
+    if source.suspect is not None:
+        check_columns(rows, source, source.suspect.person, name)
+    interpreted = _interpret(rows, source, settings, key)
+    if source.location is not None:
+        land = coordinates.bounds_of(land_cells)
+        interpreted = coordinates.with_land_cell(
+            interpreted, source.location, settings.grid.crs, land_cells, land
+        ).withColumnRenamed("cell_id", "new_cell_id")
+    else:
+        interpreted = interpreted.withColumn("new_cell_id", F.lit(None).cast("long"))
+    failed = checks.first_failed(_checks(source))
+    checked = interpreted.select(
+        "*", failed["reason"].alias("reason"), failed["found"].alias("found")
+    )
+    with refusing(f"extract {name}"):
+        # Computed once and without its lineage, as for incidents; no person's key is left in it.
+        classified = _without_duplicates(checked, already).localCheckpoint()
+        figures = _figures(classified)
+    return _delivery(classified, figures, source, dataset_sha256, name)
+
+
+def _check_formats(rows: DataFrame, source: RevisionExtracts) -> None:
+    kinds, spark = values.kinds_of(rows), rows.sparkSession
+    told = [(source.known.column, source.known.formats)]
+    if source.decided is not None:
+        told.append((source.decided.column, source.decided.formats))
+    if source.occurred is not None:
+        ends = (source.occurred.start, source.occurred.end)
+        told += [(column, source.occurred.formats) for column in ends if column]
+    for column, formats in told:
+        moments.check_formats(spark, column, kinds[column], formats)
+
+
+def _interpret(
+    rows: DataFrame, source: RevisionExtracts, settings: Settings, key: bytes | None
+) -> DataFrame:
+    """Give every row its meaning; nothing is rejected here, what cannot be read is null."""
+    kinds = values.kinds_of(rows)
+    zone = source.timezone or settings.timezone
+    nothing = F.lit(None).cast("string")
+
+    def text(column: str) -> Column:
+        return text_of(F.col("given")[column], kinds[column])
+
+    def instant(column: str | None, formats: list[str]) -> Column:
+        if column is None:
+            return F.lit(None).cast("timestamp")
+        return moments.instant_of(F.col("given")[column], kinds[column], formats, zone)
+
+    named = values.named_incident(source.incident, text)
+    person = nothing
+    if source.suspect is not None and key is not None:
+        person = keyed(text(source.suspect.person), source.suspect.source, key)
+    decided, occurred = source.decided, source.occurred
+    start = instant(occurred.start if occurred else None, occurred.formats if occurred else [])
+    end, end_text = start, nothing
+    if occurred is not None and occurred.end is not None:
+        end_text = text(occurred.end)
+        end = F.when(end_text.isNull(), start).otherwise(instant(occurred.end, occurred.formats))
+    code = text(source.code) if source.code else nothing
+    codes = _codes_of(source, settings)
+    x_text, y_text = (text_of(F.col(axis), rows.schema[axis].dataType) for axis in "xy")
+    missing = source.location.missing if source.location else []
+    no_moment = F.lit(None).cast("timestamp")
+    known = moments.known_at(
+        source.known,
+        instant(source.known.column, source.known.formats),
+        no_moment,
+        F.lit(True),
+        zone,
+    )
+    decided_at = instant(decided.column if decided else None, decided.formats if decided else [])
+    content = [text(column) for column in source.columns]
+    if source.suspect is not None:  # the hash of a person's key could be guessed, its pseudonym not
+        of_person = source.suspect.person
+        content = [person if c == of_person else text(c) for c in source.columns]
+    return rows.select(
+        "row_number",
+        "malformed",
+        F.array(*(values.value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
+        values.told_kind(source.kinds, text).alias("told_kind"),
+        text(source.kinds.column).alias("kind_text"),
+        known.alias("known_at"),
+        text(source.known.column).alias("known_text"),
+        F.to_date(F.from_utc_timestamp(decided_at, zone)).alias("decided_on"),
+        person.alias("suspect_key"),
+        named.alias("incident_id"),
+        code.alias("code"),
+        values.priority_of(code, codes.codes).alias("priority"),
+        values.matches(code, codes.other).alias("is_other_code"),
+        start.alias("occurred_from_at"),
+        end.alias("occurred_until_at"),
+        (text(occurred.start) if occurred else nothing).alias("occurred_from_text"),
+        end_text.alias("occurred_until_text"),
+        values.coordinate_of(x_text, missing).alias("x"),
+        values.coordinate_of(y_text, missing).alias("y"),
+        x_text.alias("x_text"),
+        y_text.alias("y_text"),
+        values.id_of(source.name, values.hash_of(content)).alias("revision_id"),
+    )
+
+
+def _codes_of(source: RevisionExtracts, settings: Settings) -> PriorityCodes:
+    """The codes of the incidents that the source is about."""
+    [incidents] = [i for i in settings.incidents if i.name == source.incident.source]
+    return incidents.priority
+
+
+def _checks(source: RevisionExtracts) -> list[Check]:
+    """What a row must satisfy, in order; it is compared with what was said before after these."""
+    kind, nothing = F.col("told_kind"), F.lit(None).cast("string")
+    found = [
+        Check("unknown_kind", kind.isNull(), F.col("kind_text")),
+        checks.known_unreadable(),
+        Check("key_missing", F.col("incident_id").isNull(), nothing),
+    ]
+    if source.suspect is not None:
+        found.append(Check("person_missing", F.col("suspect_key").isNull(), nothing))
+        found = [replace(check, found=nothing) for check in found]
+    per_kind = {
+        RECLASSIFIED: [checks.unknown_code()],
+        RELOCATED: [checks.coordinates_missing()],
+        RETIMED: [
+            checks.occurred_unreadable(),
+            checks.interval_backwards(),
+            checks.occurred_after_known(),
+        ],
+    }
+    for changing, needed in per_kind.items():
+        found += [replace(check, fails=(kind == changing) & check.fails) for check in needed]
+    return [*checks.checks_of_every_row(source), *found]
+
+
+def _without_duplicates(rows: DataFrame, already: DataFrame) -> DataFrame:
+    """Give rows that say what an earlier one of this or another extract says the reason for it."""
+    is_fine = F.col("reason").isNull()
+    place = F.row_number().over(Window.partitionBy("revision_id", is_fine).orderBy("row_number"))
+    earlier = already.select(F.col("revision_id").alias("earlier_id")).distinct()
+    numbered = rows.withColumn("place", place)
+    joined = numbered.join(earlier, F.col("revision_id") == F.col("earlier_id"), "left")
+    was_before = (F.col("place") > 1) | F.col("earlier_id").isNotNull()
+    reason = F.when(is_fine & was_before, F.lit(checks.DUPLICATE)).otherwise(F.col("reason"))
+    return joined.withColumn("reason", reason).drop("place", "earlier_id")
+
+
+def _figures(classified: DataFrame) -> Row:
+    """One row of figures about all rows of the extract; computing it keeps them."""
+    is_fine = F.col("reason").isNull()
+    known_micros = F.when(is_fine, F.unix_micros("known_at"))
+    figures = classified.agg(
+        F.count("*").alias("rows_read"),
+        F.lit(0).alias("rows_accepted"),
+        F.count_if(is_fine).alias("rows_revisions"),
+        F.count_if(~is_fine).alias("rows_rejected"),
+        F.min(known_micros).alias("known_from_micros"),
+        F.max(known_micros).alias("known_until_micros"),
+    ).first()
+    assert figures is not None  # noqa: S101  # an aggregate without groups has one row
+    return figures
+
+
+def _delivery(
+    classified: DataFrame, figures: Row, source: RevisionExtracts, dataset_sha256: str, name: str
+) -> RevisionDelivery:
+    is_fine, kind = F.col("reason").isNull(), F.col("told_kind")
+    rows = classified.withColumns(
+        {
+            "source": F.lit(source.name),
+            "dataset_sha256": F.lit(dataset_sha256),
+            "is_correction": F.lit(True),
+        }
+    )
+    if source.suspect is None:
+        about, named = "incident", F.col("incident_id")
+    else:
+        about = "suspect"
+        named = link_id(source.suspect.source, F.col("suspect_key"), F.col("incident_id"))
+    told = {
+        RECLASSIFIED: ("code", "priority"),
+        RETIMED: ("occurred_from_at", "occurred_until_at"),
+        RELOCATED: ("new_cell_id",),
+    }
+    fine = rows.where(is_fine).select(
+        "revision_id",
+        "source",
+        "dataset_sha256",
+        "row_number",
+        F.lit(about).alias("about"),
+        F.lit(source.about_source).alias("about_source"),
+        "decided_on",
+        "known_at",
+        "told_kind",
+        named.alias("named_id"),
+        *(
+            F.when(kind == changing, F.col(column)).alias(f"new_{column.removeprefix('new_')}")
+            for changing, columns in told.items()
+            for column in columns
+        ),
+        F.lit("pending").alias("status"),
+    )
+    return RevisionDelivery(
+        revisions=as_declared(with_nothing_else(fine, REVISIONS), REVISIONS),
+        rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
+        dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
+        counts={part: int(figures[f"rows_{part}"]) for part in ("read", "revisions", "rejected")},
+    )
