@@ -88,7 +88,9 @@ def let_lease_expire(lake: Path) -> None:
 
 def stray_files(lake: Path) -> list[str]:
     """Files that no version of a table names, nor a view; of `snapshots` only the newest counts."""
-    named = {uri.rsplit("/", 1)[-1] for uri in DeltaTable(lake / "snapshots").file_uris()}
+    named = set()
+    if (lake / "snapshots").exists():
+        named |= {uri.rsplit("/", 1)[-1] for uri in DeltaTable(lake / "snapshots").file_uris()}
     for commit in lake.glob("*/_delta_log/*.json"):
         if commit.parts[-3] != "snapshots":
             actions = map(json.loads, commit.read_text().splitlines())
