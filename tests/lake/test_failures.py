@@ -4,17 +4,19 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
-from cas_spark.settings import load_settings
-from tests.toy import run_quietly, write_settings, write_toy
+from cas_spark.pipelines.commands import _opened
+from tests.toy import settings_of_toy
 
 
 def told(error: Exception) -> CasError:
@@ -45,14 +47,21 @@ def test_other_errors_pass_as_they_are() -> None:
         raise KeyError("column")
 
 
+def write(spark: SparkSession, lake: Path, numbers: range) -> None:
+    """A run that leaves these many outcomes behind."""
+    settings = settings_of_toy(lake=str(lake))
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = [("burglary", number, at.date(), at, None, 1) for number in numbers]
+    with _opened(Lake(spark, settings.lake), "test", settings, None) as run:
+        run.replace(tables.OUTCOMES, spark.createDataFrame(rows, tables.OUTCOMES.schema))
+        run.publish()
+
+
 @pytest.mark.spark
-@pytest.mark.timeout(600)
 def test_a_lake_that_cannot_be_made_is_told(spark: SparkSession, tmp_path: Path) -> None:
-    write_toy(tmp_path)
     (tmp_path / "a file").touch()
-    path = write_settings(tmp_path, lake=str(tmp_path / "a file" / "lake"))
     with pytest.raises(CasError, match="a folder that may be written") as error:
-        run_quietly(spark, "ingest", load_settings(path), None)
+        write(spark, tmp_path / "a file" / "lake", range(1))
     assert str(tmp_path / "a file") in error.value.found
 
 
@@ -74,24 +83,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.spark
-@pytest.mark.timeout(600)
 def test_on_a_full_disk_a_run_says_so_and_the_last_one_is_read_still(
-    spark: SparkSession, small_disk: Path, tmp_path: Path
+    spark: SparkSession, small_disk: Path
 ) -> None:
-    write_toy(tmp_path / "toy")
-    settings = load_settings(write_settings(tmp_path / "toy", lake=str(small_disk / "lake")))
-    run_quietly(spark, "ingest", settings, None)
-    incidents = Lake(spark, settings.lake).read(tables.INCIDENTS).count()
+    root = small_disk / "lake"
+    write(spark, root, range(3))
+    first = {path.name for path in root.glob("outcomes/*.parquet")}
     filler = small_disk / "filler"
     room_for_a_claim = 16 * 1024  # but for no table
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - room_for_a_claim))
     with pytest.raises(CasError, match="No space left on device") as error:
-        run_quietly(spark, "grid", settings, None)
-    assert "the lake" in error.value.what
-    lake = Lake(spark, settings.lake)
-    assert lake.read(tables.INCIDENTS).count() == incidents
-    assert not lake.holds(tables.CELLS)
+        write(spark, root, range(10_000))
+    assert error.value.what == f"outcomes of the lake {root}"
+    assert Lake(spark, str(root)).read(tables.OUTCOMES).count() == 3
     filler.unlink()
-    run_quietly(spark, "grid", settings, None)
-    assert Lake(spark, settings.lake).holds(tables.CELLS)
-    assert sorted(path.name for path in small_disk.glob("lake/*.*")) == []
+    write(spark, root, range(10_000))
+    assert Lake(spark, str(root)).read(tables.OUTCOMES).count() == 10_000
+    # Nothing is left of the run that failed.
+    second = {uri.rsplit("/", 1)[-1] for uri in DeltaTable(f"{root}/outcomes").file_uris()}
+    assert {path.name for path in root.glob("outcomes/*.parquet")} == first | second
+    assert [path.name for path in root.iterdir() if path.is_file()] == []

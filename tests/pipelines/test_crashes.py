@@ -87,10 +87,15 @@ def let_lease_expire(lake: Path) -> None:
 
 
 def stray_files(lake: Path) -> list[str]:
-    """Files that neither a table's newest version nor a view names."""
+    """Files that no version of a table names, nor a view; of `snapshots` only the newest counts."""
     named = set()
-    for log in lake.glob("*/_delta_log"):
-        named |= {uri.rsplit("/", 1)[-1] for uri in DeltaTable(log.parent).file_uris()}
+    if (lake / "snapshots").exists():
+        named |= {uri.rsplit("/", 1)[-1] for uri in DeltaTable(lake / "snapshots").file_uris()}
+    for commit in lake.glob("*/_delta_log/*.json"):
+        if commit.parts[-3] != "snapshots":
+            actions = map(json.loads, commit.read_text().splitlines())
+            added = [action["add"]["path"] for action in actions if "add" in action]
+            named |= {path.rsplit("/", 1)[-1] for path in added}
     stray = []
     for path in lake.rglob("*"):
         relative = path.relative_to(lake)
