@@ -248,12 +248,12 @@ def bases_of(
         if rows is not None:
             known_at, superseded_at = _numbers(rows, "known_at"), _numbers(rows, "superseded_at")
             first, until = polls_that_see(known_at, superseded_at, plan.edges)
-            # A fact is told without its end, so that a later end changes no earlier poll's basis.
+            # Told as if it never ended, so that a later end changes no earlier poll's basis.
             told = [name for name in columns if name != "superseded_at"]
             seen = np.flatnonzero(first < until)
             values = zip(*(rows.column(name).take(seen).to_pylist() for name in told), strict=True)
             for place, row in zip(seen, values, strict=True):
-                text = repr(row).encode()
+                text = repr((*row, NEVER)).encode()
                 events.append((int(first[place]), "enters", text))
                 events.append((int(until[place]), "leaves", text))
     events.sort()
