@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from stability import compare_stability
 
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import read_published
+from cas_spark.lake.opening import read_published
 from cas_spark.lake.session import start_session
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently

@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame
 
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import RETAINING, Run
+from cas_spark.lake.opening import RETAINING
+from cas_spark.lake.run import Run
 from cas_spark.lake.table import Table
 
 LOG = "_delta_log"

@@ -13,7 +13,8 @@ from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import hold
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.mending import remove_unnamed_files
-from cas_spark.lake.run import Run, open_run
+from cas_spark.lake.opening import open_run
+from cas_spark.lake.run import Run
 from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.evaluate import evaluate
 from cas_spark.pipelines.experiment import Challenge, champion_of, experiment, measures_of

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import read_published
+from cas_spark.lake.opening import read_published
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.train import expected_of, training_data

@@ -23,7 +23,8 @@ from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
-from cas_spark.lake.run import Run, open_run
+from cas_spark.lake.opening import open_run
+from cas_spark.lake.run import Run
 from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.grid import grid, review_kept_cells
 from cas_spark.pipelines.job import Job, ShowProgress

@@ -13,7 +13,7 @@ from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, St
 from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import open_run, read_published
+from cas_spark.lake.opening import open_run, read_published
 from cas_spark.lake.table import Column, Table
 
 pytestmark = pytest.mark.spark

@@ -18,7 +18,7 @@ from cas_spark.evaluation.model_scores import Term, model_scores
 from cas_spark.forecasting.forecast import Scorer
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import read_published
+from cas_spark.lake.opening import read_published
 from cas_spark.pipelines.exploring import training_frame
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import read_published
+from cas_spark.lake.opening import read_published
 from cas_spark.pipelines.exploring import training_frame
 from cas_spark.settings import load_settings
 from cas_spark.training.models import Fit

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.lake import storage, tables
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import open_run
+from cas_spark.lake.opening import open_run
 from cas_spark.pipelines.commands import run_rebuild, run_retain
 from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.rebuild import Rebuilt

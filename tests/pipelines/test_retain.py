@@ -14,7 +14,7 @@ from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.erasing import Journal
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.run import open_run
+from cas_spark.lake.opening import open_run
 from cas_spark.lake.scanning import files_below, needles_of, scan_files
 from cas_spark.pipelines import retain as steps
 from cas_spark.pipelines.commands import run_retain
