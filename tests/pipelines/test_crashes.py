@@ -33,15 +33,25 @@ PUBLISHED = ("maps", "mlflow")
 
 
 def write_small_toy(folder: Path) -> Path:
-    """The toy with burglary and one horizon only, and few polls; the path of its settings."""
+    """The toy with burglary, one horizon, few polls and some purges; the path of its settings."""
     folder.mkdir()
     write_teams(folder / "teams.gpkg")
-    rows = incidents_of_toy(seed=1)
-    write_extract(folder / "incidents_1.csv", [row for row in rows if row["kind"] != "R1"])
+    rows = [row for row in incidents_of_toy(seed=1) if row["kind"] != "R1"]
+    known = "2023-12-01 00:00:00"
+    undone = [
+        row | {"type": "undo", "known": known}
+        for row in rows[::50]
+        if row["kind"] == "B1" and row["known"] < known
+    ]
+    write_extract(folder / "incidents_1.csv", [*rows, *undone])
     content = content_of_toy(folder)
     del content["priorities"]["robbery"]
     del content["incidents"]["register"]["priority"]["codes"]["robbery"]
-    content |= {"horizons": {"current": 0}, "polls": {"count": 4}}
+    content |= {
+        "horizons": {"current": 0},
+        "polls": {"count": 4},
+        "effects": {"withdrawn": "purge"},
+    }
     path = folder / "toy.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
