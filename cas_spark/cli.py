@@ -38,7 +38,12 @@ from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import bars
 from cas_spark.pipelines.report import TextReport, report_of
-from cas_spark.pipelines.revisions_report import count_revisions, revisions_report
+from cas_spark.pipelines.revisions_report import (
+    count_revisions,
+    pending_report,
+    pending_revisions,
+    revisions_report,
+)
 from cas_spark.settings import Settings, check_inputs, load_settings
 from cas_spark.sources.generator import generate
 from cas_spark.tracking.store import open_store
@@ -174,17 +179,21 @@ def revisions(
     settings: SettingsFile,
     year: Annotated[int | None, typer.Option(help="Only what became known in it.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures here.")] = None,
+    pending: Annotated[  # noqa: FBT002
+        bool, typer.Option("--pending", help="List those that wait for what they are about.")
+    ] = False,
 ) -> None:
-    """Dirty data by number: corrections per year, source and kind, and what became of them."""
+    """Dirty data by number: revisions per year, source and kind, and what became of them."""
     loaded = load_settings(settings)
     spark = start_session("cas-spark revisions")
     try:
-        counts = count_revisions(Lake(spark, loaded.lake), loaded, year)
+        lake = Lake(spark, loaded.lake)
+        found = pending_revisions(lake) if pending else count_revisions(lake, loaded, year)
     finally:
         spark.stop()
-    _print_tables(revisions_report(counts, loaded))
+    _print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
     if csv is not None:
-        counts.to_csv(csv, index=False)
+        found.to_csv(csv, index=False)
 
 
 @app.command()

@@ -17,6 +17,7 @@ LEGEND = """\
 year: in which a revision became known; polls and models anew: of teams that it touched, each once a
 run; days (median of linked): from the decision, or else from when what it is about was known, until
 it was known; days after: until the poll of the run that processed it"""
+PENDING_SHOWN = 50
 GROUP = ("year", "source", "kind", "reason")
 
 
@@ -49,6 +50,42 @@ def count_revisions(lake: Lake, settings: Settings, year: int | None = None) -> 
         found[list(COSTS)] = 0
     counted = found.sort_values(list(GROUP), ignore_index=True)
     return counted if year is None else counted[counted["year"] == year].reset_index(drop=True)
+
+
+def pending_revisions(lake: Lake) -> pd.DataFrame:
+    """The revisions that wait for what they are about, the longest waiting first.
+
+    Args:
+        lake: to look into.
+
+    Returns:
+        source, extract (name of the file), row_number, about, kind, known_at (UTC).
+
+    Raises:
+        CasError: the lake has no complete run.
+    """
+    extracts = lake.read(tables.DATASETS).select(
+        "source", F.col("sha256").alias("dataset_sha256"), F.col("name").alias("extract")
+    )
+    waiting = lake.read(tables.REVISIONS).where(F.col("status") == PENDING)
+    told = waiting.join(extracts, ["source", "dataset_sha256"]).select(
+        "source", "extract", "row_number", "about", "kind", "known_at"
+    )
+    return told.orderBy("known_at", "source", "extract", "row_number").toPandas()
+
+
+def pending_report(pending: pd.DataFrame, settings: Settings) -> TextReport:
+    """The waiting revisions as a table, of which the first are shown.
+
+    Args:
+        pending: of `pending_revisions`.
+        settings: of the lake.
+    """
+    shown = pending.head(PENDING_SHOWN).astype(str).to_numpy().tolist()
+    rest = len(pending) - len(shown)
+    more = [f"and {rest:,} more: --csv writes all"] if rest else []
+    title = f"{settings.title}: {len(pending):,} revisions wait for what they are about"
+    return TextReport([TextTable(title, list(pending.columns), shown)], more)
 
 
 def _grouped(revisions: DataFrame, settings: Settings) -> DataFrame:

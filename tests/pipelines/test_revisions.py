@@ -8,7 +8,12 @@ from pyspark.sql import SparkSession
 
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.pipelines.revisions_report import count_revisions, revisions_report
+from cas_spark.pipelines.revisions_report import (
+    count_revisions,
+    pending_report,
+    pending_revisions,
+    revisions_report,
+)
 from cas_spark.settings import load_settings
 from tests.toy import POLL, incidents_of_toy, run_quietly, write_extract, write_toy
 
@@ -62,6 +67,12 @@ def test_a_correction_after_the_poll_changes_no_byte_of_its_forecast_and_one_bef
     [table] = revisions_report(count_revisions(lake, settings), settings).tables
     assert table.rows[-1][4:8] == [f"{counts['received']:,}", f"{ended:,}", "1", "0"]
     assert count_revisions(lake, settings, 2023).empty
+
+    [waiting] = pending_revisions(lake).to_dict("records")
+    assert (waiting["source"], waiting["extract"]) == ("register", "incidents_3.csv")
+    assert waiting["row_number"] == counts["received"]
+    [table] = pending_report(pending_revisions(lake), settings).tables
+    assert len(table.rows) == 1
 
 
 def test_extracts_in_two_deliveries_say_the_same_as_in_one(
