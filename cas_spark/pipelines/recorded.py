@@ -17,7 +17,7 @@ def settings_of(manifest: Manifest) -> Settings:
         return Settings.model_validate_json(manifest.settings)
     except ValidationError as error:
         raise CasError(
-            what=f"the settings of run {manifest.number}",
+            what=f"the settings of the {manifest.step} run {manifest.number}",
             found=f"{error.error_count()} that this code does not know, such as "
             f"{'.'.join(map(str, error.errors()[0]['loc']))}",
             expected="settings of this version of the code",
