@@ -1,7 +1,7 @@
 """A run in a process of its own, which dies where it is told to; started by `test_crashes`.
 
-`python -m tests.pipelines.killed_run SETTINGS COMMAND WHERE`: WHERE is the stage at whose start the
-process is killed, or a name of POINTS. A run that is not killed prints its stages and digests.
+`python -m tests.pipelines.killed_run SETTINGS COMMAND WHERE ...`: the stage at whose start the
+process is killed, or names of POINTS. A run that is not killed prints its stages and digests.
 """
 
 import json
@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,6 @@ POINTS: dict[str, Callable[[], None]] = {
     "before the manifest": lambda: setattr(manifest, "fingerprint_of_the_machine", die),
     "a worker, for good": lambda: lose_worker(is_tried_again=False),
     "a worker, and its task is tried again": lambda: lose_worker(is_tried_again=True),
-    "nowhere": lambda: None,
 }
 
 
@@ -77,8 +77,9 @@ def leave_no_context() -> None:
     jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
-def main(settings: str, command: str, where: str) -> None:
-    POINTS.get(where, lambda: die_in(where))()
+def main(settings: str, command: str, *places: str) -> None:
+    for where in places:
+        POINTS.get(where, partial(die_in, where))()
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         leave_no_context()
     session = start_session("killed")

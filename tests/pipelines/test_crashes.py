@@ -33,7 +33,7 @@ PUBLISHED = ("maps", "mlflow")
 
 
 def write_small_toy(folder: Path) -> Path:
-    """The toy with burglary, one horizon, few polls and some purges; the path of its settings."""
+    """The toy with one priority and horizon, some purges, few polls; the path of its settings."""
     folder.mkdir()
     write_teams(folder / "teams.gpkg")
     rows = [row for row in incidents_of_toy(seed=1) if row["kind"] != "R1"]
@@ -52,6 +52,7 @@ def write_small_toy(folder: Path) -> Path:
         "polls": {"count": 4},
         "effects": {"withdrawn": "purge"},
     }
+    content["indicators"] = {"leave_out": ["*density*", "*decayed*", "*weeks_since*", "any_*"]}
     path = folder / "toy.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
@@ -74,13 +75,13 @@ def lasting_jvm() -> Iterator[dict[str, str]]:
 
 
 def run(
-    settings: Path, where: str, jvm: dict[str, str], command: str = "weekly"
+    settings: Path, jvm: dict[str, str], *places: str, command: str = "weekly"
 ) -> subprocess.CompletedProcess[str]:
-    """A run that dies at `where`."""
+    """A run to which that happens at these places, or nothing."""
     shell = f'. "{ROOT}/.runtime/env"; exec "$@"'
     module = "tests.pipelines.killed_run"
     return subprocess.run(
-        ["/bin/bash", "-c", shell, "run", sys.executable, "-m", module, settings, command, where],
+        ["/bin/bash", "-c", shell, "run", sys.executable, "-m", module, settings, command, *places],
         cwd=ROOT,
         env={"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin", **jvm},
         capture_output=True,
@@ -140,7 +141,7 @@ def test_a_run_killed_at_any_step_and_started_again_leaves_what_an_undisturbed_o
     tmp_path: Path, lasting_jvm: dict[str, str]
 ) -> None:
     undisturbed = write_small_toy(tmp_path / "undisturbed")
-    done = run(undisturbed, "nowhere", lasting_jvm)
+    done = run(undisturbed, lasting_jvm)
     assert done.returncode == 0, done.stderr
     expected = json.loads(done.stdout.splitlines()[-1])
     stages = expected["stages"]
@@ -149,13 +150,15 @@ def test_a_run_killed_at_any_step_and_started_again_leaves_what_an_undisturbed_o
     settings = write_small_toy(tmp_path / "killed")
     lake = settings.parent / "lake"
 
-    def kill(where: str, jvm: dict[str, str]) -> None:
-        died = run(settings, where, jvm)
-        assert died.returncode == -signal.SIGKILL, f"{where}: {died.stdout}{died.stderr}"
+    def kill(*places: str, jvm: dict[str, str] = lasting_jvm) -> None:
+        died = run(settings, jvm, *places)
+        assert died.returncode == -signal.SIGKILL, f"{places}: {died.stdout}{died.stderr}"
+        if jvm:
+            let_lease_expire(lake)
 
-    def finish(where: str, command: str = "weekly") -> None:
-        done = run(settings, where, lasting_jvm, command)
-        assert done.returncode == 0, f"{where}: {done.stderr}"
+    def finish(command: str) -> None:
+        done = run(settings, lasting_jvm, command=command)
+        assert done.returncode == 0, done.stderr
         digests = json.loads(done.stdout.splitlines()[-1])["digests"]
         assert digests.items() <= expected["digests"].items()
         assert (digests == expected["digests"]) is (command == "weekly")
@@ -163,24 +166,20 @@ def test_a_run_killed_at_any_step_and_started_again_leaves_what_an_undisturbed_o
 
     until_grid = stages.index("grid") + 1
     for where in stages[:until_grid]:
-        kill(where, lasting_jvm)
-        let_lease_expire(lake)
+        kill(where)
     # From here on there is a complete run, to which tables are put back.
-    finish("nowhere", "ingest")
+    finish("ingest")
     for where in (*stages[until_grid : -len(PUBLISHED)], "before the manifest"):
-        kill(where, lasting_jvm)
-        let_lease_expire(lake)
-    # With its JVM: all processes of this run are gone, so its lease holds no more at once.
-    kill("before the files of snapshots are committed", {})
+        kill(where)
+    # With its JVM: all processes of this run are gone, so its lease is over at once.
+    kill("before the files of snapshots are committed", jvm={})
     assert stray_files(lake) != []
-    failed = run(settings, "a worker, for good", lasting_jvm)
+    failed = run(settings, lasting_jvm, "a worker, for good")
     assert failed.returncode == 1
     assert "worker" in failed.stderr
-    finish("a worker, and its task is tried again")
-    for where in PUBLISHED:
-        kill(where, lasting_jvm)
-        let_lease_expire(lake)
-    finish("nowhere")
+    kill("a worker, and its task is tried again", PUBLISHED[0])
+    kill(PUBLISHED[1])
+    finish("weekly")
     assert maps_of(lake) == maps_of(undisturbed.parent / "lake")
     client = MlflowClient(f"sqlite:///{lake}/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("toy 2024-01")
