@@ -195,24 +195,41 @@ def _take(spark: SparkSession, root: str, step: str, seconds: float) -> Lease:
     while True:
         asked = time.time()
         storage.write_text(spark, f"{root}/{mine}", json.dumps(vars(claim), indent=1))
-        renewed_at = _files(spark, root)
-        now = renewed_at.pop(mine)
-        live = []
-        for name in renewed_at:
-            if name.endswith(CLAIM):
-                other = _read(spark, f"{root}/{name}")
-                newest = max(renewed_at[name], renewed_at.get(_renewed(name), 0))
-                if not _is_over(name, other, now - newest):
-                    live.append((other, now - newest))
-        if not live:
+        is_mine = False
+        try:
+            others, live = _others(spark, root, mine)
+            is_mine = not live
+        finally:
+            if not is_mine:
+                storage.delete(spark, f"{root}/{mine}")
+        if is_mine:
             # This claim is there already: should it be left behind, it tells the same as these.
-            for name in renewed_at:
+            for name in others:
                 storage.delete(spark, f"{root}/{name}")
-            return Lease(spark, root, token, claim, bool(renewed_at), asked)
-        storage.delete(spark, f"{root}/{mine}")
+            return Lease(spark, root, token, claim, bool(others), asked)
         if time.monotonic() > give_up:
             raise _busy(root, *live[0])
         time.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - so that rivals do not keep step
+
+
+def _others(
+    spark: SparkSession, root: str, mine: str
+) -> tuple[list[str], list[tuple[Claim | None, float]]]:
+    """The files of all other claims; and the claims that are live, and how old their last sign is.
+
+    How old is told by the storage's clock, from a claim that was written just now.
+    """
+    written_at = _files(spark, root)
+    now = written_at.pop(mine)
+    live = []
+    for name in written_at:
+        if name.endswith(CLAIM):
+            claim = _read(spark, f"{root}/{name}")
+            renewed = name.removesuffix(CLAIM) + RENEWED
+            age = now - max(written_at[name], written_at.get(renewed, 0))
+            if not _is_over(name, claim, age):
+                live.append((claim, age))
+    return list(written_at), live
 
 
 def _busy(root: str, holder: Claim | None, unrenewed_seconds: float) -> CasError:
@@ -237,10 +254,6 @@ def _files(spark: SparkSession, root: str) -> dict[str, float]:
     """Files of claims -> when they were written, in seconds by the storage's clock."""
     files = {path.rsplit("/", 1)[-1]: at / 1000 for path, at in storage.files(spark, root).items()}
     return {name: at for name, at in files.items() if name.startswith((LIVE, BROKEN))}
-
-
-def _renewed(name: str) -> str:
-    return name.removesuffix(CLAIM) + RENEWED
 
 
 def _read(spark: SparkSession, path: str) -> Claim | None:

@@ -58,11 +58,14 @@ def files(spark: SparkSession, path: str, *, recursive: bool = False) -> dict[st
     system, hadoop_path = _file_system(spark, path)
     if not system.exists(hadoop_path):
         return {}
-    listed = system.listFiles(hadoop_path, recursive)
-    found = {}
-    while listed.hasNext():
-        status = listed.next()
-        found[str(status.getPath())] = int(status.getModificationTime())
+    found: dict[str, int] = {}
+    # listStatus bears with files that go meanwhile, listFiles does not.
+    for status in system.listStatus(hadoop_path):
+        name = str(status.getPath())
+        if not status.isDirectory():
+            found[name] = int(status.getModificationTime())
+        elif recursive:
+            found |= files(spark, name, recursive=True)
     return found
 
 
