@@ -206,8 +206,8 @@ class Settings(Section):
         return labels
 
     def as_json(self) -> str:
-        """All settings with their defaults, keys sorted."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """All settings with their defaults, in their order: that of priorities is the models' too."""
+        return json.dumps(self.model_dump(mode="json"))
 
     def sha256(self) -> str:
         """The sha256 of the settings without the places of files: the same on another machine."""
