@@ -206,7 +206,7 @@ class Settings(Section):
         return labels
 
     def as_json(self) -> str:
-        """All settings with their defaults, in their order: that of priorities is the models' too."""
+        """All settings with their defaults, in their order, which is that of priorities' columns."""
         return json.dumps(self.model_dump(mode="json"))
 
     def sha256(self) -> str:
