@@ -206,7 +206,7 @@ class Settings(Section):
         return labels
 
     def as_json(self) -> str:
-        """All settings with their defaults, in their order, which is that of priorities' columns."""
+        """All settings with their defaults, in order: priorities' order is that of columns."""
         return json.dumps(self.model_dump(mode="json"))
 
     def sha256(self) -> str:
