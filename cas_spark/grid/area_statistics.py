@@ -123,6 +123,13 @@ def area_values(
     return AreaValues(area_ids, places.column("surface").to_numpy(), values)
 
 
+def together(values: Sequence[AreaValues]) -> AreaValues:
+    """The figures of several editions of the same areas, as those of one."""
+    first = values[0]
+    figures = {column: figure for of in values for column, figure in of.figures.items()}
+    return AreaValues(first.area_ids, first.surface, figures)
+
+
 def values_of_cells(areas: DataFrame, values: AreaValues) -> DataFrame:
     """The figures of every cell that an area reaches into.
 

@@ -19,7 +19,7 @@ LAND_SHARE = "land_share"
 
 
 def apply_removal(
-    cells: DataFrame, rules: Sequence[RemovalRule], incidents: DataFrame, surroundings: DataFrame
+    cells: DataFrame, rules: Sequence[RemovalRule], incidents: DataFrame, context: DataFrame
 ) -> DataFrame:
     """Tell for every cell whether it is kept, or else the first rule that removes it.
 
@@ -30,25 +30,25 @@ def apply_removal(
         rules: in order of precedence; none keeps every cell.
         incidents: cell_id (long), one row per incident that may count. Which may (those known
             before the first poll that the grid version serves) is up to the caller.
-        surroundings: cell_id (long), and the `..._distance_m` (metres) that rules ask for, for
-            every cell.
+        context: cell_id (long), and for every cell what rules ask for: `..._distance_m` (metres)
+            and figures of area statistics, as the first poll of the grid version sees them.
 
     Returns:
         The columns of `cells`, is_kept (boolean) and removal_reason (string; null where kept).
 
     Raises:
-        CasError: a rule asks for a number that no column gives. A cell without a distance fails
-            the job that uses the result.
+        CasError: a rule asks for a number that no column gives. A cell without such a number
+            fails the job that uses the result.
     """
     reasons = [F.when(_all_hold(rule), F.lit(rule.reason)) for rule in rules]
-    measured = measure_cells(cells, rules, incidents, surroundings)
+    measured = measure_cells(cells, rules, incidents, context)
     return measured.select(
         *cells.columns, F.coalesce(*reasons, F.lit(None).cast("string")).alias("removal_reason")
     ).select(*cells.columns, F.col("removal_reason").isNull().alias("is_kept"), "removal_reason")
 
 
 def measure_cells(
-    cells: DataFrame, rules: Sequence[RemovalRule], incidents: DataFrame, surroundings: DataFrame
+    cells: DataFrame, rules: Sequence[RemovalRule], incidents: DataFrame, context: DataFrame
 ) -> DataFrame:
     """Add to the cells the numbers that rules ask for.
 
@@ -57,7 +57,7 @@ def measure_cells(
     Returns:
         The columns of `cells`; `incidents_within_..._m` (long) for each distance asked: the number
         of incidents in cells whose centre lies no further than that from the cell's centre (0: in
-        the cell itself); and each `..._distance_m` (metres) asked.
+        the cell itself); and each number of `context` asked.
     """
     conditions = [condition for rule in rules for condition in rule.all]
     measured = cells
@@ -65,20 +65,20 @@ def measure_cells(
         name = _incidents_within(within_m)
         number = _incidents_near(incidents, within_m).withColumnRenamed("incidents", name)
         measured = measured.join(number, on="cell_id", how="left").fillna(0, subset=[name])
-    distances = sorted({c.measure for c in conditions} - {INCIDENTS, LAND_SHARE})
-    missing = sorted(set(distances) - set(surroundings.columns))
+    numbers = sorted({c.measure for c in conditions} - {INCIDENTS, LAND_SHARE})
+    missing = sorted(set(numbers) - set(context.columns))
     if missing:
         raise CasError(
             what="removal rules",
             found=f"conditions on {', '.join(missing)}",
-            expected=f"one of {', '.join(sorted({INCIDENTS, LAND_SHARE, *surroundings.columns}))}",
-            do="Declare these surroundings in the settings, or mend the rules",
+            expected=f"one of {', '.join(sorted({INCIDENTS, LAND_SHARE, *context.columns}))}",
+            do="Declare these surroundings or area statistics in the settings, or mend the rules",
         )
-    if not distances:
+    if not numbers:
         return measured
-    joined = measured.join(surroundings.select("cell_id", *distances), on="cell_id", how="left")
+    joined = measured.join(context.select("cell_id", *numbers), on="cell_id", how="left")
     # A comparison with null would keep the cell without a word.
-    return joined.select(*measured.columns, *(_never_null(name).alias(name) for name in distances))
+    return joined.select(*measured.columns, *(_never_null(name).alias(name) for name in numbers))
 
 
 def _incidents_near(incidents: DataFrame, within_m: float) -> DataFrame:
@@ -111,6 +111,6 @@ def _incidents_within(within_m: float) -> str:
     return f"incidents_within_{within_m:g}_m".replace(".", "_")
 
 
-def _never_null(distance: str) -> Column:
-    message = F.concat(F.lit(f"no {distance} for cell "), F.col("cell_id"))
-    return F.coalesce(F.col(distance), F.raise_error(message).cast("float"))
+def _never_null(number: str) -> Column:
+    message = F.concat(F.lit(f"no {number} for cell "), F.col("cell_id"))
+    return F.coalesce(F.col(number), F.raise_error(message).cast("float"))

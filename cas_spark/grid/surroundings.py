@@ -25,6 +25,11 @@ DISTANCE_STEPS_PER_M = 64
 """Distances are whole numbers of 1/64 m, so that a last bit more or less changes nothing."""
 
 
+def distance_and_number(name: str) -> tuple[str, str]:
+    """The names of the two columns of a surrounding."""
+    return f"{name}_distance_m", f"{name}_within_{NEAR_M}m"
+
+
 def surroundings_of(cells: DataFrame, surroundings: Sequence[Surrounding], crs: str) -> DataFrame:
     """How far the nearest of each surrounding is from each cell, and how many are near.
 
@@ -56,7 +61,7 @@ def nearest_and_near(cells: DataFrame, geometries: Mapping[str, Sequence[bytes]]
             *(
                 StructField(column, FloatType(), nullable=False)
                 for name in geometries
-                for column in (f"{name}_distance_m", f"{name}_within_{NEAR_M}m")
+                for column in distance_and_number(name)
             ),
         ]
     )

@@ -9,10 +9,12 @@ from pyspark.sql import functions as F
 
 from cas_spark.grid.area_statistics import (
     KNOWN,
+    AreaValues,
     Filled,
     area_values,
     columns_of,
     figures_of,
+    together,
     values_of_cells,
 )
 from cas_spark.grid.layers import read_areas
@@ -91,15 +93,24 @@ def figures_of_cells(job: Job, land: DataFrame, editions: Sequence[Edition]) -> 
         cell_id, team_id, land_share, and the columns (double) of each edition.
     """
     cells = land.select("cell_id", "team_id", "land_share")
+    # Cutting polygons is what costs, so those that several editions share are cut once.
+    by_layer: dict[tuple[str, str, str], list[Edition]] = {}
     for edition in editions:
-        of_edition = (F.col("source") == edition.source.name) & (
-            F.col("published_on") == F.lit(edition.edition.published_on)
-        )
-        values = area_values(
-            edition.areas, _figures(job).where(of_edition), edition.source, edition.columns
-        )
-        cells = cells.join(values_of_cells(edition.areas, values), "cell_id", "left")
+        area, _ = columns_of(edition.source, edition.edition)
+        key = (edition.edition.path, edition.edition.layer, area)
+        by_layer.setdefault(key, []).append(edition)
+    for of_layer in by_layer.values():
+        values = together([_values_of(job, edition) for edition in of_layer])
+        cells = cells.join(values_of_cells(of_layer[0].areas, values), "cell_id", "left")
     return cells
+
+
+def _values_of(job: Job, edition: Edition) -> AreaValues:
+    of_edition = (F.col("source") == edition.source.name) & (
+        F.col("published_on") == F.lit(edition.edition.published_on)
+    )
+    figures = _figures(job).where(of_edition)
+    return area_values(edition.areas, figures, edition.source, edition.columns)
 
 
 def note_gaps(job: Job, editions: Sequence[Edition], filled: Mapping[str, Filled]) -> None:

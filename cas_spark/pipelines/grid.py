@@ -4,6 +4,7 @@ What is slow of a cell: its land, its surroundings and the figures of its areas,
 """
 
 from collections.abc import Sequence
+from datetime import date
 from functools import reduce
 
 from pyspark.sql import DataFrame
@@ -13,7 +14,7 @@ from cas_spark.errors import CasError
 from cas_spark.grid.area_statistics import fill_gaps
 from cas_spark.grid.definition import file_digests, grid_definition, layer_paths
 from cas_spark.grid.removal import apply_removal
-from cas_spark.grid.surroundings import surroundings_of
+from cas_spark.grid.surroundings import distance_and_number, surroundings_of
 from cas_spark.grid.tessellation import check_teams_do_not_overlap
 from cas_spark.knowledge.calendar import instant_of
 from cas_spark.knowledge.editions import editions_by_turn
@@ -55,17 +56,57 @@ def grid(job: Job) -> None:
         return
     editions = read_editions(job)  # names of columns are checked before any polygon is cut
     land = land_cells(job)
-    surroundings = surroundings_of(land.select("cell_id"), settings.surroundings, settings.crs)
-    surroundings = surroundings.persist()
+    slow = _slow_of(job, land, editions)
     if held is None:
-        _make_cells(job, land, surroundings, definition)
-    _make_context(job, land, surroundings, editions)
-    surroundings.unpersist()
+        _make_cells(job, land, _at_turn(job, slow, editions, settings.valid_from), definition)
+    _write_context(job, slow, editions)
     if held is not None:
         review_kept_cells(job)
 
 
-def _make_cells(job: Job, land: DataFrame, surroundings: DataFrame, definition: str) -> None:
+def _slow_of(job: Job, land: DataFrame, editions: Sequence[Edition]) -> DataFrame:
+    """What is slow of every land cell: its surroundings, and its figures of every edition.
+
+    Returns:
+        cell_id, land_share, the columns of `surroundings_of`, and those of each edition (float).
+    """
+    settings = job.settings.grid
+    if editions:
+        write_figures(job, editions)
+    with job.run.stage("surroundings and areas") as said:
+        found = figures_of_cells(job, land, editions).persist()
+        columns = [column for edition in editions for column in edition.columns.values()]
+        figures, filled = fill_gaps(found, columns)
+        note_gaps(job, editions, filled)
+        said.update({f"{name} filled": gaps.cells for name, gaps in filled.items() if gaps.cells})
+        surroundings = surroundings_of(land.select("cell_id"), settings.surroundings, settings.crs)
+        slow = surroundings.join(figures.drop("team_id"), "cell_id", "inner").localCheckpoint()
+        found.unpersist()
+    return slow
+
+
+def _at_turn(job: Job, slow: DataFrame, editions: Sequence[Edition], turn: date) -> DataFrame:
+    """What is slow as the polls from a turn on see it, with the indicators' names."""
+    settings = job.settings.grid
+    seen = editions_by_turn(settings, job.settings.polls.weekday_number)[turn]
+    figures = {
+        edition.source.indicator_of(figure): edition.columns[figure.name]
+        for edition in editions
+        for figure in edition.source.figures
+        if seen[edition.source.name] == edition.edition
+    }
+    surroundings = [
+        name for layer in settings.surroundings for name in distance_and_number(layer.name)
+    ]
+    return slow.select(
+        "cell_id",
+        F.col("land_share").cast("float").alias("land_share"),
+        *surroundings,
+        *(F.col(column).alias(name) for name, column in figures.items()),
+    )
+
+
+def _make_cells(job: Job, land: DataFrame, context: DataFrame, definition: str) -> None:
     run, settings = job.run, job.settings.grid
     version = F.col("grid_version") == settings.version
     with run.stage("grid") as said:
@@ -75,7 +116,7 @@ def _make_cells(job: Job, land: DataFrame, surroundings: DataFrame, definition: 
             *land.columns,
             F.lit(definition).alias("definition"),
         )
-        run.append(tables.CELLS, _judged(job, cells, surroundings, _basis(job)))
+        run.append(tables.CELLS, _judged(job, cells, context, _basis(job)))
         kept = run.read(tables.CELLS).where(version).where("is_kept").count()
         said["cells"] = run.read(tables.CELLS).where(version).count()
         said["kept"] = kept
@@ -101,19 +142,19 @@ def review_kept_cells(job: Job) -> None:
     if first is None or first["basis"] == basis:
         return
     with run.stage("grid") as said:
-        context = run.read(job.cell_context).where(of_version)
-        # Surroundings are the same from whatever date on.
-        surroundings = context.dropDuplicates(["cell_id"])
+        # Rules look at what was published before the first poll that the version serves.
+        first_turn = F.col("valid_from_on") == F.lit(job.settings.grid.valid_from)
+        context = run.read(job.cell_context).where(of_version & first_turn)
         land = held.drop("is_kept", "removal_reason", "basis", "run_number")
-        judged = _judged(job, land, surroundings, basis).localCheckpoint()
+        judged = _judged(job, land, context, basis).localCheckpoint()
         run.replace(tables.CELLS, judged, where=f"grid_version = '{version}'")
         said["kept"] = judged.where("is_kept").count()
 
 
-def _judged(job: Job, land: DataFrame, surroundings: DataFrame, basis: str) -> DataFrame:
+def _judged(job: Job, land: DataFrame, context: DataFrame, basis: str) -> DataFrame:
     """The rows of `cells`: which are kept, and why not."""
     return apply_removal(
-        land, job.settings.grid.removal, _known_before(job).select("cell_id"), surroundings
+        land, job.settings.grid.removal, _known_before(job).select("cell_id"), context
     ).select(
         "*", F.lit(basis).alias("basis"), F.lit(job.run.number).cast("long").alias("run_number")
     )
@@ -131,36 +172,18 @@ def _basis(job: Job) -> str:
     return "0 incidents" if row is None else f"{row['number']} incidents, {row['sum'] or 0}"
 
 
-def _make_context(
-    job: Job, land: DataFrame, surroundings: DataFrame, editions: Sequence[Edition]
-) -> None:
+def _write_context(job: Job, slow: DataFrame, editions: Sequence[Edition]) -> None:
     """Write the slow indicators, a set of rows for each turn of the area statistics."""
     settings = job.settings.grid
-    if editions:
-        write_figures(job, editions)
     with job.run.stage("cell context") as said:
-        found = figures_of_cells(job, land, editions).persist()
-        columns = [column for edition in editions for column in edition.columns.values()]
-        figures, filled = fill_gaps(found, columns)
-        note_gaps(job, editions, filled)
-        said.update({f"{name} filled": gaps.cells for name, gaps in filled.items() if gaps.cells})
-        cells = surroundings.join(figures, "cell_id", "inner")
         turns = editions_by_turn(settings, job.settings.polls.weekday_number)
         context = [
-            cells.select(
+            _at_turn(job, slow, editions, turn).select(
                 F.lit(settings.version).alias("grid_version"),
                 F.lit(turn).alias("valid_from_on"),
-                F.col("land_share").cast("float").alias("land_share"),
-                *surroundings.columns,
-                *(
-                    F.col(edition.columns[figure.name]).alias(edition.source.indicator_of(figure))
-                    for edition in editions
-                    for figure in edition.source.figures
-                    if seen[edition.source.name] == edition.edition
-                ),
+                "*",
             )
-            for turn, seen in turns.items()
+            for turn in turns
         ]
         job.run.replace(job.cell_context, reduce(DataFrame.unionByName, context))
         said["sets of rows"] = len(turns)
-        found.unpersist()

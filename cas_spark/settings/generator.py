@@ -24,8 +24,13 @@ class GeneratedOffence(Section):
 
     code: str = Field(min_length=1, description="its code in the extracts")
     rhythm: RhythmName
+    figure: str | None = Field(
+        default=None,
+        description="of a real country: the column of its figures with the number per municipality "
+        "and year",
+    )
     incidents_per_year: int = Field(
-        ge=0, description="in the whole country in the first year, unless `totals` are given"
+        default=0, ge=0, description="in the whole country in the first year, without a `figure`"
     )
     yearly_change: float = Field(
         default=0.0, gt=-1, lt=1, description="of the yearly total, such as -0.03"
@@ -42,6 +47,10 @@ class GeneratedOffence(Section):
         le=0.8,
         description="share of incidents that follow another within 200 m and 3 weeks",
     )
+
+    def incidents_in(self, year: int, first_year: int) -> int:
+        """The number in the whole country in a year, of an offence without a figure."""
+        return round(self.incidents_per_year * (1 + self.yearly_change) ** (year - first_year))
 
 
 class Faults(Section):
@@ -61,21 +70,52 @@ class Faults(Section):
 
 
 class AreaLayer(Layer):
-    """Polygons over which incidents are spread, instead of those of the demo country."""
+    """Polygons over which incidents are spread, such as neighbourhoods."""
 
     id: str = Field(description="column with the area's id")
     weight: str = Field(description="column with the area's pull, such as its inhabitants")
-    total_id: str | None = Field(
-        default=None,
-        description="column with the id to which a total belongs, such as the municipality; "
-        "without it totals are of all areas together",
-    )
 
 
-class TotalsFile(Section):
-    """A CSV with the columns total_id, offence, year and incidents: a row per yearly total."""
+class MunicipalityLayer(Layer):
+    """Polygons of which yearly totals are told; an area belongs to the one that it lies in."""
+
+    id: str = Field(description="column with the municipality's id")
+
+
+class YearlyFigures(Section):
+    """A Parquet file with a row per municipality and year."""
 
     path: SettingsPath
+    municipality: str = Field(description="column with the municipality's id")
+    year: str = Field(description="column with the calendar year")
+
+
+class Concentrations(Section):
+    """A CSV with a row per municipality: how unevenly its crime is spread over its areas."""
+
+    path: SettingsPath
+    municipality: str = Field(description="column with the municipality's id")
+    prefix: str = Field(default="", description="what that id lacks at its beginning")
+    gini: str = Field(description="column with the Gini coefficient of crime over areas, 0-1")
+
+
+class RealCountry(Section):
+    """A real country over which made-up incidents are spread, as many as were really counted."""
+
+    areas: AreaLayer
+    municipalities: MunicipalityLayer
+    figures: YearlyFigures
+    spread_like: str = Field(
+        description="column of the figures like which offences without a `figure` are spread over "
+        "the municipalities"
+    )
+    concentrations: Concentrations
+
+    @property
+    def paths(self) -> list[str]:
+        """The files that it is read from."""
+        parts = (self.areas, self.municipalities, self.figures, self.concentrations)
+        return sorted({part.path for part in parts})
 
 
 class Generator(Section):
@@ -99,16 +139,19 @@ class Generator(Section):
     places_per_km2: float = Field(
         default=64, gt=0, description="places at which incidents happen; 64 is one per 125 m cell"
     )
-    areas: AreaLayer | None = Field(default=None, description="none: the demo country is made up")
-    totals: TotalsFile | None = Field(default=None, description="of `areas`, which it needs")
+    country: RealCountry | None = Field(
+        default=None, description="none: the demo country is made up"
+    )
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         problems = []
         if self.end <= self.start:
             problems.append(f"end {self.end} must come after start {self.start}")
-        if self.totals is not None and self.areas is None:
-            problems.append("totals are of real areas: give `areas` as well, or leave them out")
+        if self.country is None:
+            asked = sorted(name for name, o in self.offences.items() if o.figure is not None)
+            if asked:
+                problems.append(f"figures of {asked} are of a real country: give `country` as well")
         codes = [offence.code for offence in self.offences.values()]
         if len(codes) != len(set(codes)):
             problems.append(f"offences have the same code twice: {codes}")

@@ -128,7 +128,8 @@ class RemovalCondition(Section):
     """A number of a cell, and the bound below or above which the condition holds."""
 
     measure: str = Field(
-        description="land_share, incidents, or SURROUNDING_distance_m of a declared surrounding"
+        description="land_share, incidents, SURROUNDING_distance_m of a declared surrounding, or "
+        "SOURCE_FIGURE of area statistics, as the first poll of the grid version sees it"
     )
     within_m: float = Field(
         default=0, ge=0, description="for incidents: count cells within this distance as well"
@@ -175,6 +176,7 @@ class Grid(Section):
     @model_validator(mode="after")
     def _known_measures(self) -> Self:
         known = {"land_share", "incidents"} | {f"{s.name}_distance_m" for s in self.surroundings}
+        known |= {s.indicator_of(figure) for s in self.area_statistics for figure in s.figures}
         asked = {c.measure for rule in self.removal for c in rule.all}
         if asked - known:
             message = f"removal rules ask for {sorted(asked - known)}; known: {sorted(known)}"

@@ -195,6 +195,8 @@ class Settings(Section):
         labels = [*self.remarks]
         if self.is_generated:
             labels.insert(0, "Generated data: no figure says anything about a real place.")
+        if self.grid.teams.is_proxy:
+            labels.append("Proxy teams: their boundaries stand in for the real ones.")
         for source in self.incidents:
             if source.is_assumed:
                 labels.append(

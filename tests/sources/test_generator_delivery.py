@@ -12,10 +12,10 @@ import pytest
 
 from cas_spark.errors import CasError
 from cas_spark.settings import Settings, load_settings
-from cas_spark.settings.generator import AreaLayer, Faults, TotalsFile
+from cas_spark.settings.generator import Faults
 from cas_spark.sources.generator import generate
 from cas_spark.sources.generator.delivery import BROKEN, COLUMNS, deliver, extract_lines
-from tests.sources.towns import END, WINDOW, burglaries, two_towns, yearly
+from tests.sources.towns import END, WINDOW, burglaries, written_country
 
 DEMO = Path(__file__).parents[2] / "conf" / "demo.yaml"
 
@@ -207,10 +207,12 @@ def test_a_place_that_cannot_hold_a_folder_is_refused(
 
 
 def test_nothing_is_left_when_it_fails(demo_settings: Settings, tmp_path: Path) -> None:
-    layer = AreaLayer(path=str(tmp_path / "none.gpkg"), layer="areas", id="id", weight="weight")
-    with pytest.raises(CasError, match="none.gpkg"):
-        generate(moved(demo_settings, tmp_path / "extracts", areas=layer))
-    assert list(tmp_path.iterdir()) == []
+    country = written_country(tmp_path / "files")
+    gone = tmp_path / "files" / "areas.gpkg"
+    gone.unlink()
+    with pytest.raises(CasError, match=r"areas\.gpkg"):
+        generate(moved(demo_settings, tmp_path / "made" / "extracts", country=country))
+    assert list((tmp_path / "made").iterdir()) == []
 
 
 def test_settings_that_are_not_of_generated_data_are_refused(demo_settings: Settings) -> None:
@@ -223,22 +225,14 @@ def test_settings_that_are_not_of_generated_data_are_refused(demo_settings: Sett
 def test_polygons_and_totals_of_a_real_country_serve_as_well(
     demo_settings: Settings, tmp_path: Path
 ) -> None:
-    areas = two_towns().rename(columns={"total_id": "municipality"})
-    areas.to_file(tmp_path / "areas.gpkg", layer="areas")
-    yearly({"t1": 200, "t2": 100}, ["burglary"]).to_csv(tmp_path / "totals.csv", index=False)
-    layer = AreaLayer(
-        path=str(tmp_path / "areas.gpkg"),
-        layer="areas",
-        id="area_id",
-        weight="weight",
-        total_id="municipality",
-    )
+    assert demo_settings.generator is not None
+    burglary = demo_settings.generator.offences["burglary"]
     files = generate(
         moved(
             demo_settings,
             tmp_path / "extracts",
-            areas=layer,
-            totals=TotalsFile(path=str(tmp_path / "totals.csv")),
+            country=written_country(tmp_path),
+            offences={"burglary": burglary.model_copy(update={"figure": "burglaries"})},
             start=WINDOW[0],
             end=WINDOW[1],
         )

@@ -1,13 +1,14 @@
 """Two made-up towns, and burglaries in them."""
 
 from datetime import date
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import geopandas as gpd
 import pandas as pd
 import shapely
 
-from cas_spark.settings.generator import GeneratedOffence
+from cas_spark.settings.generator import GeneratedOffence, RealCountry
 from cas_spark.sources.generator import generate_incidents
 
 ZONE = ZoneInfo("Europe/Amsterdam")
@@ -47,4 +48,46 @@ def burglaries(
     totals = yearly({"t1": in_t1, "t2": in_t2}, ["burglary"])
     return generate_incidents(
         two_towns(), totals, {"burglary": offence}, window=WINDOW, seed=seed, zone=ZONE
+    )
+
+
+def written_country(folder: Path) -> RealCountry:
+    """The two towns as the files of a real country; 200 and 100 burglaries a year."""
+    folder.mkdir(exist_ok=True)
+    areas = two_towns().drop(columns="total_id")
+    areas.to_file(folder / "areas.gpkg", layer="areas")
+    towns = two_towns().rename(columns={"total_id": "town"})[["town", "geometry"]]
+    towns.to_file(folder / "towns.gpkg", layer="towns")
+    rows = [("t1", 200), ("t2", 100)]
+    figures = [(town, year, n) for town, n in rows for year in (2020, 2021, 2022)]
+    table = pd.DataFrame(figures, columns=["town", "year", "burglaries"])
+    table.to_parquet(folder / "figures.parquet")
+    gini = pd.DataFrame({"town": ["1", "2"], "gini": [0.3, 0.3]})
+    gini.to_csv(folder / "gini.csv", index=False)
+    return RealCountry.model_validate(
+        {
+            "areas": {
+                "path": str(folder / "areas.gpkg"),
+                "layer": "areas",
+                "id": "area_id",
+                "weight": "weight",
+            },
+            "municipalities": {
+                "path": str(folder / "towns.gpkg"),
+                "layer": "towns",
+                "id": "town",
+            },
+            "figures": {
+                "path": str(folder / "figures.parquet"),
+                "municipality": "town",
+                "year": "year",
+            },
+            "spread_like": "burglaries",
+            "concentrations": {
+                "path": str(folder / "gini.csv"),
+                "municipality": "town",
+                "prefix": "t",
+                "gini": "gini",
+            },
+        }
     )

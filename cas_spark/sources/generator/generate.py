@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
@@ -14,7 +13,8 @@ import shapely
 
 from cas_spark.errors import CasError
 from cas_spark.settings import Settings
-from cas_spark.settings.generator import AreaLayer, Generator
+from cas_spark.settings.generator import Generator
+from cas_spark.settings.settings import without_places
 from cas_spark.sources.generator.country import (
     EDITIONS,
     Country,
@@ -24,6 +24,7 @@ from cas_spark.sources.generator.country import (
 )
 from cas_spark.sources.generator.delivery import deliver, extract_lines
 from cas_spark.sources.generator.incidents import generate_incidents
+from cas_spark.sources.generator.real_country import read_country, totals_of, weigh_areas
 from cas_spark.sources.generator.suspects import generate_suspects
 from cas_spark.sources.generator.writing import (
     DESCRIPTION,
@@ -100,15 +101,19 @@ def _replace(
 def _write_all(folder: Path, settings: Settings, generator: Generator) -> dict[str, int]:
     """Write every file into `folder`; returns file name -> rows."""
     rows: dict[str, int] = {}
-    if generator.areas is None:
-        country = make_country(generator.seed)
-        areas = weigh(country.neighbourhoods, generator.offences, generator.seed)
-        rows |= _write_country(folder, country, generator.seed)
+    if generator.country is None:
+        made_up = make_country(generator.seed)
+        areas = weigh(made_up.neighbourhoods, generator.offences, generator.seed)
+        totals = _totals_of_demo(generator)
+        rows |= _write_country(folder, made_up, generator.seed)
     else:
-        areas = _read_areas(generator.areas)
+        real = read_country(generator.country)
+        years = _years(generator.start, generator.end)
+        totals = totals_of(real, generator.country, generator.offences, years)
+        areas = weigh_areas(real, generator.offences, generator.seed)
     incidents = generate_incidents(
         areas,
-        _totals(generator),
+        totals,
         generator.offences,
         window=(generator.start, generator.end),
         seed=generator.seed,
@@ -154,59 +159,14 @@ def _write_country(folder: Path, country: Country, seed: int) -> dict[str, int]:
     }
 
 
-def _read_areas(layer: AreaLayer) -> gpd.GeoDataFrame:
-    """The polygons of a layer as areas, with `area_id`, `total_id` and `weight`."""
-    columns = [column for column in (layer.id, layer.weight, layer.total_id) if column]
-    try:
-        frame = gpd.read_file(layer.path, layer=layer.layer)
-    except (OSError, ValueError, pyogrio.errors.DataSourceError) as error:
-        raise CasError(
-            what=f"layer {layer.layer} of {layer.path}",
-            found=str(error),
-            expected="a layer of polygons",
-            do="Mend generator.areas",
-        ) from error
-    missing = sorted(set(columns) - set(frame.columns))
-    if missing:
-        raise CasError(
-            what=f"layer {layer.layer} of {layer.path}",
-            found=f"no columns {missing}",
-            expected=f"the columns {columns}; it has {sorted(frame.columns)}",
-            do="Mend generator.areas",
-        )
-    return gpd.GeoDataFrame(
-        {
-            "area_id": frame[layer.id].astype(str),
-            "total_id": frame[layer.total_id].astype(str) if layer.total_id else "all",
-            "weight": frame[layer.weight].fillna(0).clip(lower=0).astype(float),
-        },
-        geometry=frame.geometry,
-        crs=frame.crs,
-    )
-
-
-def _totals(generator: Generator) -> pd.DataFrame:
-    """Yearly totals as `generate_incidents` takes them: from their file, or from the offences."""
-    if generator.totals is not None:
-        try:
-            return pd.read_csv(generator.totals.path, dtype={"total_id": str, "offence": str})
-        except (OSError, ValueError) as error:
-            raise CasError(
-                what=f"totals {generator.totals.path}",
-                found=str(error),
-                expected="a CSV with the columns total_id, offence, year, incidents",
-                do="Mend generator.totals",
-            ) from error
-    total_id = "country" if generator.areas is None else "all"
+def _totals_of_demo(generator: Generator) -> pd.DataFrame:
+    """Yearly totals as `generate_incidents` takes them."""
     rows = [
         {
-            "total_id": total_id,
+            "total_id": "country",
             "offence": name,
             "year": year,
-            "incidents": round(
-                offence.incidents_per_year
-                * (1 + offence.yearly_change) ** (year - generator.start.year)
-            ),
+            "incidents": offence.incidents_in(year, generator.start.year),
         }
         for name, offence in generator.offences.items()
         for year in _years(generator.start, generator.end)
@@ -220,11 +180,8 @@ def _years(start: date, end: date) -> range:
 
 def _fingerprint(settings: Settings, generator: Generator) -> str:
     """What the bytes follow from: settings, the generator's own code, and its libraries."""
-    parts = generator.model_dump(
-        mode="json", exclude={"folder": True, "areas": {"path"}, "totals": {"path"}}
-    )
-    inputs = [generator.areas.path] if generator.areas else []
-    inputs += [generator.totals.path] if generator.totals else []
+    parts = without_places(generator.model_dump(mode="json", exclude={"folder"}))
+    inputs = generator.country.paths if generator.country else []
     parts |= {
         "zone": settings.timezone,
         "code": [sha256_of(path) for path in sorted(Path(__file__).parent.glob("*.py"))],
