@@ -21,6 +21,7 @@ from cas_spark.indicators.indicator import Indicator
 from cas_spark.indicators.kernels import Ints
 from cas_spark.indicators.snapshots import facts_near_teams
 from cas_spark.indicators.team import Team, team_of
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
 
 ALL_HISTORY = "all_history_count"
 THREE_YEARS = "three_year_count"
@@ -141,16 +142,19 @@ def baseline_scores(
     priorities = tuple(asked)
 
     def task(key: tuple[pa.Scalar, ...], cells: pa.Table, facts: pa.Table) -> pa.Table:
-        cells = cells.sort_by("cell_id")
-        team = team_of(cells, facts, priorities, edges, catalogue, crs)
-        parts = list(_scores_of_team(key[0].as_py(), team, asked, polls, len(edges)))
+        del key  # the slot says nothing; the team stands in the rows
+        team_id = cells.column("team_id")[0].as_py()
+        team = team_of(cells.sort_by("cell_id"), facts, priorities, edges, catalogue, crs)
+        parts = list(_scores_of_team(team_id, team, asked, polls, len(edges)))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
     cells = land.select("team_id", "cell_id", "column", "row")
     facts = facts_near_teams(cells, incidents)
+    slots = slots_of(cells.sparkSession, largest_first(cells, "team_id"))
     return (
-        cells.groupBy("team_id")
-        .cogroup(facts.groupBy("near_team_id"))
+        one_task_each(cells, "team_id", slots)
+        .groupBy(SLOT)
+        .cogroup(one_task_each(facts, "near_team_id", slots).groupBy(SLOT))
         .applyInArrow(task, SCORES_TYPE)
     )
 

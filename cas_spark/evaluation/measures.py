@@ -8,11 +8,11 @@ team and once across all teams together.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -197,19 +197,18 @@ def _rows_of_poll(
     shares: Sequence[float],
     horizons: Mapping[str, int],
 ) -> Iterator[dict[str, object]]:
-    blocks = [_Block.of(row) for row in scores.to_pylist()]
+    blocks = _blocks_of(scores)
     # The cells of a team are those of the method that scores most of them: a baseline scores all.
     land: dict[str, Ints] = {}
     for block in blocks:
         if len(block.cell_ids) > len(land.get(block.team, ())):
             land[block.team] = np.sort(block.cell_ids)
     every = np.sort(np.concatenate(list(land.values())))
-    happened = outcomes.to_pylist()
     for horizon, weeks in horizons.items():
+        happened = outcomes.filter(pc.equal(outcomes.column("horizon"), horizon))
         count = np.zeros(len(every), dtype=np.int64)
-        for row in happened:
-            if row["horizon"] == horizon:
-                count[np.searchsorted(every, row["cell_id"])] = row["incidents"]
+        at = np.searchsorted(every, happened.column("cell_id").to_numpy())
+        count[at] = happened.column("incidents").to_numpy()
         places = [Place(ALL_TEAMS, every, count)]
         for team, cells in sorted(land.items()):
             places.append(Place(team, cells, count[np.searchsorted(every, cells)]))
@@ -240,10 +239,19 @@ class _Block:
     cell_ids: Ints
     scores: Doubles
 
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "_Block":
-        cells, scores = np.array(row["cell_ids"], np.int64), np.array(row["scores"], np.float64)
-        return cls(row["team_id"], row["horizon"], row["method"], cells, scores)
+
+def _blocks_of(scores: pa.Table) -> list[_Block]:
+    """A block per row: each looks at its own part of all cells and scores."""
+    lists = [scores.column(name).combine_chunks() for name in ("cell_ids", "scores")]
+    cell_ids, values = (np.asarray(of_rows.flatten()) for of_rows in lists)
+    ends = np.cumsum(np.asarray(pc.list_value_length(lists[0]))).tolist()
+    names = scores.select(["team_id", "horizon", "method"]).to_pylist()
+    return [
+        _Block(
+            row["team_id"], row["horizon"], row["method"], cell_ids[start:end], values[start:end]
+        )
+        for row, start, end in zip(names, [0, *ends[:-1]], ends, strict=True)
+    ]
 
 
 def _measures_of_places(

@@ -7,16 +7,16 @@ from datetime import date
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from cas_spark.errors import CasError
 from cas_spark.evaluation.baselines import SCORES, SCORES_TYPE, as_scores
 from cas_spark.forecasting.forecast import Scorer, logits_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
 from cas_spark.knowledge.calendar import polls_between
-from cas_spark.lake.arrow_door import read_slices
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import SnapshotFiles, TrainedModel
 from cas_spark.training.team_context import team_context
+from cas_spark.training.team_rows import plain_rows
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,13 @@ def model_scores(
     """
 
     def task(key: tuple[pa.Scalar, ...], context: pa.Table) -> pa.Table:
-        parts = list(_scores_of_team(key[0].as_py(), context, files, catalogue, terms))
+        del key  # the slot says nothing; the team stands in the rows
+        team = context.column("team_id")[0].as_py()
+        parts = list(_scores_of_team(team, context, files, catalogue, terms))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
-    return context.groupBy("team_id").applyInArrow(task, SCORES_TYPE)
+    slots = slots_of(context.sparkSession, largest_first(context, "team_id"))
+    return one_task_each(context, "team_id", slots).groupBy(SLOT).applyInArrow(task, SCORES_TYPE)
 
 
 def _scores_of_team(
@@ -75,35 +78,20 @@ def _scores_of_team(
 ) -> Iterable[pa.Table]:
     of_team = team_context(team, context)
     cells = len(of_team.cell_ids)
-    slow = [_transformed(rows, catalogue.slow) for rows in of_team.sets]
     for term in terms:
         models = term.of_team.get(team, ())
-        rows = read_slices(
-            files.root,
-            files.table,
-            files.of_team.get(team, ()),
-            catalogue.fast.names,
-            term.first,
-            term.last,
-        )
         polls = polls_between(term.first, term.last)
-        if rows.num_rows != cells * len(polls):
-            raise CasError(
-                what=f"snapshots of team {team} from {term.first} to {term.last}",
-                found=f"{rows.num_rows} rows",
-                expected=f"{cells * len(polls)}: {cells} kept cells at {len(polls)} polls",
-                do="This is a fault of the program: report it with this message",
-            )
-        for number, place in enumerate(of_team.places(polls).tolist()):
+        rows = plain_rows(team, of_team, files, catalogue, polls)
+        for number, poll in enumerate(polls):
             at_poll = rows.slice(number * cells, cells)
-            values = slow[place] | _transformed(at_poll, catalogue.fast)
+            values = _transformed(at_poll, catalogue)
             scores: dict[str, dict[tuple[str | None, str], Doubles]] = {}
             for model in models:
                 of_priority = scores.setdefault(model.priority, {})
                 of_priority[model.horizon, term.method] = logits_of(model, values, cells)
             for priority, of_priority in scores.items():
                 yield as_scores(
-                    at_poll.column("poll_on")[0].as_py(),
+                    poll,
                     team,
                     priority,
                     of_priority,

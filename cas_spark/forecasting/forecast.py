@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +13,15 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
 from cas_spark.settings.learning import Forecast
 from cas_spark.training.design_matrix import transformed
-from cas_spark.training.models import TrainedModel
+from cas_spark.training.models import SnapshotFiles, TrainedModel
 from cas_spark.training.stability import restored
+from cas_spark.training.team_context import team_context
+from cas_spark.training.team_rows import plain_rows
+
+Doubles = npt.NDArray[np.float64]
 
 INTERCEPT = "intercept"
 
@@ -62,7 +66,8 @@ def cells_to_choose(share: float, land_cells: int) -> int:
 
 
 def forecast(
-    snapshots: DataFrame,
+    context: DataFrame,
+    files: SnapshotFiles,
     models: Mapping[str, Sequence[Scorer]],
     land_cells: Mapping[str, int],
     catalogue: Catalogue,
@@ -74,7 +79,9 @@ def forecast(
     """The rows of `forecasts` of a poll.
 
     Args:
-        snapshots: rows of `snapshots` of this poll.
+        context: team_id, valid_from_on, cell_id and the slow indicators of every kept cell, as the
+            poll sees them.
+        files: where tasks find the snapshots of their team at the poll.
         models: team -> its models.
         land_cells: team -> number of all its land cells, kept or removed.
         catalogue: the indicators of the snapshots.
@@ -84,13 +91,17 @@ def forecast(
         run_number: kept with the rows.
     """
 
-    def score_team(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
-        team = key[0].as_py()
+    def score_team(key: tuple[pa.Scalar, ...], context: pa.Table) -> pa.Table:
+        del key  # the slot says nothing; the team stands in the rows
+        team = context.column("team_id")[0].as_py()
+        rows = plain_rows(team, team_context(team, context), files, catalogue, [poll])
         return scores_of_team(
             team, rows, models.get(team, ()), land_cells[team], catalogue, settings
         )
 
-    scored = snapshots.groupBy("team_id").applyInArrow(score_team, _SCORES)
+    slots = slots_of(context.sparkSession, largest_first(context, "team_id"))
+    spread = one_task_each(context, "team_id", slots).groupBy(SLOT)
+    scored = spread.applyInArrow(score_team, _SCORES)
     target = F.create_map(
         *[
             F.lit(part)
@@ -169,9 +180,7 @@ _ARROW_SCORES = pa.schema(
 _SCORES = from_arrow_schema(_ARROW_SCORES)
 
 
-def logits_of(
-    model: Scorer, values: Mapping[str, npt.NDArray[np.float64]], cells: int
-) -> npt.NDArray[np.float64]:
+def logits_of(model: Scorer, values: Mapping[str, Doubles], cells: int) -> Doubles:
     """The intercept plus the contributions, one by one in catalogue order: the same everywhere.
 
     Args:
@@ -185,28 +194,25 @@ def logits_of(
     return logits
 
 
-def _mean(contribution: npt.NDArray[np.float64]) -> float:
+def _mean(contribution: Doubles) -> float:
     """Its mean over the cells, exact and so the same everywhere."""
     whole = np.rint(contribution * MEAN_STEPS).astype(np.int64)
     return int(whole.sum()) / (MEAN_STEPS * len(whole))
 
 
-def _stability(
-    model: Scorer, values: Mapping[str, npt.NDArray[np.float64]], number: int, cells: int
-) -> Sequence[float | None]:
-    """The share of the model's draws in which each cell is chosen; None where it has no draws."""
+def _stability(model: Scorer, values: Mapping[str, Doubles], number: int, cells: int) -> Doubles:
+    """The share of the model's draws in which each cell is chosen; NaN where it has no draws."""
     if model.draws is None:
-        return [None] * cells
+        return np.full(cells, np.nan)
     matrix = np.array([values[name] for name, _ in model.coefficients]).reshape(-1, cells)
-    shares: list[float | None] = shares_chosen(restored(model.draws), matrix, number).tolist()
-    return shares
+    return shares_chosen(restored(model.draws), matrix, number)
 
 
 def _scores_of_model(
     team: str,
     cells: npt.NDArray[np.int64],
     plain: Mapping[str, npt.NDArray[np.float32]],
-    values: Mapping[str, npt.NDArray[np.float64]],
+    values: Mapping[str, Doubles],
     model: Scorer,
     bands: Sequence[tuple[str, int]],
 ) -> pa.Table:
@@ -216,33 +222,47 @@ def _scores_of_model(
     rank = np.empty(len(cells), dtype=np.int32)
     rank[order] = np.arange(1, len(cells) + 1, dtype=np.int32)
 
-    def band_of(place: int) -> str | None:
-        return next((name for name, until in bands if rank[place] <= until), None)
-
-    means = [_mean(contribution) for _, contribution in contributions]
-
-    def reasons_of(place: int) -> list[dict[str, Any]]:
-        rows = [(INTERCEPT, 1.0, model.intercept, 0.0)]
-        for (name, contribution), mean in zip(contributions, means, strict=True):
-            here = float(contribution[place])
-            rows.append((name, float(plain[name][place]), here, here - mean))
-        return [dict(zip(_CONTRIBUTION.names, row, strict=True)) for row in rows]
-
-    band = [band_of(place) for place in range(len(cells))]
-    shares = _stability(model, values, bands[-1][1], len(cells))
-    stability = [share if name else None for share, name in zip(shares, band, strict=True)]
-    reasons = [reasons_of(place) if band[place] else None for place in range(len(cells))]
+    names, bounds = [name for name, _ in bands], [until for _, until in bands]
+    of_band = np.searchsorted(bounds, rank)
+    is_chosen = of_band < len(bands)
+    band = pa.array([*names, None], pa.string()).take(pa.array(of_band))
+    shares = _stability(model, values, bounds[-1], len(cells))
     return pa.table(
         [
-            pa.array([team] * len(cells)),
-            pa.array([model.priority] * len(cells)),
-            pa.array([model.horizon] * len(cells)),
+            pa.repeat(team, len(cells)),
+            pa.repeat(model.priority, len(cells)),
+            pa.repeat(model.horizon, len(cells)),
             pa.array(cells),
             pa.array(logit),
             pa.array(rank),
-            pa.array(band, pa.string()),
-            pa.array(stability, pa.float64()),
-            pa.array(reasons, pa.list_(_CONTRIBUTION)),
+            band,
+            pa.array(shares, pa.float64(), mask=~is_chosen | np.isnan(shares)),
+            _reasons(model, contributions, plain, is_chosen),
         ],
         schema=_ARROW_SCORES,
     )
+
+
+def _reasons(
+    model: Scorer,
+    contributions: Sequence[tuple[str, Doubles]],
+    plain: Mapping[str, npt.NDArray[np.float32]],
+    is_chosen: npt.NDArray[np.bool_],
+) -> pa.ListArray:
+    """The contributions of each chosen cell, the intercept first; null for the others."""
+    chosen = np.flatnonzero(is_chosen)
+    parts = len(contributions) + 1
+    value, contribution, above_mean = (np.empty((len(chosen), parts)) for _ in range(3))
+    value[:, 0], contribution[:, 0], above_mean[:, 0] = 1.0, model.intercept, 0.0
+    for place, (name, of_cells) in enumerate(contributions, start=1):
+        value[:, place] = plain[name][chosen]
+        contribution[:, place] = of_cells[chosen]
+        above_mean[:, place] = of_cells[chosen] - _mean(of_cells)
+    names = pa.array([INTERCEPT, *(name for name, _ in contributions)])
+    indicator = names.take(pa.array(np.tile(np.arange(parts), len(chosen))))
+    structs = pa.StructArray.from_arrays(
+        [indicator, *(pa.array(part.ravel()) for part in (value, contribution, above_mean))],
+        fields=list(_CONTRIBUTION),
+    )
+    offsets = np.concatenate([[0], np.cumsum(is_chosen * parts)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), structs, mask=pa.array(~is_chosen))

@@ -8,7 +8,7 @@ computed from; only slices whose basis changed, or that are missing, are compute
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -28,6 +28,7 @@ from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.visibility import NEVER, counts_at, polls_that_see
 from cas_spark.lake.arrow_door import WrittenFile, write_file
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
 
 TILE_CELLS = 16
 """Facts find the teams near them by tiles of this many cells; at least as wide as the halo."""
@@ -120,7 +121,9 @@ def write_snapshots(
         if has_suspects:
             is_link = facts.column("suspect_key").is_valid()
             links, facts = facts.filter(is_link), facts.filter(pc.invert(is_link))
-        written = write_team(key[0].as_py(), cells, facts, plan, links)
+        del key  # the slot says nothing; the team stands in the rows
+        team = cells.column("team_id")[0].as_py()
+        written = write_team(team, cells, facts, plan, links)
         return pa.table({"team_id": [written.team_id], "written": [_to_json(written)]})
 
     kept = cells.select("team_id", "cell_id", "column", "row")
@@ -128,9 +131,11 @@ def write_snapshots(
     if suspects is not None:
         links = suspects_near_teams(kept, suspects)
         facts = facts.unionByName(links, allowMissingColumns=True)
+    slots = slots_of(kept.sparkSession, largest_first(kept, "team_id"))
     rows = (
-        kept.groupBy("team_id")
-        .cogroup(facts.groupBy("near_team_id"))
+        one_task_each(kept, "team_id", slots)
+        .groupBy(SLOT)
+        .cogroup(one_task_each(facts, "near_team_id", slots).groupBy(SLOT))
         .applyInArrow(task, "team_id string, written string")
         .collect()
     )
@@ -218,9 +223,9 @@ def write_team(
     # Values of a poll do not depend on which polls are computed beside it; a gap costs only time.
     polls = plan.polls[plan.polls.index(wanted[0]) :]
     team = team_of(cells, facts, plan.priorities, plan.edges, plan.catalogue, plan.crs, suspects)
-    rows = team.snapshots(polls, len(plan.edges) - len(polls))
-    slices = (part for poll, part in rows if poll in set(wanted))
-    file, digests = write_file(plan.root, plan.table, team_id, slices, team.catalogue.names)
+    blocks = team.blocks(polls, len(plan.edges) - len(polls))
+    asked = _only(blocks, set(wanted), cells.num_rows)
+    file, digests = write_file(plan.root, plan.table, team_id, asked, team.catalogue.names)
     return WrittenTeam(
         team_id,
         is_replacing,
@@ -230,6 +235,18 @@ def write_team(
             for poll, sha256 in zip(wanted, digests, strict=True)
         ),
     )
+
+
+def _only(
+    blocks: Iterable[tuple[Sequence[date], pa.Table]], wanted: set[date], cells: int
+) -> Iterator[pa.Table]:
+    """Of blocks of polls the rows of those that are wanted."""
+    for days, rows in blocks:
+        parts = [rows.slice(i * cells, cells) for i, day in enumerate(days) if day in wanted]
+        if len(parts) == len(days):
+            yield rows
+        elif parts:
+            yield pa.concat_tables(parts)
 
 
 def bases_of(

@@ -62,24 +62,24 @@ class Team:
     suspects: Mapping[str, Suspects]
 
     def snapshots(self, polls: Sequence[date], first_poll: int) -> Iterator[tuple[date, pa.Table]]:
-        """The rows of each poll, sorted by cell.
+        """The rows of each poll, sorted by cell; arguments and rows are those of `blocks`."""
+        cells = len(self.cell_ids)
+        for days, rows in self.blocks(polls, first_poll):
+            for place, poll in enumerate(days):
+                yield poll, rows.slice(place * cells, cells)
+
+    def blocks(
+        self, polls: Sequence[date], first_poll: int
+    ) -> Iterator[tuple[Sequence[date], pa.Table]]:
+        """The rows of some polls at a time, sorted by poll and cell.
 
         Args:
             polls: consecutive.
             first_poll: place of the first of them in the calendar.
 
         Yields:
-            (poll, rows with poll_on, cell_id and one float column per fast indicator).
+            (polls, rows with poll_on, cell_id and one float column per fast indicator).
         """
-        for start in range(0, len(polls), POLLS_AT_ONCE):
-            days = polls[start : start + POLLS_AT_ONCE]
-            first = first_poll + start
-            values = _Values(self, days, Polls(first, first + len(days) - 1))
-            columns = [values.of(indicator) for indicator in self.catalogue.indicators]
-            for index, poll in enumerate(days):
-                yield poll, self._rows(poll, [column[index] for column in columns])
-
-    def _rows(self, poll: date, columns: Sequence[Floats]) -> pa.Table:
         schema = pa.schema(
             [
                 pa.field("poll_on", pa.date32(), nullable=False),
@@ -87,9 +87,16 @@ class Team:
                 *(pa.field(name, pa.float32(), nullable=False) for name in self.catalogue.names),
             ]
         )
-        day = pa.array([poll], pa.date32()).take(pa.array(np.zeros(len(self.cell_ids), np.int8)))
-        arrays = [day, self.cell_ids, *(pa.array(column) for column in columns)]
-        return pa.table(arrays, schema=schema)
+        cells = len(self.cell_ids)
+        for start in range(0, len(polls), POLLS_AT_ONCE):
+            days = polls[start : start + POLLS_AT_ONCE]
+            first = first_poll + start
+            values = _Values(self, days, Polls(first, first + len(days) - 1))
+            columns = [values.of(indicator).ravel() for indicator in self.catalogue.indicators]
+            day = pa.array(np.repeat(np.array(days, "datetime64[D]"), cells))
+            ids = pa.concat_arrays([self.cell_ids] * len(days))
+            arrays = [day, ids, *(pa.array(column) for column in columns)]
+            yield days, pa.table(arrays, schema=schema)
 
 
 def team_of(

@@ -7,7 +7,7 @@ Only `snapshots` uses it.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
@@ -53,7 +52,7 @@ def check_rows(rows: pa.Table, keys: Sequence[str], columns: Sequence[str]) -> N
     for name in set(columns) & set(rows.column_names):
         if rows.schema.field(name).type != pa.float32():
             problems.append(f"{name} is {rows.schema.field(name).type}, declared float")
-        elif not pc.all(pc.is_finite(rows.column(name))).as_py():
+        elif not _is_finite(rows.column(name)):
             problems.append(f"{name} holds values that are not finite")
     problems += [f"{name} holds nulls" for name in rows.column_names if rows[name].null_count]
     if not problems:
@@ -76,26 +75,38 @@ def check_rows(rows: pa.Table, keys: Sequence[str], columns: Sequence[str]) -> N
 _WHOLE = {"poll_on": pa.int32(), "cell_id": pa.int64()}
 
 
+def _is_finite(column: pa.ChunkedArray) -> bool:
+    """Whether all values that are there are finite: then so are the least and the greatest."""
+    if column.null_count:
+        column = column.drop_null()
+    return all(
+        bool(np.isfinite(values.min()) and np.isfinite(values.max()))
+        for values in (chunk.to_numpy() for chunk in column.chunks)
+        if len(values)
+    )
+
+
 def write_file(
-    root: str, table: str, partition: str, slices: Iterable[pa.Table], columns: Sequence[str]
+    root: str, table: str, partition: str, blocks: Iterable[pa.Table], columns: Sequence[str]
 ) -> tuple[WrittenFile, list[str]]:
-    """Write a team's slices, one row group each, as one file of the table; in a task.
+    """Write a team's rows, a row group per block, as one file of the table; in a task.
 
     The name follows from the content, so that a task that is tried again, or twice at once, writes
-    the same file. The file appears whole or not at all. One slice at a time is held in memory.
+    the same file. The file appears whole or not at all. One block at a time is held in memory.
 
     Args:
         root: the lake's root.
         table: name of the table.
         partition: value of the partition column.
-        slices: at least one; rows with poll_on, cell_id and the columns, sorted by both.
+        blocks: at least one; all rows of some polls, with poll_on, cell_id and the columns, sorted
+            by both, the blocks by their polls.
         columns: the table's float columns, in order.
 
     Returns:
-        What was written, and the digest of each slice.
+        What was written, and the digest of each poll's slice, in their order.
 
     Raises:
-        CasError: a slice is not as declared.
+        CasError: a block is not as declared.
     """
     keys = ("poll_on", "cell_id")
     system, folder = arrow_file_system(f"{root}/{table}")
@@ -108,14 +119,22 @@ def write_file(
         with ExitStack() as opened:
             stream = opened.enter_context(system.open_output_stream(unfinished))
             writer: pq.ParquetWriter | None = None
-            for rows in slices:
+            for rows in blocks:
                 check_rows(rows, keys, columns)
                 check_rows(pa.concat_tables([*ends[-1:], rows.slice(0, 1)]), keys, columns)
                 if writer is None:
-                    file = pq.ParquetWriter(stream, rows.schema, compression="zstd")
-                    writer = opened.enter_context(file)
+                    # A dictionary per column costs more than it saves: `make bench` measures it.
+                    writer = opened.enter_context(
+                        pq.ParquetWriter(
+                            stream,
+                            rows.schema,
+                            compression="zstd",
+                            use_dictionary=False,
+                            write_statistics=["poll_on"],
+                        )
+                    )
                 writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
-                digests.append(digest_of_slice(rows))
+                digests += [digest_of_slice(part) for part in _per_poll(rows)]
                 rows_written += rows.num_rows
                 ends += [rows.slice(0, 1), rows.slice(max(rows.num_rows - 1, 0), 1)]
         content = hashlib.sha256("\n".join([partition, *digests]).encode())
@@ -128,6 +147,14 @@ def write_file(
         raise
     stats = _stats(pa.concat_tables(ends), rows_written)
     return WrittenFile(name, partition, size, rows_written, stats), digests
+
+
+def _per_poll(rows: pa.Table) -> list[pa.Table]:
+    """The rows of each poll; nothing is copied."""
+    days = rows.column("poll_on").cast(pa.int32()).to_numpy()
+    starts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist()]
+    ends = [*starts[1:], len(days)]
+    return [rows.slice(start, end - start) for start, end in zip(starts, ends, strict=True)]
 
 
 def read_slices(
@@ -147,25 +174,35 @@ def read_slices(
         Rows sorted by poll_on and cell_id; none where there are no files.
     """
     system, folder = arrow_file_system(f"{root}/{table}")
-    polls = (pc.field("poll_on") >= first) & (pc.field("poll_on") <= last)
-    parts = [
-        pq.read_table(
-            f"{folder}/{name}",
-            columns=["poll_on", "cell_id", *columns],
-            filters=polls,
-            filesystem=system,
-            use_threads=False,
-        )
-        for name in files
-    ]
+    names = ["poll_on", "cell_id", *columns]
+    parts: list[pa.Table] = []
+    for name in files:
+        with system.open_input_file(f"{folder}/{name}") as stream:
+            file = pq.ParquetFile(stream)
+            parts += _blocks_between(file, names, first, last)
     if not parts:
-        names = {"poll_on": pa.date32(), "cell_id": pa.int64()}
-        names |= dict.fromkeys(columns, pa.float32())
-        return pa.schema(list(names.items())).empty_table()
-    rows = pa.concat_tables(parts)
-    if len(parts) > 1:
-        rows = rows.sort_by([("poll_on", "ascending"), ("cell_id", "ascending")])
-    return rows
+        types = {"poll_on": pa.date32(), "cell_id": pa.int64()}
+        types |= dict.fromkeys(columns, pa.float32())
+        return pa.schema(list(types.items())).empty_table()
+    # A block holds all rows of its polls, so blocks in order are rows in order.
+    return pa.concat_tables(sorted(parts, key=lambda part: part.column("poll_on")[0].as_py()))
+
+
+def _blocks_between(
+    file: pq.ParquetFile, names: Sequence[str], first: date, last: date
+) -> Iterator[pa.Table]:
+    """The rows of a file at the polls from `first` to `last`, block by block."""
+    metadata = file.metadata
+    place = file.schema_arrow.get_field_index("poll_on")
+    for block in range(metadata.num_row_groups):
+        held = metadata.row_group(block).column(place).statistics
+        if held.max < first or held.min > last:
+            continue
+        rows = file.read_row_group(block, columns=list(names), use_threads=False)
+        days = rows.column("poll_on").to_numpy()
+        start = int(np.searchsorted(days, np.datetime64(first)))
+        end = int(np.searchsorted(days, np.datetime64(last), side="right"))
+        yield rows.slice(start, end - start)
 
 
 def digest_of_slice(rows: pa.Table) -> str:
@@ -176,7 +213,7 @@ def digest_of_slice(rows: pa.Table) -> str:
         whole = values.cast(_WHOLE[name]) if name in _WHOLE else values
         little = whole.to_numpy()
         state.update(name.encode())
-        state.update(little.astype(little.dtype.newbyteorder("<")).tobytes())
+        state.update(little.astype(little.dtype.newbyteorder("<"), copy=False).data)
     return state.hexdigest()
 
 

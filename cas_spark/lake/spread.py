@@ -9,6 +9,12 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 SLOT = "slot"
 
 
+def largest_first(rows: DataFrame, group: str) -> list[str]:
+    """The groups, those with most rows first, so that no core ends alone with a large one."""
+    sizes = rows.groupBy(group).count().collect()
+    return [row[group] for row in sorted(sizes, key=lambda row: (-row["count"], row[group]))]
+
+
 def slots_of(spark: SparkSession, groups: Sequence[str]) -> dict[str, int]:
     """A number for each group, such that each falls into a partition of its own.
 

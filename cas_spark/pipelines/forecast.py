@@ -7,6 +7,7 @@ from cas_spark.forecasting.forecast import Scorer
 from cas_spark.forecasting.forecast import forecast as forecast_cells
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.train import context_of_kept_cells, snapshot_files
 
 
 def forecast(job: Job) -> None:
@@ -31,7 +32,8 @@ def forecast(job: Job) -> None:
     with run.stage("forecast") as said:
         land = job.cells().groupBy("team_id").count().collect()
         rows = forecast_cells(
-            job.with_context(run.read(job.snapshots).where(at_poll), job.poll, job.poll),
+            context_of_kept_cells(job, job.poll, job.poll),
+            snapshot_files(job, job.poll, job.poll),
             scorers,
             {row["team_id"]: row["count"] for row in land},
             job.catalogue,

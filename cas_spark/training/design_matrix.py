@@ -27,21 +27,26 @@ def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.ND
         CasError: values that are missing or not finite: no model may learn from them or judge by
             them.
     """
-    finite = np.count_nonzero(np.isfinite(values))
-    if finite < len(values):
+    # The least and the greatest are finite only if all values are.
+    if len(values) and not (np.isfinite(values.min()) and np.isfinite(values.max())):
         raise CasError(
             what=f"indicator {indicator.name}",
-            found=f"{len(values) - finite} of {len(values)} rows without a finite number",
+            found=f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} rows without a "
+            "finite number",
             expected="a number in every row of `snapshots` and `cell_context`",
             do="Run `cas-spark weekly` on a new grid.version; where it stays, report it with this "
             "message",
         )
     wide = values.astype(np.float64)
+    # Both transforms leave 0 as it is, which most values are: nothing happened in most places.
+    place = np.flatnonzero(wide)
+    some = wide[place]
     if indicator.transform == "log1p":
-        np.log1p(wide, out=wide)
-    wide *= ROUNDING
-    np.rint(wide, out=wide)
-    wide /= ROUNDING
+        np.log1p(some, out=some)
+    some *= ROUNDING
+    np.rint(some, out=some)
+    some /= ROUNDING
+    wide[place] = some
     return wide
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import GroupedData, Row
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
-from cas_spark.lake.spread import SLOT, one_task_each, slots_of
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
 from cas_spark.settings.learning import Training
 from cas_spark.training import solver
 from cas_spark.training.design import Design, design_of
@@ -75,10 +75,7 @@ def fit_teams(data: TrainingData, expected: Expected, settings: Training) -> lis
 
 def per_team(data: TrainingData) -> tuple[GroupedData, GroupedData]:
     """The cells' slow indicators and the labels, each team's in a task of its own."""
-    # The largest first, so that no core ends alone with it.
-    sizes = data.context.groupBy("team_id").count().collect()
-    order = [row["team_id"] for row in sorted(sizes, key=lambda r: (-r["count"], r["team_id"]))]
-    slots = slots_of(data.context.sparkSession, order)
+    slots = slots_of(data.context.sparkSession, largest_first(data.context, "team_id"))
     return (
         one_task_each(data.context, "team_id", slots).groupBy(SLOT),
         one_task_each(data.labels, "team_id", slots).groupBy(SLOT),

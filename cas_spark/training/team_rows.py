@@ -1,6 +1,6 @@
 """A team's rows as the grouped engine sees them: one matrix for all priorities and horizons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 
 from cas_spark.errors import CasError
+from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.arrow_door import read_slices
 from cas_spark.training.design_matrix import matrix_of
 from cas_spark.training.models import Expected, SnapshotFiles
-from cas_spark.training.team_context import team_context
+from cas_spark.training.team_context import TeamContext, team_context
 
 Ints = npt.NDArray[np.int64]
 
@@ -51,9 +52,38 @@ def team_rows(
         CasError: the files do not hold every kept cell at every poll, or a value is not finite.
     """
     slow = team_context(team, context)
-    cell_ids = slow.cell_ids
-    polls, catalogue = expected.polls, expected.catalogue
-    of_team = files.of_team.get(team, ())
+    rows = plain_rows(team, slow, files, expected.catalogue, expected.polls)
+    return TeamRows(
+        matrix=matrix_of(rows, expected.catalogue.indicators),
+        cell_ids=slow.cell_ids,
+        polls=expected.polls,
+        positives=_positives(labels, slow.cell_ids, expected),
+    )
+
+
+def plain_rows(
+    team: str,
+    context: TeamContext,
+    files: SnapshotFiles,
+    catalogue: Catalogue,
+    polls: Sequence[date],
+) -> pa.Table:
+    """All indicators of a team's kept cells at consecutive polls, as people read them; in a task.
+
+    Args:
+        team: the team.
+        context: its slow indicators.
+        files: where its snapshots lie.
+        catalogue: the indicators.
+        polls: oldest first.
+
+    Returns:
+        poll_on, cell_id and a column per indicator, sorted by poll and cell.
+
+    Raises:
+        CasError: the files do not hold every kept cell at every poll.
+    """
+    cell_ids, of_team = context.cell_ids, files.of_team.get(team, ())
     rows = read_slices(files.root, files.table, of_team, catalogue.fast.names, polls[0], polls[-1])
     every = np.tile(cell_ids, len(polls))
     if not np.array_equal(rows.column("cell_id").to_numpy(), every):
@@ -64,13 +94,8 @@ def team_rows(
             do="Run `cas-spark snapshots` again",
         )
     for name in catalogue.slow.names:
-        rows = rows.append_column(name, pa.array(slow.values(name, polls)))
-    return TeamRows(
-        matrix=matrix_of(rows, catalogue.indicators),
-        cell_ids=cell_ids,
-        polls=polls,
-        positives=_positives(labels, cell_ids, expected),
-    )
+        rows = rows.append_column(name, pa.array(context.values(name, polls)))
+    return rows
 
 
 def as_frame(rows: TeamRows, expected: Expected, priority: str) -> pd.DataFrame:
