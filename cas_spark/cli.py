@@ -7,12 +7,14 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
@@ -32,6 +34,7 @@ from cas_spark.pipelines.commands import (
     run_rebuild,
     run_retain,
 )
+from cas_spark.pipelines.dry_run import dry_run
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.export import ModelKey, export_model
 from cas_spark.pipelines.inventory import inventory_of
@@ -44,6 +47,7 @@ from cas_spark.pipelines.revisions_report import (
     pending_revisions,
     revisions_report,
 )
+from cas_spark.pipelines.status import RUNS_SHOWN, status_of
 from cas_spark.settings import Settings, check_inputs, load_settings
 from cas_spark.sources.generator import generate
 from cas_spark.tracking.store import open_store
@@ -69,6 +73,15 @@ Poll = Annotated[
         "--poll", formats=["%Y-%m-%d"], help="Local date of the poll; default: the newest."
     ),
 ]
+
+
+@contextmanager
+def _session(name: str) -> Iterator[SparkSession]:
+    spark = start_session(name)
+    try:
+        yield spark
+    finally:
+        spark.stop()
 
 
 def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Settings:
@@ -101,12 +114,17 @@ def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
     day = poll.date() if poll else None
     polls = {"--poll": day} if day else {}
     settings = _load(settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY))
-    spark = start_session(f"cas-spark {command} {settings.name}")
-    try:
-        job = run_command(spark, command, settings, day, bars(console))
+    with _session(f"cas-spark {command} {settings.name}") as spark:
+        try:
+            job = run_command(spark, command, settings, day, bars(console))
+        except Exception as error:
+            asked = f" --poll {day}" if day else ""
+            error.add_note(
+                f"To go on, once the cause is mended: cas-spark {command} --settings "
+                f"{settings_path}{asked}. Readers still see the last complete run."
+            )
+            raise
         _print_report(job, settings_path)
-    finally:
-        spark.stop()
 
 
 def _print_report(job: Job, settings_path: Path) -> None:
@@ -146,7 +164,29 @@ def _add_step(name: str, help_text: str) -> None:
 
 for _name, _step in STEPS.items():
     _add_step(_name, (_step.__doc__ or "").splitlines()[0])
-_add_step(WEEKLY, "All steps in order, published as one run.")
+
+
+@app.command(WEEKLY)
+def weekly(
+    settings: SettingsFile,
+    poll: Poll = None,
+    is_dry: Annotated[  # noqa: FBT002
+        bool, typer.Option("--dry-run", help="Only say what would be done, and how much.")
+    ] = False,
+) -> None:
+    """All steps in order, published as one run."""
+    if is_dry:
+        _say_what_would_be_done(settings, poll)
+    else:
+        _run(WEEKLY, settings, poll)
+
+
+def _say_what_would_be_done(settings_path: Path, poll: datetime | None) -> None:
+    day = poll.date() if poll else None
+    settings = _load(settings_path, {"--poll": day} if day else {}, needs_inputs=True)
+    with _session(f"cas-spark {WEEKLY} --dry-run {settings.name}") as spark:
+        report = dry_run(spark, settings, day, WEEKLY)
+    _print_tables(report)
 
 
 @app.command()
@@ -156,11 +196,8 @@ def tables(
 ) -> None:
     """What is in the lake: versions, rows, digests."""
     loaded = load_settings(settings)
-    spark = start_session("cas-spark tables")
-    try:
+    with _session("cas-spark tables") as spark:
         inventory = inventory_of(Lake(spark, loaded.lake))
-    finally:
-        spark.stop()
     if as_json:
         typer.echo(json.dumps(inventory, indent=2))
         return
@@ -175,6 +212,18 @@ def tables(
 
 
 @app.command()
+def status(
+    settings: SettingsFile,
+    runs: Annotated[int, typer.Option(min=1, help="How many complete runs.")] = RUNS_SHOWN,
+) -> None:
+    """What runs at the moment, what broke off, and the last complete runs."""
+    loaded = load_settings(settings)
+    with _session("cas-spark status") as spark:
+        report = status_of(Lake(spark, loaded.lake), runs)
+    _print_tables(report)
+
+
+@app.command()
 def revisions(
     settings: SettingsFile,
     year: Annotated[int | None, typer.Option(help="Only what became known in it.")] = None,
@@ -185,12 +234,9 @@ def revisions(
 ) -> None:
     """Dirty data by number: revisions per year, source and kind, and what became of them."""
     loaded = load_settings(settings)
-    spark = start_session("cas-spark revisions")
-    try:
+    with _session("cas-spark revisions") as spark:
         lake = Lake(spark, loaded.lake)
         found = pending_revisions(lake) if pending else count_revisions(lake, loaded, year)
-    finally:
-        spark.stop()
     _print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
     if csv is not None:
         found.to_csv(csv, index=False)
@@ -216,12 +262,9 @@ def backtest(
     """Forecast past weeks as they were known then, and score the model beside plain counting."""
     span = Span(first.date(), last.date(), retrain_every, as_known_then)
     loaded = _load(settings, {"--from": span.first, "--to": span.last}, needs_inputs=True)
-    spark = start_session(f"cas-spark backtest {loaded.name}")
-    try:
+    with _session(f"cas-spark backtest {loaded.name}") as spark:
         job = run_backtest(spark, loaded, span, bars(console))
         report = backtest_report(job, span)
-    finally:
-        spark.stop()
     _print_tables(report)
 
 
@@ -233,11 +276,8 @@ def experiment(
 ) -> None:
     """Train a challenger with these settings, and measure it against the latest weekly run."""
     loaded = _load(settings, {}, needs_inputs=False)
-    spark = start_session(f"cas-spark experiment {loaded.name} {name}")
-    try:
+    with _session(f"cas-spark experiment {loaded.name} {name}") as spark:
         report = run_experiment(spark, loaded, Challenge(name, weeks), bars(console))
-    finally:
-        spark.stop()
     _print_tables(report)
 
 
@@ -251,11 +291,8 @@ def rebuild_week(
 ) -> None:
     """Make the week of a past run again, and tell whether it is what the run recorded."""
     loaded = load_settings(settings)
-    spark = start_session(f"cas-spark rebuild {loaded.name}")
-    try:
+    with _session(f"cas-spark rebuild {loaded.name}") as spark:
         rebuilt, report = run_rebuild(spark, loaded, run, to and _folder(to), bars(console))
-    finally:
-        spark.stop()
     _print_tables(report)
     if not rebuilt.is_equal and not rebuilt.removed:
         raise typer.Exit(FAILED)
@@ -274,11 +311,8 @@ def retain(
 ) -> None:
     """Remove for good what is past its term or ordered erased, and prove it."""
     loaded = _load(settings, {}, needs_inputs=False)
-    spark = start_session(f"cas-spark retain {loaded.name}")
-    try:
+    with _session(f"cas-spark retain {loaded.name}") as spark:
         report = run_retain(spark, loaded, as_of.date())
-    finally:
-        spark.stop()
     _print_tables(report)
 
 
@@ -297,11 +331,8 @@ def export(
     key = ModelKey(poll.date(), team, priority, horizon)
     loaded = _load(settings, {"--poll": key.poll}, needs_inputs=False)
     folder = _folder(to)
-    spark = start_session(f"cas-spark export-model {loaded.name}")
-    try:
+    with _session(f"cas-spark export-model {loaded.name}") as spark:
         report = export_model(spark, loaded, key, folder)
-    finally:
-        spark.stop()
     _print_tables(report)
 
 
@@ -337,7 +368,8 @@ def run_cli(arguments: list[str]) -> int:
         console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True, highlight=False)
         return WRONG_SETTINGS
     except CasError as error:
-        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True, highlight=False)
+        told = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        console.print(f"[red]{escape(told)}[/red]", soft_wrap=True, highlight=False)
         return FAILED
     except (
         SystemExit

@@ -21,7 +21,7 @@ from cas_spark.indicators.indicator import Indicator
 from cas_spark.indicators.kernels import Ints
 from cas_spark.indicators.snapshots import facts_near_teams
 from cas_spark.indicators.team import Team, team_of
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
 
 ALL_HISTORY = "all_history_count"
 THREE_YEARS = "three_year_count"
@@ -144,8 +144,9 @@ def baseline_scores(
     def task(key: tuple[pa.Scalar, ...], cells: pa.Table, facts: pa.Table) -> pa.Table:
         del key  # the slot says nothing; the team stands in the rows
         team_id = cells.column("team_id")[0].as_py()
-        team = team_of(cells.sort_by("cell_id"), facts, priorities, edges, catalogue, crs)
-        parts = list(_scores_of_team(team_id, team, asked, polls, len(edges)))
+        with working_on(team_id):
+            team = team_of(cells.sort_by("cell_id"), facts, priorities, edges, catalogue, crs)
+            parts = list(_scores_of_team(team_id, team, asked, polls, len(edges)))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
     cells = land.select("team_id", "cell_id", "column", "row")

@@ -12,7 +12,7 @@ from cas_spark.forecasting.forecast import Scorer, logits_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
 from cas_spark.knowledge.calendar import polls_between
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import SnapshotFiles, TrainedModel
 from cas_spark.training.team_context import team_context
@@ -62,7 +62,8 @@ def model_scores(
     def task(key: tuple[pa.Scalar, ...], context: pa.Table) -> pa.Table:
         del key  # the slot says nothing; the team stands in the rows
         team = context.column("team_id")[0].as_py()
-        parts = list(_scores_of_team(team, context, files, catalogue, terms))
+        with working_on(team):
+            parts = list(_scores_of_team(team, context, files, catalogue, terms))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
     slots = slots_of(context.sparkSession, largest_first(context, "team_id"))

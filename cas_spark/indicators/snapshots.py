@@ -28,7 +28,7 @@ from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.visibility import NEVER, counts_at, polls_that_see
 from cas_spark.lake.arrow_door import WrittenFile, write_file
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
 
 TILE_CELLS = 16
 """Facts find the teams near them by tiles of this many cells; at least as wide as the halo."""
@@ -123,7 +123,8 @@ def write_snapshots(
             links, facts = facts.filter(is_link), facts.filter(pc.invert(is_link))
         del key  # the slot says nothing; the team stands in the rows
         team = cells.column("team_id")[0].as_py()
-        written = write_team(team, cells, facts, plan, links)
+        with working_on(team):
+            written = write_team(team, cells, facts, plan, links)
         return pa.table({"team_id": [written.team_id], "written": [_to_json(written)]})
 
     kept = cells.select("team_id", "cell_id", "column", "row")

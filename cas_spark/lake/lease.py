@@ -21,7 +21,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -185,6 +185,38 @@ def hold(
         is_ending.set()
         keeper.join(PATIENCE_SECONDS)  # else it might renew what is over
         lease.end(is_broken=is_broken)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The claims on a lake.
+
+    Attributes:
+        live: those that hold, and how many seconds ago each was last heard of.
+        over: those of runs that broke off.
+    """
+
+    live: Sequence[tuple[Claim, float]]
+    over: Sequence[Claim]
+
+
+def claims_on(spark: SparkSession, root: str) -> Claims:
+    """Who holds a lake, and which runs broke off since the last that was complete.
+
+    How long ago is told by this machine's clock: good enough for people to look at.
+    """
+    written_at, live, over = _files(spark, root), [], []
+    for name in sorted(written_at):
+        claim = _read(spark, f"{root}/{name}") if name.endswith(CLAIM) else None
+        if claim is None:
+            continue
+        renewed = name.removesuffix(CLAIM) + RENEWED
+        age = time.time() - max(written_at[name], written_at.get(renewed, 0))
+        if _is_over(name, claim, age):
+            over.append(claim)
+        else:
+            live.append((claim, max(age, 0.0)))
+    return Claims(live, over)
 
 
 def _take(spark: SparkSession, root: str, step: str, seconds: float) -> Lease:

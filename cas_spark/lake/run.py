@@ -56,6 +56,8 @@ class Run:
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
         """Time a stage, name it in Spark's job list, and log one line with what it yields.
 
+        An error that leaves it bears a note that names the stage.
+
         Raises:
             CasError: the run has lost its lease.
         """
@@ -64,7 +66,11 @@ class Run:
         self.lake.spark.sparkContext.setJobDescription(f"{self.step}: {name}")
         start = time.monotonic()
         said: dict[str, Any] = {}
-        yield said
+        try:
+            yield said
+        except Exception as error:
+            error.add_note(f"in the stage: {name}")
+            raise
         seconds = time.monotonic() - start
         self.stages[name] = round(self.stages.get(name, 0.0) + seconds, 3)
         figures = ", ".join(

@@ -1,6 +1,7 @@
 """One task per group: large groups must not share one by an accident of hashing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -48,3 +49,13 @@ def one_task_each(rows: DataFrame, group: str, slots: Mapping[str, int]) -> Data
     schema = StructType([StructField(group, StringType()), StructField(SLOT, LongType())])
     frame = rows.sparkSession.createDataFrame(list(slots.items()), schema)
     return rows.join(F.broadcast(frame), group, "inner").repartition(len(slots), SLOT)
+
+
+@contextmanager
+def working_on(group: str) -> Iterator[None]:
+    """Have an error that leaves a task bear a note that names the group it worked on."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"working on: {group}")
+        raise

@@ -41,9 +41,9 @@ def ingest(job: Job) -> None:
     secret = key.read() if key is not None else None
     if secret is not None:
         _check_key_is_the_same(job, secret)
-    incidents = _new_files(job, job.settings.incidents)
-    suspects = _new_files(job, job.settings.suspects)
-    revisions = _new_files(job, job.settings.revisions)
+    incidents = new_files(job, job.settings.incidents)
+    suspects = new_files(job, job.settings.suspects)
+    revisions = new_files(job, job.settings.revisions)
     if incidents:
         _take_in_incidents(job, incidents)
     if suspects and secret is not None:
@@ -66,7 +66,7 @@ def _check_key_is_the_same(job: Job, secret: bytes) -> None:
         )
 
 
-def _new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts]]:
+def new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts]]:
     """Every extract that the lake does not hold."""
     spark = job.run.lake.spark
     held = {

@@ -11,7 +11,7 @@ from pyspark.sql import GroupedData, Row
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
 from cas_spark.settings.learning import Training
 from cas_spark.training import solver
 from cas_spark.training.design import Design, design_of
@@ -65,8 +65,8 @@ def fit_teams(data: TrainingData, expected: Expected, settings: Training) -> lis
     def task(key: tuple[pa.Scalar, ...], context: pa.Table, labels: pa.Table) -> pa.Table:
         del key  # the slot says nothing; the team stands in the rows
         team = context.column("team_id")[0].as_py()
-        models = train_team(team, context, labels, files, expected, settings)
-        return as_table(models)
+        with working_on(team):
+            return as_table(train_team(team, context, labels, files, expected, settings))
 
     context, labels = per_team(data)
     rows = context.cogroup(labels).applyInArrow(task, RESULT_TYPE).collect()

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from cas_spark.lake.spread import working_on
 from cas_spark.settings.learning import Training
 from cas_spark.training import grouped, solver
 from cas_spark.training.design import design_of
@@ -120,7 +121,8 @@ def _sample(data: TrainingData, expected: Expected, pools: Pools) -> DataFrame:
     def task(key: tuple[pa.Scalar, ...], context: pa.Table, labels: pa.Table) -> pa.Table:
         del key
         team = context.column("team_id")[0].as_py()
-        return sample_of_team(team, context, labels, files, expected, pools)
+        with working_on(team):
+            return sample_of_team(team, context, labels, files, expected, pools)
 
     context, labels = grouped.per_team(data)
     return context.cogroup(labels).applyInArrow(task, _SAMPLE_TYPE)

@@ -1,0 +1,122 @@
+"""A dry run: what a weekly run would do and how much of it, without writing anything."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cas_spark.grid.layers import read_teams
+from cas_spark.lake import tables
+from cas_spark.lake.lake import Lake
+from cas_spark.lake.run import Run
+from cas_spark.pipelines.ingest import new_files
+from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import silently
+from cas_spark.pipelines.report import TextReport, TextTable
+from cas_spark.settings import Settings
+
+NAMES_SHOWN = 5
+
+
+def dry_run(spark: SparkSession, settings: Settings, poll: date | None, step: str) -> TextReport:
+    """What the weekly run would do at a poll, as far as it can be told before it has begun.
+
+    What purges among extracts that are yet to be taken in reach comes on top of it.
+
+    Args:
+        spark: the session.
+        settings: of the lake.
+        poll: asked for; None for the newest that the lake's extracts reach.
+        step: the command, whose last run tells how long it took.
+
+    Raises:
+        CasError: a file cannot be read; and as the planning of polls does.
+    """
+    lake = Lake(spark, settings.lake)
+    last = lake.last_manifest
+    run = Run(
+        lake=lake,
+        number=0,
+        step="dry run",
+        poll=poll,
+        settings_json=settings.as_json(),
+        settings_sha256=settings.sha256(),
+        versions_in={},
+        versions=dict(last.versions_out) if last else {},
+        digests={},
+        is_reading=True,
+    )
+    job = Job(run, settings, poll, silently)
+    rows = [["ingest", *_extracts(job)], ["grid", *_grid(job)]]
+    if _holds_cells(job):
+        rows += _of_polls(job)
+    else:
+        rows.append(["snapshots, models, forecast", "of every kept cell", "known after the grid"])
+    return TextReport(
+        [
+            TextTable(
+                f"{settings.title}: what `{step}` would do", ["step", "what", "how much"], rows
+            )
+        ],
+        [_time(lake, step), "Nothing was written."],
+    )
+
+
+def _extracts(job: Job) -> list[str]:
+    new = [path for _, path, _ in new_files(job, job.settings.sources)]
+    return [_names([path.rsplit("/", 1)[-1] for path in new]), f"{len(new)} new extracts"]
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NAMES_SHOWN]) or "nothing new"
+    return shown + (f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else "")
+
+
+def _grid(job: Job) -> list[str]:
+    grid = job.settings.grid
+    if _holds_cells(job):
+        cells = job.cells()
+        kept = cells.where("is_kept").count()
+        return [f"version {grid.version} is there", f"{cells.count():,} cells, {kept:,} kept"]
+    teams = read_teams(job.run.lake.spark, grid.teams, grid.crs)
+    number = teams.select("team_id").distinct().count()
+    return [f"version {grid.version} is made", f"{number:,} teams cut into cells"]
+
+
+def _holds_cells(job: Job) -> bool:
+    version = F.col("grid_version") == job.settings.grid.version
+    return not job.run.read(tables.CELLS).where(version).isEmpty()
+
+
+def _of_polls(job: Job) -> list[list[str]]:
+    settings, polls = job.settings, job.schedule.snapshot_polls
+    kept = job.cells().where("is_kept").groupBy("team_id").count().collect()
+    cells = {row["team_id"]: int(row["count"]) for row in kept}
+    held = {
+        (row["team_id"], row["poll_on"])
+        for row in job.run.read(tables.SNAPSHOT_SLICES).select("team_id", "poll_on").collect()
+    }
+    missing = [(team, poll) for team in cells for poll in polls if (team, poll) not in held]
+    rows = sum(cells[team] for team, _ in missing)
+    slices = len(cells) * len(polls)
+    values = rows * len(job.catalogue.fast.indicators)
+    models = len(cells) * len(settings.priorities) * len(settings.horizons)
+    forecasts = sum(cells.values()) * len(settings.priorities) * len(settings.horizons)
+    return [
+        [
+            "snapshots",
+            f"{len(cells):,} teams, polls {polls[0]} to {polls[-1]}",
+            f"{values:,} values: {rows:,} rows, {len(missing):,} of {slices:,} slices",
+        ],
+        ["train", f"engine {settings.training.engine}", f"{models:,} models"],
+        ["forecast", f"poll {job.poll}", f"{forecasts:,} rows"],
+    ]
+
+
+def _time(lake: Lake, step: str) -> str:
+    last = lake.last_manifest_of(step)
+    if last is None:
+        return f"No `{step}` was complete on this lake yet, so how long it takes is not known."
+    minutes = sum(last.stages.values()) / 60
+    return f"The last `{step}`, run {last.number} at {last.poll_on}, took {minutes:.1f} minutes."
