@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import date
 
 from delta.tables import DeltaTable
@@ -12,11 +13,11 @@ from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
 from cas_spark.lake.mending import remove_leftovers
 from cas_spark.lake.migrations import migrated
-from cas_spark.lake.run import Run, newest_version
+from cas_spark.lake.run import DIGESTS_OF_SLICES, Run, newest_version
 
 log = logging.getLogger(__name__)
 
-CARRIED_ON = ("pseudonym_check",)
+CARRIED_ON = ("pseudonym_check", DIGESTS_OF_SLICES)
 """Facts that hold for the lake and not for a run, so that each run hands them on."""
 
 RETAINING = "retaining"
@@ -61,7 +62,7 @@ def open_run(
         versions_in=published,
         versions=versions,
         digests=dict(last.digests) if last else {},
-        facts={name: last.facts[name] for name in CARRIED_ON if name in last.facts} if last else {},
+        facts={n: deepcopy(last.facts[n]) for n in CARRIED_ON if n in last.facts} if last else {},
         lease=lease,
     )
     if last is not None and last.schema_version < tables.SCHEMA_VERSION:

@@ -20,13 +20,16 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.lake import manifest as record
 from cas_spark.lake import tables
-from cas_spark.lake.digest import digest_of_table
+from cas_spark.lake.digest import digest_of_parts, digest_of_table, schema_text
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.table import Table
 
 log = logging.getLogger(__name__)
+
+DIGESTS_OF_SLICES = "digests_of_slices"
+"""Name among a manifest's facts."""
 
 
 @dataclass
@@ -92,8 +95,15 @@ class Run:
             return self.lake.read_version(table.name, self.versions[table.name])
         return spark.read.format("delta").load(self.lake.path(table.name))
 
-    def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
-        """Put `frame` in place of the rows that `where` selects, or of the whole table.
+    def replace(
+        self,
+        table: Table,
+        frame: DataFrame,
+        where: str | None = None,
+        *,
+        poll: date | None = None,
+    ) -> None:
+        """Put `frame` in place of a poll's rows, of those that `where` selects, or of all.
 
         The whole table may have been declared with other columns before.
 
@@ -101,9 +111,11 @@ class Run:
             CasError: columns or rows are not as declared.
         """
         writer = _declared(table, frame).write.format("delta").mode("overwrite")
+        if poll is not None:
+            where = f"poll_on = DATE '{poll}'"
         if where is None and self.holds(table):
             self.prepare_files(table)
-        self._save(table, writer if where is None else writer.option("replaceWhere", where))
+        self._save(table, writer if where is None else writer.option("replaceWhere", where), poll)
 
     def append(self, table: Table, frame: DataFrame) -> None:
         """Add rows whose keys the table does not hold yet; `publish` finds any it does.
@@ -154,7 +166,7 @@ class Run:
         )
         self.note_change(table)
 
-    def _save(self, table: Table, writer: DataFrameWriter) -> None:
+    def _save(self, table: Table, writer: DataFrameWriter, poll: date | None = None) -> None:
         self._create(table)
         try:
             writer.save(self.lake.path(table.name))
@@ -167,7 +179,7 @@ class Run:
                 expected="values as declared in cas_spark/lake/tables",
                 do="This is a fault of the program: report it with this message",
             ) from error
-        self.note_change(table)
+        self.note_change(table, poll=poll)
 
     def prepare_files(self, table: Table) -> bool:
         """Make sure that a table whose columns may change is there, with those declared.
@@ -208,14 +220,49 @@ class Run:
             )
         self.note_change(table)
 
-    def note_change(self, table: Table, digest: str | None = None) -> None:
-        """Take up that a table was written: its new version, and its digest unless given."""
+    def note_change(
+        self, table: Table, digest: str | None = None, *, poll: date | None = None
+    ) -> None:
+        """Take up that a table was written: its new version, and its digest unless given.
+
+        Args:
+            table: that was written.
+            digest: of it, where the writer knows it.
+            poll: the only one of which rows changed, if so.
+        """
         self.versions[table.name] = newest_version(self.lake, table.name)
+        of_slices = self._digests_of_slices.get(table.name, {})
+        if poll is None:
+            of_slices.clear()
+        else:
+            of_slices.pop(str(poll), None)
         if digest is None:
             self._changed[table.name] = table
         else:
             self._changed.pop(table.name, None)
             self.digests[table.name] = digest
+
+    @property
+    def _digests_of_slices(self) -> dict[str, dict[str, str]]:
+        """Table -> slice -> digest: handed on from run to run, so that old slices are not read."""
+        of_tables: dict[str, dict[str, str]] = self.facts.setdefault(DIGESTS_OF_SLICES, {})
+        return of_tables
+
+    def digest_of_slice(self, table: Table, value: date | str) -> str:
+        """The digest of the rows with a value of `sliced_by`; worked out once until they change."""
+        of_slices = self._digests_of_slices.setdefault(table.name, {})
+        if str(value) not in of_slices:
+            rows = self.read(table).where(F.col(str(table.sliced_by)) == F.lit(value))
+            of_slices[str(value)] = digest_of_table(rows, table)
+        return of_slices[str(value)]
+
+    def _digest_of(self, table: Table) -> str:
+        """A table's digest: of one that is sliced, that of its slices' digests."""
+        if table.sliced_by is None:
+            return digest_of_table(self.read(table), table)
+        values = [row[0] for row in self.read(table).select(table.sliced_by).distinct().collect()]
+        parts = [(str(value), self.digest_of_slice(table, value)) for value in values]
+        return digest_of_parts(schema_text(table), parts)
 
     def _create(self, table: Table) -> None:
         if self.is_reading:
@@ -247,7 +294,7 @@ class Run:
         """
         with self.stage("digests") as said:
             for name, table in self._changed.items():
-                self.digests[name] = digest_of_table(self.read(table), table)
+                self.digests[name] = self._digest_of(table)
             said["tables"] = len(self._changed)
         complete = Manifest(
             number=self.number,

@@ -23,7 +23,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table of the lake, declared once."""
+    """A Delta table of the lake, declared once.
+
+    Attributes:
+        name: of its folder.
+        grain: what one row is.
+        keys: columns that tell rows apart.
+        columns: in order.
+        partitioned_by: columns that Delta keeps apart.
+        checks: name -> what every row must satisfy.
+        sliced_by: the column whose values have a digest each, of which the table's is made; None
+            for a table that is digested as a whole.
+    """
 
     name: str
     grain: str
@@ -31,10 +42,12 @@ class Table:
     columns: tuple[Column, ...]
     partitioned_by: tuple[str, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict)
+    sliced_by: str | None = None
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
-        missing = {*self.keys, *self.partitioned_by} - set(names)
+        apart = {*self.keys, *self.partitioned_by, *([self.sliced_by] if self.sliced_by else [])}
+        missing = apart - set(names)
         if missing or len(names) != len(set(names)):
             message = f"table {self.name}: columns {names}, keys or partitions {sorted(missing)}"
             raise ValueError(message)

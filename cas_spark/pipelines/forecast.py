@@ -42,5 +42,5 @@ def forecast(job: Job) -> None:
             settings.horizons,
             run.number,
         )
-        run.replace(tables.FORECASTS, rows, where=f"poll_on = DATE '{job.poll}'")
+        run.replace(tables.FORECASTS, rows, poll=job.poll)
         said["rows"] = run.read(tables.FORECASTS).where(at_poll).count()

@@ -6,7 +6,7 @@ The manifest's digests are of whole tables, which later weeks add to; these are 
 from pyspark.sql import functions as F
 
 from cas_spark.lake import tables
-from cas_spark.lake.digest import digest_of_parts, digest_of_table, schema_text
+from cas_spark.lake.digest import digest_of_parts, schema_text
 from cas_spark.pipelines.job import Job
 
 FACTS = tuple(
@@ -39,22 +39,17 @@ def digests_of_poll(job: Job) -> dict[str, str]:
     and the forecast of its poll.
     """
     run = job.run
-    version = F.col("grid_version") == job.settings.grid.version
-    at_poll = F.col("poll_on") == F.lit(job.poll)
     slices = run.read(tables.SNAPSHOT_SLICES)
     polls = F.col("poll_on").isin(list(job.schedule.snapshot_polls))
     parts = [
         (f"{row['team_id']} {row['poll_on']}", row["sha256"])
         for row in slices.where(polls).select("team_id", "poll_on", "sha256").collect()
     ]
+    version = job.settings.grid.version
     return {
-        tables.CELLS.name: digest_of_table(run.read(tables.CELLS).where(version), tables.CELLS),
-        job.cell_context.name: digest_of_table(
-            run.read(job.cell_context).where(version), job.cell_context
-        ),
+        tables.CELLS.name: run.digest_of_slice(tables.CELLS, version),
+        job.cell_context.name: run.digest_of_slice(job.cell_context, version),
         job.snapshots.name: digest_of_parts(schema_text(job.snapshots), parts),
-        **{
-            table.name: digest_of_table(run.read(table).where(at_poll), table)
-            for table in (tables.MODELS, tables.FORECASTS)
-        },
+        tables.MODELS.name: run.digest_of_slice(tables.MODELS, job.poll),
+        tables.FORECASTS.name: run.digest_of_slice(tables.FORECASTS, job.poll),
     }

@@ -51,7 +51,7 @@ def _keep(job: Job, models: DataFrame) -> None:
         before = run.read(tables.EARLIER_MODELS).where(at_poll).agg(F.max("version")).first()
         version = 1 + ((before[0] or 0) if before is not None else 0)
         run.append(tables.EARLIER_MODELS, held.select(F.lit(version).alias("version"), "*"))
-    run.replace(tables.MODELS, models, where=f"poll_on = DATE '{job.poll}'")
+    run.replace(tables.MODELS, models, poll=job.poll)
 
 
 def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:

@@ -191,6 +191,7 @@ CELLS = Table(
     name="cells",
     grain="a cell of a grid version that has land",
     keys=("grid_version", "cell_id"),
+    sliced_by="grid_version",
     columns=(
         Column("grid_version", TEXT, "version of the grid"),
         Column("cell_id", LONG, "number of the cell, from its row and column"),

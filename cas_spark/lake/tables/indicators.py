@@ -44,6 +44,7 @@ def cell_context(surroundings: Sequence[str], figures: Sequence[tuple[str, str]]
         name="cell_context",
         grain="the slow indicators of a cell from a date on",
         keys=("grid_version", "cell_id", "valid_from_on"),
+        sliced_by="grid_version",
         columns=(
             Column("grid_version", TEXT, "version of the grid"),
             Column("cell_id", LONG, "cell"),

@@ -20,6 +20,7 @@ MODELS = Table(
     grain="an expected model of a poll: team, priority and horizon",
     keys=("poll_on", "team_id", "priority", "horizon"),
     partitioned_by=("poll_on",),
+    sliced_by="poll_on",
     columns=(
         Column("poll_on", DATE, "poll whose forecast it makes"),
         Column("team_id", TEXT, "team"),
@@ -62,6 +63,7 @@ EARLIER_MODELS = Table(
     grain="a model that a poll had until a later run trained it otherwise",
     keys=("version", *MODELS.keys),
     partitioned_by=MODELS.partitioned_by,
+    sliced_by=MODELS.sliced_by,
     columns=(
         Column("version", INTEGER, "1 for the first models of the poll, 2 for the next"),
         *MODELS.columns,
@@ -82,6 +84,7 @@ FORECASTS = Table(
     grain="a kept cell's forecast for a poll, priority and horizon",
     keys=("poll_on", "team_id", "priority", "horizon", "cell_id"),
     partitioned_by=("poll_on",),
+    sliced_by="poll_on",
     columns=(
         Column("poll_on", DATE, "poll at which it is made"),
         Column("team_id", TEXT, "team"),

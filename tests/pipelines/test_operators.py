@@ -1,0 +1,76 @@
+"""What operators see: a plan beforehand, what runs and ran, and where something went wrong."""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cas_spark.lake import tables
+from cas_spark.lake.lake import Lake
+from cas_spark.pipelines.dry_run import dry_run
+from cas_spark.pipelines.report import TextReport
+from cas_spark.pipelines.status import status_of
+from cas_spark.settings import load_settings
+from tests.toy import POLL, run_quietly, write_settings, write_toy
+
+pytestmark = pytest.mark.spark
+
+
+def text_of(report: TextReport) -> str:
+    cells = [cell for table in report.tables for row in table.rows for cell in row]
+    return "\n".join([*cells, *report.lines])
+
+
+def files_of(folder: Path) -> set[tuple[Path, int]]:
+    return {(path, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_on_nothing_says_what_is_to_be_taken_in_and_writes_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = load_settings(write_toy(tmp_path))
+    before = files_of(tmp_path)
+    text = text_of(dry_run(spark, settings, POLL, "weekly"))
+    extracts = len(list(tmp_path.glob("incidents_*")))
+    assert f"{extracts} new extracts" in text
+    assert "2 teams cut into cells" in text
+    assert "Nothing was written" in text
+    assert files_of(tmp_path) == before
+
+
+def test_a_dry_run_counts_the_slices_rows_and_models_of_another_week(
+    spark: SparkSession, demo_lake: Path
+) -> None:
+    settings = load_settings(demo_lake)
+    lake = Lake(spark, settings.lake)
+    kept = lake.read(tables.CELLS).where("is_kept").groupBy("team_id").count().collect()
+    cells = sum(row["count"] for row in kept)
+    before = files_of(demo_lake.parent)
+    text = text_of(dry_run(spark, settings, POLL + timedelta(weeks=1), "weekly"))
+    assert "nothing new" in text
+    assert f"{cells:,} rows, {len(kept)} of" in text
+    models = len(kept) * len(settings.priorities) * len(settings.horizons)
+    assert f"{models} models" in text
+    assert "The last `weekly`, run 1" in text
+    assert files_of(demo_lake.parent) == before
+
+
+def test_an_error_in_a_task_names_the_stage_and_the_team_and_status_tells_of_it(
+    spark: SparkSession, tmp_path: Path, demo_lake: Path
+) -> None:
+    shutil.copytree(demo_lake.parent, tmp_path / "lake")
+    settings = load_settings(write_settings(tmp_path / "lake"))
+    lake = Lake(spark, settings.lake)
+    assert "Nothing runs on this lake" in text_of(status_of(lake))
+    at_poll = f"team_id = 'A' AND poll_on = DATE '{POLL}'"
+    slices = lake.read(tables.SNAPSHOT_SLICES).where(at_poll).collect()
+    [broken] = {Path(settings.lake, "snapshots", row["file"]) for row in slices}
+    broken.write_bytes(b"no Parquet")
+    with pytest.raises(Exception, match="working on: A") as error:
+        run_quietly(spark, "forecast", settings, POLL)
+    assert "in the stage: forecast" in error.value.__notes__
+    text = text_of(status_of(lake))
+    assert "Broke off: forecast" in text
+    assert text.startswith("1\nweekly")
