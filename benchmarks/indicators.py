@@ -24,13 +24,13 @@ def time_indicators(job: Job, team_id: str) -> dict[str, object]:
     team = team_of(
         rows, facts, tuple(job.settings.priorities), edges, job.catalogue, job.settings.grid.crs
     )
-    slices = [part for _, part in team.snapshots(polls, len(edges) - len(polls))]
+    blocks = [rows for _, rows in team.blocks(polls, len(edges) - len(polls))]
     computed = time.perf_counter() - start
     names = team.catalogue.names
     values = rows.num_rows * len(polls) * len(names)
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
-        written, _ = write_file(scratch, "snapshots", team_id, slices, names)
+        written, _ = write_file(scratch, "snapshots", team_id, blocks, names)
         writing = time.perf_counter() - start
         start = time.perf_counter()
         read_slices(scratch, "snapshots", [written.name], names, polls[0], polls[-1])

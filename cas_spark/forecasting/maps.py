@@ -21,6 +21,8 @@ from urllib.parse import quote
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.fs
 import pyogrio
 import shapely
 from matplotlib import colormaps
@@ -37,6 +39,7 @@ from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.indicators.indicator import Indicator
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
 from cas_spark.settings import Settings
 
 FOLDER = "maps"
@@ -72,45 +75,67 @@ def write_maps(
     Returns:
         The paths of the files, sorted.
     """
-    indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
-    names = cells.groupBy("team_id").agg(F.min("team_name").alias("team_name"))
-    rows = (
-        chosen.join(F.broadcast(names), "team_id", "left")
-        .select(
-            "team_id",
-            "team_name",
-            "priority",
-            "horizon",
-            "rank",
-            "cell_id",
-            "band",
-            "probability",
-            "stability",
-            "target_week_on",
-            "contributions",
-            largest_reasons(F.col("contributions")).alias("reasons"),
-        )
-        .orderBy("team_id", "priority", "horizon", "rank")
-    )
     target = f"{lake.root}/{FOLDER}/{poll}"
-    files = []
+    names = cells.groupBy("team_id").agg(F.min("team_name").alias("team_name"))
+    rows = chosen.join(F.broadcast(names), "team_id", "left").select(
+        "team_id",
+        "team_name",
+        "priority",
+        "horizon",
+        "rank",
+        "cell_id",
+        "band",
+        "probability",
+        "stability",
+        "target_week_on",
+        "contributions",
+        largest_reasons(F.col("contributions")).alias("reasons"),
+    )
+
+    def task(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
+        del key  # the slot says nothing; the team stands in the rows
+        team = rows.column("team_id")[0].as_py()
+        with working_on(team):
+            return pa.table({"path": _write_team(team, rows, settings, poll, target)})
+
+    storage.delete(lake.spark, target)
+    # A task per team, so that no machine ever holds the whole country.
+    slots = slots_of(lake.spark, largest_first(chosen, "team_id"))
+    if not slots:
+        return []
+    spread = one_task_each(rows, "team_id", slots).groupBy(SLOT)
+    return sorted(row["path"] for row in spread.applyInArrow(task, "path string").collect())
+
+
+def _write_team(
+    team: str, rows: pa.Table, settings: Settings, poll: date, target: str
+) -> list[str]:
+    """Write a team's two files; in a task."""
+    indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
+    order = ["priority", "horizon", "rank"]
+    in_order = rows.sort_by([(name, "ascending") for name in order]).to_pylist()
+    places = [_place_of(row, settings, poll, indicators) for row in in_order]
+    stem = quote(team, safe="")  # an id may hold a slash
+    system, folder = storage.arrow_file_system(target)
+    system.create_dir(folder, recursive=True)
     with tempfile.TemporaryDirectory() as scratch:
-        # A partition at a time, so that the driver never holds the whole country.
-        for team, of_team in groupby(rows.toLocalIterator(), lambda row: row["team_id"]):
-            places = [_place_of(row, settings, poll, indicators) for row in of_team]
-            stem = quote(team, safe="")  # an id may hold a slash
-            _write_geopackage(Path(scratch, f"{stem}.gpkg"), places, settings, poll)
-            _write_geojson(Path(scratch, f"{stem}.geojson"), team, places, settings, poll)
-            files += [f"{target}/{stem}.gpkg", f"{target}/{stem}.geojson"]
-        storage.upload(lake.spark, scratch, target)
-    return sorted(files)
+        _write_geopackage(Path(scratch, f"{stem}.gpkg"), places, settings, poll)
+        _write_geojson(Path(scratch, f"{stem}.geojson"), team, places, settings, poll)
+        written = sorted(path.name for path in Path(scratch).iterdir())
+        for name in written:
+            pyarrow.fs.copy_files(
+                f"{scratch}/{name}",
+                f"{folder}/{name}",
+                source_filesystem=pyarrow.fs.LocalFileSystem(),
+                destination_filesystem=system,
+            )
+    return [f"{target}/{name}" for name in written]
 
 
 def _place_of(
-    row: Row, settings: Settings, poll: date, indicators: Mapping[str, Indicator]
+    row: Mapping[str, Any], settings: Settings, poll: date, indicators: Mapping[str, Indicator]
 ) -> _Place:
-    reasons = [pair.asDict() for pair in row["reasons"]]
-    every = [pair.asDict() for pair in row["contributions"]]
+    reasons, every = row["reasons"], row["contributions"]
     properties = {
         "cell_id": row["cell_id"],
         "team": row["team_id"],
