@@ -200,7 +200,7 @@ def _number(fields: Sequence[str], place: int) -> float:
 
 
 def deliver_purges(extracts: Path, poll: date, number: int) -> None:
-    """One more extract, known before a poll: corrections of incidents of the two years before it."""
+    """One more extract: corrections of incidents of the two years before a poll."""
     first, last = poll - timedelta(weeks=104), poll - timedelta(weeks=4)
     rows = [row for row in _rows(extracts) if str(first) <= row["registered_at"] < str(last)]
     drawn = random.Random(SEED).sample(rows, number)  # noqa: S311 - drawn, not guarded
