@@ -243,10 +243,11 @@ def fill_gaps(cells: DataFrame, columns: Sequence[str]) -> tuple[DataFrame, dict
     """
     if not columns:
         return cells, {}
-    land = F.rint(F.col("land_share") * 2**SHARE_BITS).cast("decimal(10,0)")
+    # Doubles become decimals by way of longs: Spark's own way, by way of text, is far slower.
+    land = F.rint(F.col("land_share") * 2**SHARE_BITS).cast("long").cast("decimal(10,0)")
 
     def sums(column: str) -> Column:
-        is_known, steps = F.col(column).isNotNull(), F.rint(F.col(column) * STEPS)
+        is_known, steps = F.col(column).isNotNull(), F.rint(F.col(column) * STEPS).cast("long")
         return F.struct(
             F.sum(steps.cast("decimal(20,0)") * land).alias("total"),
             F.sum(F.when(is_known, land)).alias("land"),

@@ -52,6 +52,7 @@ class Plan:
         existing: team -> poll -> basis of the slices that the lake holds.
         root: the lake's root.
         table: name of the table.
+        task_memory_bytes: that a task may use for the rows of its team; no value depends on it.
     """
 
     catalogue: Catalogue
@@ -63,6 +64,7 @@ class Plan:
     existing: Mapping[str, Mapping[date, str]]
     root: str
     table: str
+    task_memory_bytes: int
 
     @property
     def first_poll(self) -> int:
@@ -224,7 +226,7 @@ def write_team(
     # Values of a poll do not depend on which polls are computed beside it; a gap costs only time.
     polls = plan.polls[plan.polls.index(wanted[0]) :]
     team = team_of(cells, facts, plan.priorities, plan.edges, plan.catalogue, plan.crs, suspects)
-    blocks = team.blocks(polls, len(plan.edges) - len(polls))
+    blocks = team.blocks(polls, len(plan.edges) - len(polls), plan.task_memory_bytes)
     asked = _only(blocks, set(wanted), cells.num_rows)
     file, digests = write_file(plan.root, plan.table, team_id, asked, team.catalogue.names)
     return WrittenTeam(

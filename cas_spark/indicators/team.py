@@ -28,7 +28,10 @@ FACT_COLUMNS = ("priority", "column", "row", "counts_at", "known_at", "supersede
 """Columns of the facts of a team: place in the grid, and instants in microseconds UTC."""
 
 POLLS_AT_ONCE = 32
-"""Bounds the memory of a task; no value depends on it."""
+"""More polls at once are no quicker; no value depends on it."""
+
+BYTES_PER_VALUE = 16
+"""What a value takes while it is computed and written, as float32 and in between as doubles."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -69,13 +72,14 @@ class Team:
                 yield poll, rows.slice(place * cells, cells)
 
     def blocks(
-        self, polls: Sequence[date], first_poll: int
+        self, polls: Sequence[date], first_poll: int, bytes_at_most: int | None = None
     ) -> Iterator[tuple[Sequence[date], pa.Table]]:
         """The rows of some polls at a time, sorted by poll and cell.
 
         Args:
             polls: consecutive.
             first_poll: place of the first of them in the calendar.
+            bytes_at_most: that a block may take while it is made; None for no bound.
 
         Yields:
             (polls, rows with poll_on, cell_id and one float column per fast indicator).
@@ -88,8 +92,12 @@ class Team:
             ]
         )
         cells = len(self.cell_ids)
-        for start in range(0, len(polls), POLLS_AT_ONCE):
-            days = polls[start : start + POLLS_AT_ONCE]
+        at_once = POLLS_AT_ONCE
+        if bytes_at_most is not None:
+            of_poll = cells * len(self.catalogue.names) * BYTES_PER_VALUE
+            at_once = max(1, min(at_once, bytes_at_most // of_poll))
+        for start in range(0, len(polls), at_once):
+            days = polls[start : start + at_once]
             first = first_poll + start
             values = _Values(self, days, Polls(first, first + len(days) - 1))
             columns = [values.of(indicator).ravel() for indicator in self.catalogue.indicators]

@@ -173,36 +173,37 @@ def read_slices(
     Returns:
         Rows sorted by poll_on and cell_id; none where there are no files.
     """
+    blocks = list(read_blocks(root, table, files, columns, first, last))
+    if blocks:
+        return pa.concat_tables(blocks)
+    types = {"poll_on": pa.date32(), "cell_id": pa.int64()}
+    types |= dict.fromkeys(columns, pa.float32())
+    return pa.schema(list(types.items())).empty_table()
+
+
+def read_blocks(
+    root: str, table: str, files: Sequence[str], columns: Sequence[str], first: date, last: date
+) -> Iterator[pa.Table]:
+    """As `read_slices`, some polls at a time: a block as it was written, or what is asked of it."""
     system, folder = arrow_file_system(f"{root}/{table}")
     names = ["poll_on", "cell_id", *columns]
-    parts: list[pa.Table] = []
-    for name in files:
-        with system.open_input_file(f"{folder}/{name}") as stream:
+    with ExitStack() as opened:
+        # A block holds all rows of its polls, so blocks in order are rows in order.
+        blocks: list[tuple[date, int, int, pq.ParquetFile]] = []
+        for place, name in enumerate(files):
+            stream = opened.enter_context(system.open_input_file(f"{folder}/{name}"))
             file = pq.ParquetFile(stream)
-            parts += _blocks_between(file, names, first, last)
-    if not parts:
-        types = {"poll_on": pa.date32(), "cell_id": pa.int64()}
-        types |= dict.fromkeys(columns, pa.float32())
-        return pa.schema(list(types.items())).empty_table()
-    # A block holds all rows of its polls, so blocks in order are rows in order.
-    return pa.concat_tables(sorted(parts, key=lambda part: part.column("poll_on")[0].as_py()))
-
-
-def _blocks_between(
-    file: pq.ParquetFile, names: Sequence[str], first: date, last: date
-) -> Iterator[pa.Table]:
-    """The rows of a file at the polls from `first` to `last`, block by block."""
-    metadata = file.metadata
-    place = file.schema_arrow.get_field_index("poll_on")
-    for block in range(metadata.num_row_groups):
-        held = metadata.row_group(block).column(place).statistics
-        if held.max < first or held.min > last:
-            continue
-        rows = file.read_row_group(block, columns=list(names), use_threads=False)
-        days = rows.column("poll_on").to_numpy()
-        start = int(np.searchsorted(days, np.datetime64(first)))
-        end = int(np.searchsorted(days, np.datetime64(last), side="right"))
-        yield rows.slice(start, end - start)
+            column = file.schema_arrow.get_field_index("poll_on")
+            for block in range(file.num_row_groups):
+                held = file.metadata.row_group(block).column(column).statistics
+                if held.max >= first and held.min <= last:
+                    blocks.append((held.min, place, block, file))
+        for _, _, block, file in sorted(blocks, key=lambda found: found[:3]):
+            rows = file.read_row_group(block, columns=names, use_threads=False)
+            days = rows.column("poll_on").to_numpy()
+            start = int(np.searchsorted(days, np.datetime64(first)))
+            end = int(np.searchsorted(days, np.datetime64(last), side="right"))
+            yield rows.slice(start, end - start)
 
 
 def digest_of_slice(rows: pa.Table) -> str:

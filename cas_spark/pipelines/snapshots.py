@@ -51,6 +51,7 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         existing=existing,
         root=run.lake.root,
         table=job.snapshots.name,
+        task_memory_bytes=job.settings.resources.task_memory_bytes,
     )
     cells = job.cells().where("is_kept")
     with run.stage("snapshots") as said:

@@ -118,6 +118,7 @@ def expected_of(job: Job) -> Expected:
         priorities=tuple(settings.priorities),
         horizons=tuple(settings.horizons),
         catalogue=job.catalogue,
+        task_memory_bytes=settings.resources.task_memory_bytes,
     )
 
 

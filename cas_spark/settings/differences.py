@@ -11,6 +11,7 @@ CHANGEABLE = (
     "training",
     "polls.count",
     "polls.allow_short_history",
+    "resources",
 )
 """Settings of which models are made; all others say what the facts are, and how they are judged."""
 

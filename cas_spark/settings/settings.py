@@ -14,6 +14,7 @@ from cas_spark.settings.generator import Generator
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Grid, Name
+from cas_spark.settings.resources import Resources
 from cas_spark.settings.retention import Retention
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.schedule import WEEKDAYS, Polls
@@ -98,6 +99,7 @@ class Settings(Section):
     training: Training = Training()
     forecast: Forecast = Forecast()
     evaluation: Evaluation = Evaluation()
+    resources: Resources = Resources()
     generator: Generator | None = None
 
     @model_validator(mode="after")

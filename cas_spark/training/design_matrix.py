@@ -5,6 +5,7 @@ applied here, for training and forecasting alike, and rounded, since `log1p` dif
 bits between processors.
 """
 
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -59,9 +60,24 @@ def matrix_of(rows: pa.Table, indicators: Sequence[Indicator]) -> npt.NDArray[np
         CasError: as `transformed`.
     """
     matrix = np.empty((len(indicators), rows.num_rows), dtype=np.float32)
+    fill_matrix(matrix, rows, indicators)
+    return matrix
+
+
+def fill_matrix(
+    matrix: npt.NDArray[np.float32], rows: pa.Table, indicators: Sequence[Indicator]
+) -> None:
+    """As `matrix_of`, into room that is there, shape (indicators, rows)."""
     for place, indicator in enumerate(indicators):
         matrix[place] = transformed(rows.column(indicator.name).to_numpy(), indicator)
-    return matrix
+
+
+def room_for(shape: tuple[int, int], bytes_at_most: int) -> npt.NDArray[np.float32]:
+    """An empty matrix: in memory, or in a scratch file that is gone with it where it is larger."""
+    if shape[0] * shape[1] * np.dtype(np.float32).itemsize <= bytes_at_most:
+        return np.empty(shape, dtype=np.float32)
+    with tempfile.TemporaryFile() as scratch:
+        return np.memmap(scratch, dtype=np.float32, mode="w+", shape=shape)
 
 
 def training_rows(

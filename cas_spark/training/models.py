@@ -26,6 +26,7 @@ class Expected:
         teams: team -> its region, None where it has none.
         priorities, horizons: a model is expected for every combination with a team.
         catalogue: the indicators.
+        task_memory_bytes: that a task may use for the rows of its team; no result depends on it.
     """
 
     poll: date
@@ -34,6 +35,7 @@ class Expected:
     priorities: tuple[str, ...]
     horizons: tuple[str, ...]
     catalogue: Catalogue
+    task_memory_bytes: int
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A team's rows as the grouped engine sees them: one matrix for all priorities and horizons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue
-from cas_spark.lake.arrow_door import read_slices
-from cas_spark.training.design_matrix import matrix_of
+from cas_spark.lake.arrow_door import read_blocks
+from cas_spark.training.design_matrix import fill_matrix, room_for
 from cas_spark.training.models import Expected, SnapshotFiles
 from cas_spark.training.team_context import TeamContext, team_context
 
@@ -51,10 +51,15 @@ def team_rows(
     Raises:
         CasError: the files do not hold every kept cell at every poll, or a value is not finite.
     """
-    slow = team_context(team, context)
-    rows = plain_rows(team, slow, files, expected.catalogue, expected.polls)
+    slow, indicators = team_context(team, context), expected.catalogue.indicators
+    size = len(slow.cell_ids) * len(expected.polls)
+    matrix = room_for((len(indicators), size), expected.task_memory_bytes)
+    done = 0
+    for rows in plain_blocks(team, slow, files, expected.catalogue, expected.polls):
+        fill_matrix(matrix[:, done : done + rows.num_rows], rows, indicators)
+        done += rows.num_rows
     return TeamRows(
-        matrix=matrix_of(rows, expected.catalogue.indicators),
+        matrix=matrix,
         cell_ids=slow.cell_ids,
         polls=expected.polls,
         positives=_positives(labels, slow.cell_ids, expected),
@@ -68,34 +73,58 @@ def plain_rows(
     catalogue: Catalogue,
     polls: Sequence[date],
 ) -> pa.Table:
-    """All indicators of a team's kept cells at consecutive polls, as people read them; in a task.
+    """The rows of `plain_blocks`, all together; in a task."""
+    return pa.concat_tables(list(plain_blocks(team, context, files, catalogue, polls)))
+
+
+def plain_blocks(
+    team: str,
+    context: TeamContext,
+    files: SnapshotFiles,
+    catalogue: Catalogue,
+    polls: Sequence[date],
+) -> Iterator[pa.Table]:
+    """All indicators of a team's kept cells, as people read them, some polls at a time; in a task.
 
     Args:
         team: the team.
         context: its slow indicators.
         files: where its snapshots lie.
         catalogue: the indicators.
-        polls: oldest first.
+        polls: consecutive, oldest first.
 
-    Returns:
+    Yields:
         poll_on, cell_id and a column per indicator, sorted by poll and cell.
 
     Raises:
         CasError: the files do not hold every kept cell at every poll.
     """
-    cell_ids, of_team = context.cell_ids, files.of_team.get(team, ())
-    rows = read_slices(files.root, files.table, of_team, catalogue.fast.names, polls[0], polls[-1])
-    every = np.tile(cell_ids, len(polls))
-    if not np.array_equal(rows.column("cell_id").to_numpy(), every):
-        raise CasError(
-            what=f"snapshots of team {team}, in {len(of_team)} files",
-            found=f"{rows.num_rows} rows",
-            expected=f"{len(every)}: {len(cell_ids)} kept cells at {len(polls)} polls",
-            do="Run `cas-spark snapshots` again",
+    of_team, cells, done = files.of_team.get(team, ()), len(context.cell_ids), 0
+    names = catalogue.fast.names
+    for fast in read_blocks(files.root, files.table, of_team, names, polls[0], polls[-1]):
+        days = polls[done : done + fast.num_rows // cells]
+        done += len(days)
+        is_whole = np.array_equal(
+            fast.column("cell_id").to_numpy(), np.tile(context.cell_ids, len(days))
+        ) and np.array_equal(
+            fast.column("poll_on").to_numpy(), np.repeat(np.array(days, "datetime64[D]"), cells)
         )
-    for name in catalogue.slow.names:
-        rows = rows.append_column(name, pa.array(context.values(name, polls)))
-    return rows
+        if not is_whole:
+            raise _incomplete(team, f"other rows around {days[0] if days else polls[-1]}")
+        columns = dict(zip(fast.column_names, fast.columns, strict=True))
+        slow = {name: pa.array(context.values(name, days)) for name in catalogue.slow.names}
+        yield pa.table(columns | slow)
+    if done < len(polls):
+        raise _incomplete(team, f"no rows at {polls[done]}")
+
+
+def _incomplete(team: str, found: str) -> CasError:
+    return CasError(
+        what=f"snapshots of team {team}",
+        found=found,
+        expected="every kept cell at every poll",
+        do="Run `cas-spark snapshots` again",
+    )
 
 
 def as_frame(rows: TeamRows, expected: Expected, priority: str) -> pd.DataFrame:

@@ -32,7 +32,9 @@ COMPUTED = tuple(POLLS[-4:])
 def plan(polls: Sequence[date] = COMPUTED, until: date = LAST) -> Plan:
     days = [day for day in POLLS if day <= until]
     edges = np.array([int(INSTANTS[d].timestamp()) * 1_000_000 for d in days], dtype=np.int64)
-    return Plan(CATALOGUE, PRIORITIES, "v1", "EPSG:28992", edges, tuple(polls), {}, "", "snapshots")
+    return Plan(
+        CATALOGUE, PRIORITIES, "v1", "EPSG:28992", edges, tuple(polls), {}, "", "snapshots", 2**30
+    )
 
 
 def cells_table() -> pa.Table:
@@ -98,6 +100,20 @@ def versions(draw: st.DrawFn) -> Version:
         known_at=known_at,
         superseded_at=known_at + superseded if superseded else None,
     )
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(versions(), max_size=10), st.integers(1, 2**20))
+def test_the_bound_of_memory_changes_the_blocks_and_no_value(
+    facts: list[Version], bytes_at_most: int
+) -> None:
+    edges = plan(POLLS, POLLS[-1]).edges
+    team = team_of(cells_table(), facts_table(facts), PRIORITIES, edges, CATALOGUE, "EPSG:28992")
+    polls = POLLS[-20:]
+    whole = [rows for _, rows in team.blocks(polls, len(POLLS) - 20)]
+    parts = [rows for _, rows in team.blocks(polls, len(POLLS) - 20, bytes_at_most)]
+    assert len(whole) == 1
+    assert pa.concat_tables(parts).equals(whole[0])
 
 
 @settings(max_examples=60, deadline=None)

@@ -221,7 +221,9 @@ def test_a_superseded_home_is_left_when_the_later_became_known() -> None:
 
 def plan() -> Plan:
     edges = edges_until(COMPUTED[-1])
-    return Plan(CATALOGUE, PRIORITIES, "v1", "EPSG:28992", edges, COMPUTED, {}, "", "snapshots")
+    return Plan(
+        CATALOGUE, PRIORITIES, "v1", "EPSG:28992", edges, COMPUTED, {}, "", "snapshots", 2**30
+    )
 
 
 def test_the_basis_changes_from_the_first_poll_that_sees_a_new_link_on() -> None:
@@ -258,7 +260,7 @@ def test_the_basis_without_suspects_is_what_it_always_was() -> None:
     calendar = Catalogue(tuple(i for i in CATALOGUE.indicators if i.group == "calendar"))
     edges = edges_until(COMPUTED[-1])
     of_calendar = Plan(
-        calendar, PRIORITIES, "v1", "EPSG:28992", edges, COMPUTED, {}, "", "snapshots"
+        calendar, PRIORITIES, "v1", "EPSG:28992", edges, COMPUTED, {}, "", "snapshots", 2**30
     )
     found = bases_of(cells_table(), incidents, of_calendar)[COMPUTED[-1]]
     assert found == "cc123a15580e3d3dea99d5c3b084b990d6a0a4c873ada26e0db5f865f1d10a8f"

@@ -1,6 +1,7 @@
 """An odd team gets its models all the same, each with what became of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,12 +20,15 @@ FAST = ("burglary_count_4w", "burglary_count_13w")
 CATALOGUE = Catalogue(
     tuple(i for i in catalogue_of(["burglary"]).indicators if i.name in (*FAST, "land_share"))
 )
-EXPECTED = Expected(POLLS[-1], POLLS, {"A": None}, ("burglary",), ("current",), CATALOGUE)
+EXPECTED = Expected(POLLS[-1], POLLS, {"A": None}, ("burglary",), ("current",), CATALOGUE, 2**30)
 SETTINGS = Training(minimum_positives=10, reg_param=0.01)
 
 
 def model_of(
-    folder: Path, values: Mapping[str, np.ndarray], hits: Sequence[tuple[int, int]]
+    folder: Path,
+    values: Mapping[str, np.ndarray],
+    hits: Sequence[tuple[int, int]],
+    expected: Expected = EXPECTED,
 ) -> TrainedModel:
     """The model of a team with these values, shape (polls, cells), and hits as (poll, cell)."""
     cells = next(iter(values.values())).shape[1]
@@ -53,7 +57,7 @@ def model_of(
         }
     )
     files = SnapshotFiles(str(folder), "snapshots", {"A": (written.name,)})
-    [model] = train_team("A", context, labels, files, EXPECTED, SETTINGS)
+    [model] = train_team("A", context, labels, files, expected, SETTINGS)
     return model
 
 
@@ -71,6 +75,18 @@ def test_an_incident_in_every_cell_and_week_fails_with_the_reason(tmp_path: Path
     every = [(poll, cell) for poll in range(len(POLLS)) for cell in range(3)]
     model = model_of(tmp_path, dict.fromkeys(FAST, counts(3)), every)
     assert (model.status, model.reason) == ("failed", "every cell-week has an incident")
+
+
+def test_a_team_beyond_the_bound_of_memory_has_the_same_model_to_the_last_bit(
+    tmp_path: Path,
+) -> None:
+    hits = [(poll, poll % 5) for poll in range(0, len(POLLS), 2)]
+    values = dict.fromkeys(FAST, counts(5))
+    in_memory = model_of(tmp_path / "in_memory", values, hits)
+    bounded = replace(EXPECTED, task_memory_bytes=1)
+    on_disk = model_of(tmp_path / "on_disk", values, hits, bounded)
+    assert in_memory.fit is not None
+    assert on_disk.fit == in_memory.fit
 
 
 def test_a_column_that_repeats_another_shares_its_weight(tmp_path: Path) -> None:

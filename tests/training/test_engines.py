@@ -32,6 +32,7 @@ EXPECTED = Expected(
     priorities=("burglary",),
     horizons=("current", "early_1w"),
     catalogue=CATALOGUE,
+    task_memory_bytes=2**30,
 )
 ROUGH = Training(minimum_positives=20, reg_param=0.01)
 GROUPED = ROUGH.model_copy(update={"tolerance": 1e-9})
