@@ -71,6 +71,25 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """The cells that a method scores, the likeliest first, ties by cell id.
+
+    Attributes:
+        at: of each its place among a place's cells.
+        scores: of each.
+    """
+
+    at: Ints
+    scores: Doubles
+
+    @classmethod
+    def of(cls, land: Ints, cell_ids: Ints, scores: Doubles) -> "Ranking":
+        """Rank cells, which are among the land cells (sorted)."""
+        order = np.lexsort((cell_ids, -scores))
+        return cls(np.searchsorted(land, cell_ids[order]), scores[order])
+
+
+@dataclass(frozen=True)
 class Measure:
     """A figure, and what it was counted from."""
 
@@ -82,21 +101,18 @@ class Measure:
 
 
 def measures_of(
-    place: Place, cell_ids: Ints, scores: Doubles, shares: Sequence[float], *, is_model: bool
+    place: Place, ranking: Ranking, shares: Sequence[float], *, is_model: bool
 ) -> Iterator[Measure]:
     """All measures of a method at a place.
 
     Args:
         place: all its land cells.
-        cell_ids: cells that the method scores, among the land cells; the others come last.
-        scores: of these; a model's are logits.
+        ranking: of the cells that the method scores; the others come last.
         shares: of the land cells that are chosen.
         is_model: whether scores are logits, so that probabilities can be judged too.
     """
     total = int(place.incidents.sum())
-    order = np.lexsort((cell_ids, -scores))
-    at = np.searchsorted(place.cell_ids, cell_ids[order])
-    in_order = place.incidents[at]
+    in_order = place.incidents[ranking.at]
     for share in shares:
         cells = cells_to_choose(share, len(place.cell_ids))
         caught = int(in_order[:cells].sum())
@@ -108,7 +124,7 @@ def measures_of(
             yield Measure(f"pai_at_{percent(share)}", pai, cells, caught, total)
     if is_model:
         happened = (in_order > 0).astype(np.float64)
-        yield from _of_probabilities(scores[order], happened, place, shares)
+        yield from _of_probabilities(ranking.scores, happened, place, shares)
 
 
 def _of_probabilities(
@@ -204,29 +220,45 @@ def _rows_of_poll(
         if len(block.cell_ids) > len(land.get(block.team, ())):
             land[block.team] = np.sort(block.cell_ids)
     every = np.sort(np.concatenate(list(land.values())))
-    for horizon, weeks in horizons.items():
-        happened = outcomes.filter(pc.equal(outcomes.column("horizon"), horizon))
-        count = np.zeros(len(every), dtype=np.int64)
-        at = np.searchsorted(every, happened.column("cell_id").to_numpy())
-        count[at] = happened.column("incidents").to_numpy()
-        places = [Place(ALL_TEAMS, every, count)]
-        for team, cells in sorted(land.items()):
-            places.append(Place(team, cells, count[np.searchsorted(every, cells)]))
-        asked = [block for block in blocks if block.horizon in (None, horizon)]
-        for method, place, found in _measures_of_places(asked, places, shares):
-            yield {
-                "poll_on": poll,
-                "team_id": place,
-                "priority": priority,
-                "horizon": horizon,
-                "target_week_on": poll + timedelta(weeks=weeks),
-                "method": method,
-                "measure": found.name,
-                "value": found.value,
-                "cells": found.cells,
-                "caught": found.caught,
-                "incidents": found.incidents,
-            }
+    counts = {horizon: _counts(outcomes, horizon, every) for horizon in horizons}
+    lands = {ALL_TEAMS: every, **land}
+    for method, of_horizon, team, used in _by_method_and_place(blocks):
+        cells = lands[team]
+        at = np.searchsorted(every, cells)
+        # Sorting a whole country is what costs, so it is done once for all horizons.
+        ranking = Ranking.of(
+            cells,
+            np.concatenate([block.cell_ids for block in used]),
+            np.concatenate([block.scores for block in used]),
+        )
+        for horizon, weeks in horizons.items():
+            if of_horizon not in (None, horizon):
+                continue
+            place = Place(team, cells, counts[horizon][at])
+            is_model = method in LOGIT_METHODS
+            for found in measures_of(place, ranking, shares, is_model=is_model):
+                yield {
+                    "poll_on": poll,
+                    "team_id": team,
+                    "priority": priority,
+                    "horizon": horizon,
+                    "target_week_on": poll + timedelta(weeks=weeks),
+                    "method": method,
+                    "measure": found.name,
+                    "value": found.value,
+                    "cells": found.cells,
+                    "caught": found.caught,
+                    "incidents": found.incidents,
+                }
+
+
+def _counts(outcomes: pa.Table, horizon: str, cell_ids: Ints) -> Ints:
+    """The incidents in each cell (sorted) in the target week of a horizon."""
+    happened = outcomes.filter(pc.equal(outcomes.column("horizon"), horizon))
+    count = np.zeros(len(cell_ids), dtype=np.int64)
+    at = np.searchsorted(cell_ids, happened.column("cell_id").to_numpy())
+    count[at] = happened.column("incidents").to_numpy()
+    return count
 
 
 @dataclass(frozen=True)
@@ -254,23 +286,16 @@ def _blocks_of(scores: pa.Table) -> list[_Block]:
     ]
 
 
-def _measures_of_places(
-    blocks: Sequence[_Block], places: Sequence[Place], shares: Sequence[float]
-) -> Iterator[tuple[str, str, Measure]]:
-    """(method, place, measure) of every method at every place that it has cells of."""
-    for method in sorted({block.method for block in blocks}):
-        for place in places:
-            used = [
-                block
-                for block in blocks
-                if block.method == method and place.name in (ALL_TEAMS, block.team)
-            ]
-            if used:
-                cells = np.concatenate([block.cell_ids for block in used])
-                scores = np.concatenate([block.scores for block in used])
-                is_model = method in LOGIT_METHODS
-                for found in measures_of(place, cells, scores, shares, is_model=is_model):
-                    yield method, place.name, found
+def _by_method_and_place(
+    blocks: Sequence[_Block],
+) -> Iterator[tuple[str, str | None, str, Sequence[_Block]]]:
+    """(method, horizon, team, blocks), each method once for each team and once for all together."""
+    groups: dict[tuple[str, str | None, str], list[_Block]] = {}
+    for block in blocks:
+        for team in (ALL_TEAMS, block.team):
+            groups.setdefault((block.method, block.horizon, team), []).append(block)
+    for (method, horizon, team), used in groups.items():
+        yield method, horizon, team, used
 
 
 def stamped(measures: DataFrame, scored_as_of: datetime, run_number: int) -> DataFrame:

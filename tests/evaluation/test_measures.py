@@ -15,6 +15,7 @@ from cas_spark.evaluation.measures import (
     ALL_TEAMS,
     MODEL,
     Place,
+    Ranking,
     measure,
     measure_name,
     measures_of,
@@ -46,7 +47,12 @@ def test_caught_shares_count_all_land_cells_and_all_incidents(
 ) -> None:
     place, scored, scores = country(seed, cells)
     per_cell = dict(zip(place.cell_ids.tolist(), place.incidents.tolist(), strict=True))
-    found = {m.name: m for m in measures_of(place, scored, scores, [share], is_model=False)}
+    found = {
+        m.name: m
+        for m in measures_of(
+            place, Ranking.of(place.cell_ids, scored, scores), [share], is_model=False
+        )
+    }
     caught = found[measure_name(share)]
     number = cells_to_choose(share, cells)
     best_first = sorted(zip(-scores, scored, strict=True))
@@ -68,7 +74,12 @@ def test_probabilities_are_judged_as_scikit_learn_judges_them(seed: int, cells: 
     place, scored, logits = country(seed, cells)
     per_cell = dict(zip(place.cell_ids.tolist(), place.incidents.tolist(), strict=True))
     happened = np.array([per_cell[int(cell)] > 0 for cell in scored])
-    found = {m.name: m.value for m in measures_of(place, scored, logits, [0.1], is_model=True)}
+    found = {
+        m.name: m.value
+        for m in measures_of(
+            place, Ranking.of(place.cell_ids, scored, logits), [0.1], is_model=True
+        )
+    }
     chance = 1 / (1 + np.exp(-logits))
     assert found["log_loss"] == pytest.approx(log_loss(happened, chance, labels=[False, True]))
     assert found["brier"] == pytest.approx(brier_score_loss(happened, chance))
