@@ -4,8 +4,12 @@ Extensions, jars and memory stand in one `spark-defaults.conf`, which the set-up
 finds through `SPARK_CONF_DIR`; so the CLI, the tests and `spark-submit` run with the same ones.
 """
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -22,7 +26,6 @@ def _prepare_environment() -> None:
     # A foreign Spark or Python path would bring other versions than the lock's.
     for foreign in ("SPARK_HOME", "PYTHONPATH"):
         os.environ.pop(foreign, None)
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     if "SPARK_CONF_DIR" not in os.environ:
         defaults = RUNTIME / "conf" / "spark-defaults.conf"
         if not defaults.is_file():
@@ -34,9 +37,35 @@ def _prepare_environment() -> None:
                 "made by deploy/runtime",
             )
         os.environ["SPARK_CONF_DIR"] = str(defaults.parent)
+    os.environ["PYSPARK_PYTHON"] = _python_of_tasks(Path(os.environ["SPARK_CONF_DIR"]))
     java = RUNTIME / "java"  # link to the Java that the set-up found or installed
     if java.is_dir():
         os.environ["JAVA_HOME"] = str(java.resolve())
+
+
+def _python_of_tasks(conf: Path) -> str:
+    """The Python that runs tasks: what Spark's settings name, such as one that a submission brings.
+
+    Spark itself heeds that setting only under `spark-submit`.
+    """
+    defaults = conf / "spark-defaults.conf"
+    lines = defaults.read_text(encoding="utf-8").splitlines() if defaults.is_file() else []
+    pairs = dict(line.split(None, 1) for line in lines if len(line.split(None, 1)) > 1)
+    return pairs.get("spark.pyspark.python", sys.executable).strip()
+
+
+def _bring_code(session: SparkSession) -> None:
+    """Send this project's code to executors elsewhere, whatever version they may have."""
+    if (session.sparkContext.master or "").startswith("local"):
+        return
+    package = Path(__file__).resolve().parents[1]
+    scratch = tempfile.mkdtemp()  # executors fetch it from here whenever they start
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    archive = Path(scratch, f"{package.name}.zip")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(package.rglob("*.py")):
+            file.write(path, path.relative_to(package.parent))
+    session.sparkContext.addPyFile(str(archive))
 
 
 def start_session(name: str) -> SparkSession:
@@ -48,6 +77,7 @@ def start_session(name: str) -> SparkSession:
     _prepare_environment()
     session = SparkSession.builder.appName(name).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    _bring_code(session)
     extensions = session.conf.get("spark.sql.extensions", "") or ""
     needed = {"Sedona": "SedonaSqlExtensions", "Delta": "DeltaSparkSession"}
     for library, extension in needed.items():
