@@ -38,8 +38,13 @@ def draws_around(at: Doubles, factor: tuple[Doubles, bool], rows: float) -> Doub
 
 
 def stored(draws: Doubles) -> bytes:
-    """Draws as `models` keeps them: multiples of 2^-20, little-endian, one draw after the other."""
-    return np.rint(draws * STEPS).astype(_STORED).tobytes()
+    """Draws as `models` keeps them: multiples of 2^-20, little-endian, one draw after the other.
+
+    Coefficients are cut off at 2^11 either way, which only those of a column reach that hardly
+    varies and so hardly moves a logit.
+    """
+    bound = np.iinfo(_STORED)
+    return np.clip(np.rint(draws * STEPS), bound.min, bound.max).astype(_STORED).tobytes()
 
 
 def restored(content: bytes) -> Doubles:

@@ -6,7 +6,7 @@ import pytest
 from cas_spark.training import solver, stability
 from cas_spark.training.design import design_of
 from cas_spark.training.solver import Solution, solve
-from cas_spark.training.stability import restored, stored
+from cas_spark.training.stability import DRAWS, restored, stored
 from tests.training.test_solver import REG_PARAM, positives_of, rows_of
 
 
@@ -67,3 +67,9 @@ def test_stored_draws_come_back_to_a_millionth() -> None:
     again = restored(stored(draws))
     np.testing.assert_allclose(again, draws, atol=2**-20)
     assert stored(again) == stored(draws)
+
+
+def test_a_coefficient_too_large_to_keep_is_cut_off_and_not_turned_into_another() -> None:
+    draws = np.zeros((DRAWS, 2))
+    draws[0] = [5_000.0, -5_000.0]
+    assert restored(stored(draws))[0] == pytest.approx([2048, -2048], abs=1e-6)
