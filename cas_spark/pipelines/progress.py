@@ -1,6 +1,8 @@
-"""Progress with an estimate of the time left, for people at a terminal; silent elsewhere."""
+"""Progress with an estimate of the time left: a bar at a terminal, a line now and then in a log."""
 
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,12 +19,18 @@ from rich.progress import (
 
 from cas_spark.pipelines.job import Advance, ShowProgress
 
+log = logging.getLogger(__name__)
+
 LOOK_EVERY_SECONDS = 0.5
+LINE_EVERY_SECONDS = 30.0
 
 
 def bars(console: Console) -> ShowProgress:
-    """Progress bars on a terminal."""
+    """Progress bars at a terminal; else a line every half minute."""
+    return _bar_on(console) if console.is_terminal else lines
 
+
+def _bar_on(console: Console) -> ShowProgress:
     @contextmanager
     def show(what: str, total: int) -> Iterator[Advance]:
         columns = (
@@ -33,12 +41,29 @@ def bars(console: Console) -> ShowProgress:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        hidden = not console.is_terminal
-        with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
+        with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task(what, total=total)
             yield lambda done: progress.advance(task, done)
 
     return show
+
+
+@contextmanager
+def lines(what: str, total: int, every_seconds: float = LINE_EVERY_SECONDS) -> Iterator[Advance]:
+    """A line of the log every so many seconds, as long as there is something left to do."""
+    begun = told = time.monotonic()
+    so_far = 0
+
+    def advance(done: int) -> None:
+        nonlocal so_far, told
+        so_far += done
+        now = time.monotonic()
+        if now - told >= every_seconds and 0 < so_far < total:
+            told = now
+            left = (now - begun) / so_far * (total - so_far)
+            log.info("%s of %s %s, about %.0f s left", f"{so_far:,}", f"{total:,}", what, left)
+
+    yield advance
 
 
 @contextmanager

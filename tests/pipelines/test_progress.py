@@ -1,0 +1,25 @@
+"""Progress in a log: how far, of how much, and about how long still."""
+
+import logging
+
+import pytest
+
+from cas_spark.pipelines.progress import lines
+
+
+def test_a_line_tells_how_far_and_how_long_still(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level(logging.INFO, "cas_spark"),
+        lines("teams", 4, every_seconds=0) as advance,
+    ):
+        for _ in range(4):
+            advance(1)
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.split(",")[0] for text in told] == [f"{n} of 4 teams" for n in (1, 2, 3)]
+    assert all(text.endswith("s left") for text in told)
+
+
+def test_lines_come_no_more_often_than_asked(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "cas_spark"), lines("teams", 4, 3600) as advance:
+        advance(3)
+    assert not caplog.records
