@@ -8,17 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.spread import working_on
 from cas_spark.settings.learning import Training
 from cas_spark.training import grouped, solver
 from cas_spark.training.design import design_of
+from cas_spark.training.design_matrix import fill_matrix
 from cas_spark.training.models import Expected, SnapshotFiles, TrainedModel, TrainingData, too_few
-from cas_spark.training.team_rows import TeamRows, team_rows
+from cas_spark.training.team_context import team_context
+from cas_spark.training.team_rows import TeamRows, plain_blocks, positives_of
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
 COUNTRY = ""
 """The pool of all teams; any other is a region's name."""
@@ -136,48 +143,77 @@ def sample_of_team(
     expected: Expected,
     pools: Pools,
 ) -> pa.Table:
-    """A team's rows for each pool that it is part of; the work of one task."""
+    """A team's rows for each pool that it is part of; the work of one task.
+
+    Of the team's rows only those that some pool asks for are transformed and kept, and of the
+    indicators only those that the pools' priorities look at are read.
+    """
     asked = pools.asked(expected.teams[team])
     if not asked:
         return _SAMPLE.empty_table()
-    rows = team_rows(team, context, labels, files, expected)
-    place = {name: i for i, name in enumerate(expected.catalogue.names)}
+    slow, polls = team_context(team, context), expected.polls
+    positives = positives_of(labels, slow.cell_ids, expected)
+    # By the cell and poll themselves, so that the choice is the same however teams are cut.
+    numbers = np.add.outer(np.arange(len(polls)) * 1_000_003, slow.cell_ids).ravel()
+    by_chance = solver.one_in(pools.step, numbers)
+    is_chosen = {}
+    for _, priority in asked:
+        is_chosen[priority] = by_chance.copy()
+        for horizon in expected.horizons:
+            is_chosen[priority][positives[priority, horizon]] = True
+    rows = np.flatnonzero(np.logical_or.reduce(list(is_chosen.values())))
+    read = _read_by({priority for _, priority in asked}, expected.catalogue)
+    matrix = np.empty((len(read.indicators), len(rows)), dtype=np.float32)
+    start = 0
+    for block in plain_blocks(team, slow, files, read, polls):
+        first, last = np.searchsorted(rows, [start, start + block.num_rows])
+        kept = block.take(pa.array(rows[first:last] - start)).combine_chunks()
+        fill_matrix(matrix[:, first:last], kept, read.indicators)
+        start += block.num_rows
+    place = {name: i for i, name in enumerate(read.names)}
     parts = []
     for pool, priority in asked:
+        chosen = np.flatnonzero(is_chosen[priority])
         columns = [place[i.name] for i in expected.catalogue.of_priority(priority)]
-        parts.append(_rows_for(rows, team, pool, priority, columns, expected, pools.step))
+        values = matrix[columns][:, np.searchsorted(rows, chosen)]
+        of_horizon = {h: positives[priority, h] for h in expected.horizons}
+        parts.append(_rows_for(team, pool, priority, chosen, values, of_horizon, pools.step))
     return pa.concat_tables(parts)
 
 
+def _read_by(priorities: set[str], catalogue: Catalogue) -> Catalogue:
+    """What the models of some priorities look at, in catalogue order."""
+    used = {i.name for of in priorities for i in catalogue.of_priority(of)}
+    return Catalogue(tuple(i for i in catalogue.indicators if i.name in used))
+
+
 def _rows_for(
-    rows: TeamRows,
     team: str,
     pool: str,
     priority: str,
-    columns: Sequence[int],
-    expected: Expected,
+    row: Ints,
+    values: Floats,
+    positives: Mapping[str, Ints],
     step: int,
 ) -> pa.Table:
-    horizons: dict[int, list[str]] = {}
-    for horizon in expected.horizons:
-        for row in rows.positives[priority, horizon].tolist():
-            horizons.setdefault(row, []).append(horizon)
-    # By the cell and poll themselves, so that the choice is the same however teams are cut.
-    numbers = np.add.outer(np.arange(len(rows.polls)) * 1_000_003, rows.cell_ids).ravel()
-    chosen = solver.one_in(step, numbers)
-    chosen[list(horizons)] = True
-    row = np.flatnonzero(chosen)
-    values = rows.matrix[columns][:, row].T
-    offsets = np.arange(0, values.size + 1, len(columns), dtype=np.int32)
+    """Rows of the sample: those chosen of a team, their values (indicators, rows), their weight."""
+    is_of = {horizon: np.isin(row, own, assume_unique=True) for horizon, own in positives.items()}
+    is_positive = np.logical_or.reduce(list(is_of.values()))
+    horizons = [[h for h, found in is_of.items() if found[i]] for i in np.flatnonzero(is_positive)]
+    named = iter(horizons)
+    offsets = np.arange(0, values.size + 1, len(values), dtype=np.int32)
     return pa.table(
         [
-            pa.array([pool] * len(row)),
-            pa.array([priority] * len(row)),
-            pa.array([team] * len(row)),
+            pa.repeat(pool, len(row)),
+            pa.repeat(priority, len(row)),
+            pa.repeat(team, len(row)),
             pa.array(row),
-            pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel())),
-            pa.array([1.0 if i in horizons else float(step) for i in row.tolist()], pa.float32()),
-            pa.array([horizons.get(i, []) for i in row.tolist()], pa.list_(pa.string())),
+            pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.T.ravel())),
+            pa.array(np.where(is_positive, 1, step).astype(np.float32)),
+            pa.array(
+                [next(named) if found else [] for found in is_positive.tolist()],
+                pa.list_(pa.string()),
+            ),
         ],
         schema=_SAMPLE,
     )

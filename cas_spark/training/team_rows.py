@@ -62,7 +62,7 @@ def team_rows(
         matrix=matrix,
         cell_ids=slow.cell_ids,
         polls=expected.polls,
-        positives=_positives(labels, slow.cell_ids, expected),
+        positives=positives_of(labels, slow.cell_ids, expected),
     )
 
 
@@ -144,8 +144,16 @@ def as_frame(rows: TeamRows, expected: Expected, priority: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _positives(labels: pa.Table, cell_ids: Ints, expected: Expected) -> dict[tuple[str, str], Ints]:
-    """The positive rows of each priority and horizon."""
+def positives_of(
+    labels: pa.Table, cell_ids: Ints, expected: Expected
+) -> dict[tuple[str, str], Ints]:
+    """(priority, horizon) -> the rows of a team with an incident in the target week, sorted.
+
+    Args:
+        labels: priority, cell_id, poll_on, horizons.
+        cell_ids: of the team's kept cells, sorted.
+        expected: polls, by which rows are sorted before cells; priorities and horizons.
+    """
     place = {poll: i for i, poll in enumerate(expected.polls)}
     poll = np.array([place[day] for day in labels.column("poll_on").to_pylist()], dtype=np.int64)
     row = poll * len(cell_ids) + np.searchsorted(cell_ids, labels.column("cell_id").to_numpy())
