@@ -46,6 +46,7 @@ FOLDER = "maps"
 DRAFT = "DRAFT"
 NOTICE = "Draft, not published. It forecasts places, never persons; people decide."
 DECIMALS = 7  # of a degree: a centimetre
+CORNERS_OF_A_CELL = 4
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,15 @@ def _write_team(
     """Write a team's two files; in a task."""
     indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
     order = ["priority", "horizon", "rank"]
-    in_order = rows.sort_by([(name, "ascending") for name in order]).to_pylist()
-    places = [_place_of(row, settings, poll, indicators) for row in in_order]
+    in_order = rows.sort_by([(name, "ascending") for name in order])
+    contributions = in_order.column("contributions").combine_chunks()
+    raised = by_group(contributions, indicators.values())
+    in_order = in_order.drop_columns("contributions")
+    for group, of_cells in raised.items():
+        in_order = in_order.append_column(f"raised_by_{group}", pa.array(np.round(of_cells, 4)))
+    places = [
+        _place_of(row, list(raised), settings, poll, indicators) for row in in_order.to_pylist()
+    ]
     stem = quote(team, safe="")  # an id may hold a slash
     system, folder = storage.arrow_file_system(target)
     system.create_dir(folder, recursive=True)
@@ -133,9 +141,13 @@ def _write_team(
 
 
 def _place_of(
-    row: Mapping[str, Any], settings: Settings, poll: date, indicators: Mapping[str, Indicator]
+    row: Mapping[str, Any],
+    groups: Sequence[str],
+    settings: Settings,
+    poll: date,
+    indicators: Mapping[str, Indicator],
 ) -> _Place:
-    reasons, every = row["reasons"], row["contributions"]
+    reasons = row["reasons"]
     properties = {
         "cell_id": row["cell_id"],
         "team": row["team_id"],
@@ -156,8 +168,7 @@ def _place_of(
         reason = reasons[number] if number < len(reasons) else None
         properties[f"reason_{number + 1}"] = reason and reason["indicator"]
         properties[f"raises_by_{number + 1}"] = reason and round(reason["above_mean"], 4)
-    for group, raised in by_group(every, indicators.values()).items():
-        properties[f"raised_by_{group}"] = round(raised, 4)
+    properties |= {f"raised_by_{group}": row[f"raised_by_{group}"] for group in groups}
     properties["status"] = DRAFT
     properties["labels"] = " ".join(settings.labels) or None
     return _Place(f"{row['priority']}_{row['horizon']}", row["cell_id"], properties)
@@ -227,6 +238,8 @@ def _write_geojson(
     )
     # RFC 7946: outer rings run counterclockwise, whichever way the grid's axes point.
     polygons = shapely.orient_polygons(degrees, exterior_cw=False)
+    corners = CORNERS_OF_A_CELL + 1  # the first stands at the end again
+    rings = shapely.get_coordinates(polygons).reshape(len(places), corners, 2).tolist()
     header = {
         "type": "FeatureCollection",
         "name": f"{settings.name} {poll} {team}",
@@ -240,12 +253,12 @@ def _write_geojson(
         json.dumps(
             {
                 "type": "Feature",
-                "geometry": shapely.geometry.mapping(polygon),
+                "geometry": {"type": "Polygon", "coordinates": [ring]},
                 "properties": place.properties,
             },
             ensure_ascii=False,
         )
-        for polygon, place in zip(polygons, places, strict=True)
+        for ring, place in zip(rings, places, strict=True)
     ]
     opening = json.dumps(header, ensure_ascii=False).removesuffix("}")
     text = f'{opening}, "features": [\n' + ",\n".join(features) + "\n]}\n"

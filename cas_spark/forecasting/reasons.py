@@ -6,11 +6,17 @@ They tell on what the forecast rests, not what causes crime there.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from cas_spark.indicators.indicator import ANY, Indicator
 from cas_spark.settings.settings import Priority
+
+Doubles = npt.NDArray[np.float64]
 
 REASONS = 3
 
@@ -49,17 +55,33 @@ def largest_reasons(contributions: Column) -> Column:
     return F.transform(F.slice(ordered, 1, REASONS), lambda sized: sized["pair"])
 
 
-def by_group(
-    contributions: Iterable[Mapping[str, float | str]], catalogue: Iterable[Indicator]
-) -> dict[str, float]:
-    """How far each group of indicators raises a cell's logit above the mean of its team."""
-    groups = {indicator.name: indicator.group for indicator in catalogue}
-    sums: dict[str, float] = dict.fromkeys(sorted(set(groups.values())), 0.0)
-    for pair in contributions:
-        group = groups.get(str(pair["indicator"]))
-        if group is not None:
-            sums[group] += float(pair["above_mean"])
-    return sums
+def by_group(contributions: pa.ListArray, catalogue: Iterable[Indicator]) -> dict[str, Doubles]:
+    """How far each group of indicators raises cells' logits above the mean of their team.
+
+    Args:
+        contributions: of each cell, as in `forecasts`.
+        catalogue: the indicators.
+
+    Returns:
+        Group -> a value per cell.
+    """
+    group_of = {indicator.name: indicator.group for indicator in catalogue}
+    groups = sorted(set(group_of.values()))
+    pairs = contributions.flatten()
+    names = pairs.field("indicator").dictionary_encode()
+    # What is of no group, the intercept, goes to a place of its own behind the groups.
+    places = [
+        groups.index(group_of[name]) if name in group_of else len(groups)
+        for name in names.dictionary.to_pylist()
+    ]
+    place = np.array(places, dtype=np.int64)[names.indices.to_numpy()]
+    cell = np.repeat(np.arange(len(contributions)), pc.list_value_length(contributions).to_numpy())
+    sums = np.bincount(
+        cell * (len(groups) + 1) + place,
+        weights=pairs.field("above_mean").to_numpy(),
+        minlength=len(contributions) * (len(groups) + 1),
+    ).reshape(len(contributions), len(groups) + 1)
+    return {group: np.asarray(sums[:, i], np.float64) for i, group in enumerate(groups)}
 
 
 def phrase_of(

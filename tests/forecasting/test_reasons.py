@@ -1,5 +1,6 @@
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -184,7 +185,7 @@ def test_groups_add_up_what_raises_the_cell() -> None:
         reason("any_count_52w", 8, 0.25),
         reason("burglary_density_250m_52w", 4, -1.0),
     ]
-    found = by_group(every, INDICATORS.values())
-    assert found["history"] == 0.75
-    assert found["near"] == -1.0
-    assert sum(found.values()) == sum(float(pair["above_mean"]) for pair in every)
+    found = by_group(pa.array([every, [], every[:2]]), INDICATORS.values())
+    assert found["history"].tolist() == [0.75, 0.0, 0.5]
+    assert found["near"].tolist() == [-1.0, 0.0, 0.0]
+    assert sum(of_cells[0] for of_cells in found.values()) == -0.25
