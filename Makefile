@@ -10,7 +10,7 @@ BENCH_POLL := 2017-10-02
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV SPARK_HOME SPARK_CONF_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format format-check lint types imports unit test-fast bench docs lock clean
+.PHONY: help setup demo test format format-check lint types imports unit test-fast bench bench-nl docs lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test-fast: setup  ## Run the tests that need no Spark
 bench: setup  ## What engines, indicators and revisions cost, as JSON lines; after a weekly run
 	$(BIN)/python benchmarks/bench.py --settings $(BENCH_SETTINGS) --poll $(BENCH_POLL)
 	$(BIN)/python benchmarks/revisions.py --settings $(BENCH_SETTINGS) --poll $(BENCH_POLL)
+
+bench-nl: setup  ## What a whole country costs, cold and a week later; about an hour, kept in benchmarks/results
+	$(BIN)/cas-spark generate --settings conf/nl.yaml
+	$(BIN)/python benchmarks/national.py --settings conf/nl.yaml --poll 2024-10-28
 
 docs: setup  ## Write the references of settings and indicators
 	$(BIN)/python -m cas_spark.settings.reference > docs/settings.md
