@@ -68,7 +68,7 @@ def test_weights_are_stretched_to_the_coefficient_asked() -> None:
         assert gini_of(np.exp(as_uneven_as(log_weights, asked))) == pytest.approx(asked, abs=1e-6)
 
 
-def test_offences_without_a_figure_add_up_to_the_countrys_number(tmp_path: Path) -> None:
+def test_offences_without_a_figure_add_up_to_the_number_of_the_country(tmp_path: Path) -> None:
     settings = written_country(tmp_path)
     offences = {
         "burglary": BURGLARY.model_copy(update={"figure": "burglaries"}),
