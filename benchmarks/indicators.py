@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from cas_spark.indicators.snapshots import edges_until, facts_near_teams
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.lake import tables
-from cas_spark.lake.arrow_door import read_slices, write_file
+from cas_spark.lake.arrow_door import read_blocks, write_file
 from cas_spark.pipelines.job import Job
 
 
@@ -33,7 +33,7 @@ def time_indicators(job: Job, team_id: str) -> dict[str, object]:
         written, _ = write_file(scratch, "snapshots", team_id, blocks, names)
         writing = time.perf_counter() - start
         start = time.perf_counter()
-        read_slices(scratch, "snapshots", [written.name], names, polls[0], polls[-1])
+        list(read_blocks(scratch, "snapshots", [written.name], names, polls[0], polls[-1]))
         reading = time.perf_counter() - start
     return {
         "cells": rows.num_rows,

@@ -21,7 +21,7 @@ from cas_spark.indicators.indicator import Indicator
 from cas_spark.indicators.kernels import Ints
 from cas_spark.indicators.snapshots import facts_near_teams
 from cas_spark.indicators.team import Team, team_of
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
+from cas_spark.lake.spread import task_per_group_of_two
 
 ALL_HISTORY = "all_history_count"
 THREE_YEARS = "three_year_count"
@@ -141,23 +141,14 @@ def baseline_scores(
     # Shared with every task; priorities that no baseline asks for need no facts.
     priorities = tuple(asked)
 
-    def task(key: tuple[pa.Scalar, ...], cells: pa.Table, facts: pa.Table) -> pa.Table:
-        del key  # the slot says nothing; the team stands in the rows
-        team_id = cells.column("team_id")[0].as_py()
-        with working_on(team_id):
-            team = team_of(cells.sort_by("cell_id"), facts, priorities, edges, catalogue, crs)
-            parts = list(_scores_of_team(team_id, team, asked, polls, len(edges)))
+    def work(team_id: str, cells: pa.Table, facts: pa.Table) -> pa.Table:
+        team = team_of(cells.sort_by("cell_id"), facts, priorities, edges, catalogue, crs)
+        parts = list(_scores_of_team(team_id, team, asked, polls, len(edges)))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
     cells = land.select("team_id", "cell_id", "column", "row")
-    facts = facts_near_teams(cells, incidents)
-    slots = slots_of(cells.sparkSession, largest_first(cells, "team_id"))
-    return (
-        one_task_each(cells, "team_id", slots)
-        .groupBy(SLOT)
-        .cogroup(one_task_each(facts, "near_team_id", slots).groupBy(SLOT))
-        .applyInArrow(task, SCORES_TYPE)
-    )
+    facts = facts_near_teams(cells, incidents).withColumnRenamed("near_team_id", "team_id")
+    return task_per_group_of_two(work, SCORES_TYPE, "team_id", cells, facts)
 
 
 def _scores_of_team(

@@ -12,7 +12,7 @@ from cas_spark.forecasting.forecast import Scorer, logits_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
 from cas_spark.knowledge.calendar import polls_between
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
+from cas_spark.lake.spread import task_per_group
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import SnapshotFiles, TrainedModel
 from cas_spark.training.team_context import team_context
@@ -59,15 +59,11 @@ def model_scores(
         Rows of `baselines.SCORES_TYPE`.
     """
 
-    def task(key: tuple[pa.Scalar, ...], context: pa.Table) -> pa.Table:
-        del key  # the slot says nothing; the team stands in the rows
-        team = context.column("team_id")[0].as_py()
-        with working_on(team):
-            parts = list(_scores_of_team(team, context, files, catalogue, terms))
+    def work(team: str, context: pa.Table) -> pa.Table:
+        parts = list(_scores_of_team(team, context, files, catalogue, terms))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
-    slots = slots_of(context.sparkSession, largest_first(context, "team_id"))
-    return one_task_each(context, "team_id", slots).groupBy(SLOT).applyInArrow(task, SCORES_TYPE)
+    return task_per_group(work, SCORES_TYPE, "team_id", context)
 
 
 def _scores_of_team(

@@ -13,7 +13,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.indicators.catalogue import Catalogue
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
+from cas_spark.lake.spread import task_per_group
 from cas_spark.settings.learning import Forecast
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import SnapshotFiles, TrainedModel
@@ -91,18 +91,13 @@ def forecast(
         run_number: kept with the rows.
     """
 
-    def score_team(key: tuple[pa.Scalar, ...], context: pa.Table) -> pa.Table:
-        del key  # the slot says nothing; the team stands in the rows
-        team = context.column("team_id")[0].as_py()
-        with working_on(team):
-            rows = plain_rows(team, team_context(team, context), files, catalogue, [poll])
-            return scores_of_team(
-                team, rows, models.get(team, ()), land_cells[team], catalogue, settings
-            )
+    def score_team(team: str, context: pa.Table) -> pa.Table:
+        rows = plain_rows(team, team_context(team, context), files, catalogue, [poll])
+        return scores_of_team(
+            team, rows, models.get(team, ()), land_cells[team], catalogue, settings
+        )
 
-    slots = slots_of(context.sparkSession, largest_first(context, "team_id"))
-    spread = one_task_each(context, "team_id", slots).groupBy(SLOT)
-    scored = spread.applyInArrow(score_team, _SCORES)
+    scored = task_per_group(score_team, _SCORES, "team_id", context)
     target = F.create_map(
         *[
             F.lit(part)

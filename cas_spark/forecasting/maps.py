@@ -22,7 +22,6 @@ import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.fs
 import pyogrio
 import shapely
 from matplotlib import colormaps
@@ -39,7 +38,7 @@ from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.indicators.indicator import Indicator
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
+from cas_spark.lake.spread import task_per_group
 from cas_spark.settings import Settings
 
 FOLDER = "maps"
@@ -93,19 +92,13 @@ def write_maps(
         largest_reasons(F.col("contributions")).alias("reasons"),
     )
 
-    def task(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
-        del key  # the slot says nothing; the team stands in the rows
-        team = rows.column("team_id")[0].as_py()
-        with working_on(team):
-            return pa.table({"path": _write_team(team, rows, settings, poll, target)})
+    def work(team: str, rows: pa.Table) -> pa.Table:
+        return pa.table({"path": _write_team(team, rows, settings, poll, target)})
 
     storage.delete(lake.spark, target)
     # A task per team, so that no machine ever holds the whole country.
-    slots = slots_of(lake.spark, largest_first(chosen, "team_id"))
-    if not slots:
-        return []
-    spread = one_task_each(rows, "team_id", slots).groupBy(SLOT)
-    return sorted(row["path"] for row in spread.applyInArrow(task, "path string").collect())
+    written = task_per_group(work, "path string", "team_id", rows).collect()
+    return sorted(row["path"] for row in written)
 
 
 def _write_team(
@@ -124,20 +117,10 @@ def _write_team(
         _place_of(row, list(raised), settings, poll, indicators) for row in in_order.to_pylist()
     ]
     stem = quote(team, safe="")  # an id may hold a slash
-    system, folder = storage.arrow_file_system(target)
-    system.create_dir(folder, recursive=True)
     with tempfile.TemporaryDirectory() as scratch:
         _write_geopackage(Path(scratch, f"{stem}.gpkg"), places, settings, poll)
         _write_geojson(Path(scratch, f"{stem}.geojson"), team, places, settings, poll)
-        written = sorted(path.name for path in Path(scratch).iterdir())
-        for name in written:
-            pyarrow.fs.copy_files(
-                f"{scratch}/{name}",
-                f"{folder}/{name}",
-                source_filesystem=pyarrow.fs.LocalFileSystem(),
-                destination_filesystem=system,
-            )
-    return [f"{target}/{name}" for name in written]
+        return storage.copy_whole(Path(scratch), target)
 
 
 def _place_of(

@@ -28,7 +28,7 @@ from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.visibility import NEVER, counts_at, polls_that_see
 from cas_spark.lake.arrow_door import WrittenFile, write_file
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
+from cas_spark.lake.spread import task_per_group_of_two
 
 TILE_CELLS = 16
 """Facts find the teams near them by tiles of this many cells; at least as wide as the halo."""
@@ -118,15 +118,12 @@ def write_snapshots(
     """
     has_suspects = suspects is not None
 
-    def task(key: tuple[pa.Scalar, ...], cells: pa.Table, facts: pa.Table) -> pa.Table:
+    def work(team: str, cells: pa.Table, facts: pa.Table) -> pa.Table:
         links = None
         if has_suspects:
             is_link = facts.column("suspect_key").is_valid()
             links, facts = facts.filter(is_link), facts.filter(pc.invert(is_link))
-        del key  # the slot says nothing; the team stands in the rows
-        team = cells.column("team_id")[0].as_py()
-        with working_on(team):
-            written = write_team(team, cells, facts, plan, links)
+        written = write_team(team, cells, facts, plan, links)
         return pa.table({"team_id": [written.team_id], "written": [_to_json(written)]})
 
     kept = cells.select("team_id", "cell_id", "column", "row")
@@ -134,14 +131,9 @@ def write_snapshots(
     if suspects is not None:
         links = suspects_near_teams(kept, suspects)
         facts = facts.unionByName(links, allowMissingColumns=True)
-    slots = slots_of(kept.sparkSession, largest_first(kept, "team_id"))
-    rows = (
-        one_task_each(kept, "team_id", slots)
-        .groupBy(SLOT)
-        .cogroup(one_task_each(facts, "near_team_id", slots).groupBy(SLOT))
-        .applyInArrow(task, "team_id string, written string")
-        .collect()
-    )
+    facts = facts.withColumnRenamed("near_team_id", "team_id")
+    schema = "team_id string, written string"
+    rows = task_per_group_of_two(work, schema, "team_id", kept, facts).collect()
     return [_from_json(row["written"]) for row in sorted(rows, key=lambda row: row["team_id"])]
 
 

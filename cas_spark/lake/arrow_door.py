@@ -123,7 +123,7 @@ def write_file(
                 check_rows(rows, keys, columns)
                 check_rows(pa.concat_tables([*ends[-1:], rows.slice(0, 1)]), keys, columns)
                 if writer is None:
-                    # A dictionary per column costs more than it saves: `make bench` measures it.
+                    # A dictionary per column costs more than it saves: see ADR 0019.
                     writer = opened.enter_context(
                         pq.ParquetWriter(
                             stream,
@@ -157,10 +157,10 @@ def _per_poll(rows: pa.Table) -> list[pa.Table]:
     return [rows.slice(start, end - start) for start, end in zip(starts, ends, strict=True)]
 
 
-def read_slices(
+def read_blocks(
     root: str, table: str, files: Sequence[str], columns: Sequence[str], first: date, last: date
-) -> pa.Table:
-    """Read a team's rows at the polls from `first` to `last`; in a task.
+) -> Iterator[pa.Table]:
+    """Read a team's rows at the polls from `first` to `last`, some polls at a time; in a task.
 
     Args:
         root: the lake's root.
@@ -170,21 +170,10 @@ def read_slices(
         first: poll.
         last: poll.
 
-    Returns:
-        Rows sorted by poll_on and cell_id; none where there are no files.
+    Yields:
+        A block as it was written, or what is asked of it: all rows of some polls, sorted by poll_on
+        and cell_id, the blocks by their polls.
     """
-    blocks = list(read_blocks(root, table, files, columns, first, last))
-    if blocks:
-        return pa.concat_tables(blocks)
-    types = {"poll_on": pa.date32(), "cell_id": pa.int64()}
-    types |= dict.fromkeys(columns, pa.float32())
-    return pa.schema(list(types.items())).empty_table()
-
-
-def read_blocks(
-    root: str, table: str, files: Sequence[str], columns: Sequence[str], first: date, last: date
-) -> Iterator[pa.Table]:
-    """As `read_slices`, some polls at a time: a block as it was written, or what is asked of it."""
     system, folder = arrow_file_system(f"{root}/{table}")
     names = ["poll_on", "cell_id", *columns]
     with ExitStack() as opened:

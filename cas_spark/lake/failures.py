@@ -47,6 +47,8 @@ def telling_of_storage(root: str) -> Iterator[None]:
         told = _told("\n".join(_texts(error)), root)
         if told is None:
             raise
+        for note in getattr(error, "__notes__", []):
+            told.add_note(note)
         raise told from error
 
 

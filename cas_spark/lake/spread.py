@@ -1,8 +1,9 @@
 """One task per group: large groups must not share one by an accident of hashing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
@@ -10,7 +11,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 SLOT = "slot"
 
 
-def largest_first(rows: DataFrame, group: str) -> list[str]:
+def _largest_first(rows: DataFrame, group: str) -> list[str]:
     """The groups, those with most rows first, so that no core ends alone with a large one."""
     sizes = rows.groupBy(group).count().collect()
     return [row[group] for row in sorted(sizes, key=lambda row: (-row["count"], row[group]))]
@@ -51,8 +52,56 @@ def one_task_each(rows: DataFrame, group: str, slots: Mapping[str, int]) -> Data
     return rows.join(F.broadcast(frame), group, "inner").repartition(len(slots), SLOT)
 
 
+def task_per_group(
+    work: Callable[[str, pa.Table], pa.Table], schema: StructType | str, group: str, rows: DataFrame
+) -> DataFrame:
+    """What `work` makes of each group's rows, a task per group, the largest first.
+
+    Args:
+        work: given a group's name and its rows; what it raises bears a note that names the group.
+        schema: of what it returns.
+        group: name of the column that says which group a row is of.
+        rows: of the groups.
+    """
+
+    def task(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
+        del key  # the slot says nothing; the group stands in the rows
+        name = rows.column(group)[0].as_py()
+        with _working_on(name):
+            return work(name, rows)
+
+    slots = slots_of(rows.sparkSession, _largest_first(rows, group))
+    if not slots:
+        return rows.sparkSession.createDataFrame([], schema)
+    return one_task_each(rows, group, slots).groupBy(SLOT).applyInArrow(task, schema)
+
+
+def task_per_group_of_two(
+    work: Callable[[str, pa.Table, pa.Table], pa.Table],
+    schema: StructType | str,
+    group: str,
+    rows: DataFrame,
+    others: DataFrame,
+) -> DataFrame:
+    """The same with a group's rows of two frames; the groups are those of the first."""
+
+    def task(key: tuple[pa.Scalar, ...], rows: pa.Table, others: pa.Table) -> pa.Table:
+        del key
+        name = rows.column(group)[0].as_py()
+        with _working_on(name):
+            return work(name, rows, others)
+
+    slots = slots_of(rows.sparkSession, _largest_first(rows, group))
+    if not slots:
+        return rows.sparkSession.createDataFrame([], schema)
+    of_group = one_task_each(rows, group, slots).groupBy(SLOT)
+    return of_group.cogroup(one_task_each(others, group, slots).groupBy(SLOT)).applyInArrow(
+        task, schema
+    )
+
+
 @contextmanager
-def working_on(group: str) -> Iterator[None]:
+def _working_on(group: str) -> Iterator[None]:
     """Have an error that leaves a task bear a note that names the group it worked on."""
     try:
         yield

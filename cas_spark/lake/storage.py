@@ -1,6 +1,8 @@
 """Folders and files under the lake's root, on whatever file system Hadoop can reach."""
 
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.fs
 from py4j.protocol import Py4JJavaError
@@ -39,6 +41,29 @@ def arrow_file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     if "://" in path:
         return pyarrow.fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     return pyarrow.fs.LocalFileSystem(), path
+
+
+def copy_whole(local: Path, path: str) -> list[str]:
+    """Copy the files of a local folder into one of the lake; in a task.
+
+    Each appears whole or not at all, also where a task is tried twice at once.
+
+    Returns:
+        Their paths, sorted.
+    """
+    system, folder = arrow_file_system(path)
+    system.create_dir(folder, recursive=True)
+    names = sorted(file.name for file in local.iterdir())
+    for name in names:
+        unfinished = f"{folder}/.{uuid4().hex}.unfinished"
+        pyarrow.fs.copy_files(
+            str(local / name),
+            unfinished,
+            source_filesystem=pyarrow.fs.LocalFileSystem(),
+            destination_filesystem=system,
+        )
+        system.move(unfinished, f"{folder}/{name}")
+    return [f"{path}/{name}" for name in names]
 
 
 def upload(spark: SparkSession, local: str, path: str) -> None:

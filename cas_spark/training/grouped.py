@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import GroupedData, Row
+from pyspark.sql import Row
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
-from cas_spark.lake.spread import SLOT, largest_first, one_task_each, slots_of, working_on
+from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Training
 from cas_spark.training import solver
 from cas_spark.training.design import Design, design_of
@@ -62,24 +62,11 @@ def fit_teams(data: TrainingData, expected: Expected, settings: Training) -> lis
     """
     files = data.files
 
-    def task(key: tuple[pa.Scalar, ...], context: pa.Table, labels: pa.Table) -> pa.Table:
-        del key  # the slot says nothing; the team stands in the rows
-        team = context.column("team_id")[0].as_py()
-        with working_on(team):
-            return as_table(train_team(team, context, labels, files, expected, settings))
+    def work(team: str, context: pa.Table, labels: pa.Table) -> pa.Table:
+        return as_table(train_team(team, context, labels, files, expected, settings))
 
-    context, labels = per_team(data)
-    rows = context.cogroup(labels).applyInArrow(task, RESULT_TYPE).collect()
-    return [from_row(row, expected) for row in rows]
-
-
-def per_team(data: TrainingData) -> tuple[GroupedData, GroupedData]:
-    """The cells' slow indicators and the labels, each team's in a task of its own."""
-    slots = slots_of(data.context.sparkSession, largest_first(data.context, "team_id"))
-    return (
-        one_task_each(data.context, "team_id", slots).groupBy(SLOT),
-        one_task_each(data.labels, "team_id", slots).groupBy(SLOT),
-    )
+    models = task_per_group_of_two(work, RESULT_TYPE, "team_id", data.context, data.labels)
+    return [from_row(row, expected) for row in models.collect()]
 
 
 def train_team(

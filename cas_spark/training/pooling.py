@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.indicators.catalogue import Catalogue
-from cas_spark.lake.spread import working_on
+from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Training
 from cas_spark.training import grouped, solver
 from cas_spark.training.design import design_of
@@ -125,14 +125,10 @@ def _sample(data: TrainingData, expected: Expected, pools: Pools) -> DataFrame:
     """The rows that the pools learn from, a task per team."""
     files = data.files
 
-    def task(key: tuple[pa.Scalar, ...], context: pa.Table, labels: pa.Table) -> pa.Table:
-        del key
-        team = context.column("team_id")[0].as_py()
-        with working_on(team):
-            return sample_of_team(team, context, labels, files, expected, pools)
+    def work(team: str, context: pa.Table, labels: pa.Table) -> pa.Table:
+        return sample_of_team(team, context, labels, files, expected, pools)
 
-    context, labels = grouped.per_team(data)
-    return context.cogroup(labels).applyInArrow(task, _SAMPLE_TYPE)
+    return task_per_group_of_two(work, _SAMPLE_TYPE, "team_id", data.context, data.labels)
 
 
 def sample_of_team(
