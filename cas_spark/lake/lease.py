@@ -205,18 +205,24 @@ def claims_on(spark: SparkSession, root: str) -> Claims:
 
     How long ago is told by this machine's clock: good enough for people to look at.
     """
-    written_at, live, over = _files(spark, root), [], []
-    for name in sorted(written_at):
-        claim = _read(spark, f"{root}/{name}") if name.endswith(CLAIM) else None
-        if claim is None:
-            continue
-        renewed = name.removesuffix(CLAIM) + RENEWED
-        age = time.time() - max(written_at[name], written_at.get(renewed, 0))
-        if _is_over(name, claim, age):
+    live, over = [], []
+    for name, claim, age in _claims(spark, root, _files(spark, root), time.time()):
+        if claim is not None and _is_over(name, claim, age):
             over.append(claim)
-        else:
+        elif claim is not None:
             live.append((claim, max(age, 0.0)))
     return Claims(live, over)
+
+
+def _claims(
+    spark: SparkSession, root: str, written_at: Mapping[str, float], now: float
+) -> Iterator[tuple[str, Claim | None, float]]:
+    """(name, claim, seconds since its last sign) of every claim among the files."""
+    for name in sorted(written_at):
+        if name.endswith(CLAIM):
+            renewed = name.removesuffix(CLAIM) + RENEWED
+            age = now - max(written_at[name], written_at.get(renewed, 0))
+            yield name, _read(spark, f"{root}/{name}"), age
 
 
 def _take(spark: SparkSession, root: str, step: str, seconds: float) -> Lease:
@@ -253,14 +259,11 @@ def _others(
     """
     written_at = _files(spark, root)
     now = written_at.pop(mine)
-    live = []
-    for name in written_at:
-        if name.endswith(CLAIM):
-            claim = _read(spark, f"{root}/{name}")
-            renewed = name.removesuffix(CLAIM) + RENEWED
-            age = now - max(written_at[name], written_at.get(renewed, 0))
-            if not _is_over(name, claim, age):
-                live.append((claim, age))
+    live = [
+        (claim, age)
+        for name, claim, age in _claims(spark, root, written_at, now)
+        if not _is_over(name, claim, age)
+    ]
     return list(written_at), live
 
 
