@@ -41,8 +41,8 @@ types: setup  ## Check the types
 imports: setup  ## Check that a room imports only rooms above it
 	$(BIN)/lint-imports
 
-unit: setup  ## Run all tests
-	$(BIN)/pytest
+unit: setup  ## Run all tests, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup  ## Run the tests that need no Spark
 	$(BIN)/pytest -m "not spark"

@@ -30,7 +30,11 @@ def run(*command: str | Path, cores: int) -> str:
     done = subprocess.run(
         ["/bin/bash", "-c", shell, "run", *command],
         cwd=ROOT,
-        env={"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin"},
+        env={
+            "HOME": os.environ["HOME"],
+            "PATH": "/usr/bin:/bin",
+            "JDK_JAVA_OPTIONS": os.environ["JDK_JAVA_OPTIONS"],
+        },
         capture_output=True,
         text=True,
         check=False,
