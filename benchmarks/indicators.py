@@ -5,10 +5,12 @@ import time
 
 from pyspark.sql import functions as F
 
-from cas_spark.indicators.snapshots import edges_until, facts_near_teams
+from cas_spark.indicators.nearby import facts_near_teams
+from cas_spark.indicators.snapshots import edges_until
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.lake import tables
-from cas_spark.lake.arrow_door import read_blocks, write_file
+from cas_spark.lake.arrow_door import write_file
+from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.pipelines.job import Job
 
 
@@ -33,7 +35,8 @@ def time_indicators(job: Job, team_id: str) -> dict[str, object]:
         written, _ = write_file(scratch, "snapshots", team_id, blocks, names)
         writing = time.perf_counter() - start
         start = time.perf_counter()
-        list(read_blocks(scratch, "snapshots", [written.name], names, polls[0], polls[-1]))
+        files = SnapshotFiles(scratch, "snapshots", {team_id: [written.name]})
+        list(files.blocks(team_id, names, polls[0], polls[-1]))
         reading = time.perf_counter() - start
     return {
         "cells": rows.num_rows,

@@ -19,7 +19,7 @@ from cas_spark.indicators.ages import IN_ALL_HISTORY, decayed, in_last
 from cas_spark.indicators.catalogue import Catalogue, count, density
 from cas_spark.indicators.indicator import Indicator
 from cas_spark.indicators.kernels import Ints
-from cas_spark.indicators.snapshots import facts_near_teams
+from cas_spark.indicators.nearby import facts_near_teams
 from cas_spark.indicators.team import Team, team_of
 from cas_spark.lake.spread import task_per_group_of_two
 

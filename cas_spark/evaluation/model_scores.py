@@ -12,9 +12,10 @@ from cas_spark.forecasting.forecast import Scorer, logits_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
 from cas_spark.knowledge.calendar import polls_between
+from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.spread import task_per_group
 from cas_spark.training.design_matrix import transformed
-from cas_spark.training.models import SnapshotFiles, TrainedModel
+from cas_spark.training.models import TrainedModel
 from cas_spark.training.team_context import team_context
 from cas_spark.training.team_rows import plain_rows
 
@@ -60,10 +61,11 @@ def model_scores(
     """
 
     def work(team: str, context: pa.Table) -> pa.Table:
-        parts = list(_scores_of_team(team, context, files, catalogue, terms))
+        of_task, context = files.received(context)
+        parts = list(_scores_of_team(team, context, of_task, catalogue, terms))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
-    return task_per_group(work, SCORES_TYPE, "team_id", context)
+    return task_per_group(work, SCORES_TYPE, "team_id", files.sent_with(context))
 
 
 def _scores_of_team(

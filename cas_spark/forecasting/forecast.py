@@ -13,10 +13,11 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.spread import task_per_group
 from cas_spark.settings.learning import Forecast
 from cas_spark.training.design_matrix import transformed
-from cas_spark.training.models import SnapshotFiles, TrainedModel
+from cas_spark.training.models import TrainedModel
 from cas_spark.training.stability import restored
 from cas_spark.training.team_context import team_context
 from cas_spark.training.team_rows import plain_rows
@@ -92,12 +93,13 @@ def forecast(
     """
 
     def score_team(team: str, context: pa.Table) -> pa.Table:
-        rows = plain_rows(team, team_context(team, context), files, catalogue, [poll])
+        of_task, context = files.received(context)
+        rows = plain_rows(team, team_context(team, context), of_task, catalogue, [poll])
         return scores_of_team(
             team, rows, models.get(team, ()), land_cells[team], catalogue, settings
         )
 
-    scored = task_per_group(score_team, _SCORES, "team_id", context)
+    scored = task_per_group(score_team, _SCORES, "team_id", files.sent_with(context))
     target = F.create_map(
         *[
             F.lit(part)

@@ -92,19 +92,31 @@ def write_maps(
         largest_reasons(F.col("contributions")).alias("reasons"),
     )
 
+    tasks_reach_lake = settings.resources.storage_access == "arrow"
+
     def work(team: str, rows: pa.Table) -> pa.Table:
-        return pa.table({"path": _write_team(team, rows, settings, poll, target)})
+        with tempfile.TemporaryDirectory() as scratch:
+            _write_team(team, rows, settings, poll, Path(scratch))
+            if tasks_reach_lake:
+                paths = storage.copy_whole(Path(scratch), target)
+                return pa.table({"path": paths, "content": pa.nulls(len(paths), pa.binary())})
+            files = sorted(Path(scratch).iterdir())
+            paths = [f"{target}/{file.name}" for file in files]
+            return pa.table({"path": paths, "content": [file.read_bytes() for file in files]})
 
     storage.delete(lake.spark, target)
     # A task per team, so that no machine ever holds the whole country.
-    written = task_per_group(work, "path string", "team_id", rows).collect()
-    return sorted(row["path"] for row in written)
+    written = task_per_group(work, "path string, content binary", "team_id", rows)
+    paths = []
+    for row in written.toLocalIterator() if not tasks_reach_lake else written.collect():
+        if row["content"] is not None:
+            storage.write_bytes(lake.spark, row["path"], row["content"])
+        paths.append(row["path"])
+    return sorted(paths)
 
 
-def _write_team(
-    team: str, rows: pa.Table, settings: Settings, poll: date, target: str
-) -> list[str]:
-    """Write a team's two files; in a task."""
+def _write_team(team: str, rows: pa.Table, settings: Settings, poll: date, folder: Path) -> None:
+    """Write a team's two files into a local folder; in a task."""
     indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
     order = ["priority", "horizon", "rank"]
     in_order = rows.sort_by([(name, "ascending") for name in order])
@@ -117,10 +129,8 @@ def _write_team(
         _place_of(row, list(raised), settings, poll, indicators) for row in in_order.to_pylist()
     ]
     stem = quote(team, safe="")  # an id may hold a slash
-    with tempfile.TemporaryDirectory() as scratch:
-        _write_geopackage(Path(scratch, f"{stem}.gpkg"), places, settings, poll)
-        _write_geojson(Path(scratch, f"{stem}.geojson"), team, places, settings, poll)
-        return storage.copy_whole(Path(scratch), target)
+    _write_geopackage(folder / f"{stem}.gpkg", places, settings, poll)
+    _write_geojson(folder / f"{stem}.geojson", team, places, settings, poll)
 
 
 def _place_of(

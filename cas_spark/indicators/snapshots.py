@@ -8,34 +8,29 @@ computed from; only slices whose basis changed, or that are missing, are compute
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StringType, StructField, StructType
 
-from cas_spark.grid.cells import column_of, row_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Ints
+from cas_spark.indicators.nearby import facts_near_teams, suspects_near_teams
 from cas_spark.indicators.suspects import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
-from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.knowledge.calendar import instant_of, polls_between
-from cas_spark.knowledge.visibility import NEVER, counts_at, polls_that_see
-from cas_spark.lake.arrow_door import WrittenFile, write_file
+from cas_spark.knowledge.visibility import NEVER, polls_that_see
+from cas_spark.lake.arrow_door import WrittenFile, checked, write_file
 from cas_spark.lake.spread import task_per_group_of_two
-
-TILE_CELLS = 16
-"""Facts find the teams near them by tiles of this many cells; at least as wide as the halo."""
-
-if TILE_CELLS < HALO_CELLS:
-    message = f"tiles of {TILE_CELLS} cells are narrower than the halo of {HALO_CELLS}"
-    raise ValueError(message)
+from cas_spark.lake.table import Table
 
 
 @dataclass(frozen=True)
@@ -89,14 +84,18 @@ class WrittenTeam:
     Attributes:
         team_id: the team.
         is_replacing: whether the team's older files are superseded as a whole.
-        file: what was written; None where every slice was there already.
-        slices: what the file holds.
+        slices: what was computed; none where every slice was there already.
+        file: that the task wrote with these slices; None where there are none, or Spark writes.
     """
 
     team_id: str
     is_replacing: bool
-    file: WrittenFile | None
-    slices: tuple[Slice, ...]
+    slices: tuple[Slice, ...] = ()
+    file: WrittenFile | None = None
+
+
+TOLD = "told"
+"""Beside the columns of `snapshots`: what a task did for its team, in a row of its own."""
 
 
 def edges_until(poll: date, calendar_from: date, zone: ZoneInfo) -> Ints:
@@ -116,15 +115,59 @@ def write_snapshots(
         plan: what to compute.
         suspects: versions of links of suspects: rows of `suspects`; None where the group is off.
     """
+
+    def work(team: str, cells: pa.Table, facts: pa.Table, links: pa.Table | None) -> pa.Table:
+        return pa.table({TOLD: [_to_json(write_team(team, cells, facts, plan, links))]})
+
+    return told_by(_task_per_team(work, f"{TOLD} string", cells, incidents, suspects))
+
+
+def computed_snapshots(
+    cells: DataFrame, incidents: DataFrame, plan: Plan, suspects: DataFrame | None, table: Table
+) -> DataFrame:
+    """The same for Spark to write: rows of the table, and what `told_by` takes from among them.
+
+    A partition holds one team.
+    """
+    told = StructField(TOLD, StringType())
+    schema = StructType([*(StructField(f.name, f.dataType) for f in table.schema), told])
+    arrow = to_arrow_schema(schema)
+
+    def work(team: str, cells: pa.Table, facts: pa.Table, links: pa.Table | None) -> pa.Table:
+        wanted = _wanted(team, cells, facts, plan, links)
+        rows, digests = [arrow.empty_table()], []
+        for block, of_block in checked(wanted.blocks, plan.catalogue.fast.names):
+            rows.append(block.append_column("team_id", pa.repeat(team, len(block))))
+            digests += of_block
+        told = _to_json(wanted.computed(digests))
+        rows.append(pa.table({"team_id": [team], TOLD: [told]}))
+        return pa.concat_tables(rows, promote_options="default")
+
+    return _task_per_team(work, schema, cells, incidents, suspects)
+
+
+def told_by(rows: DataFrame) -> list[WrittenTeam]:
+    """What tasks did for their teams, by team."""
+    told = [_from_json(row[TOLD]) for row in rows.where(F.col(TOLD).isNotNull()).collect()]
+    return sorted(told, key=lambda team: team.team_id)
+
+
+def _task_per_team(
+    work: Callable[[str, pa.Table, pa.Table, pa.Table | None], pa.Table],
+    schema: StructType | str,
+    cells: DataFrame,
+    incidents: DataFrame,
+    suspects: DataFrame | None,
+) -> DataFrame:
+    """What `work` makes of each team's cells, facts and, where the group is on, suspects' links."""
     has_suspects = suspects is not None
 
-    def work(team: str, cells: pa.Table, facts: pa.Table) -> pa.Table:
+    def of_team(team: str, cells: pa.Table, facts: pa.Table) -> pa.Table:
         links = None
         if has_suspects:
             is_link = facts.column("suspect_key").is_valid()
             links, facts = facts.filter(is_link), facts.filter(pc.invert(is_link))
-        written = write_team(team, cells, facts, plan, links)
-        return pa.table({"team_id": [written.team_id], "written": [_to_json(written)]})
+        return work(team, cells, facts, links)
 
     kept = cells.select("team_id", "cell_id", "column", "row")
     facts = facts_near_teams(kept, incidents)
@@ -132,65 +175,7 @@ def write_snapshots(
         links = suspects_near_teams(kept, suspects)
         facts = facts.unionByName(links, allowMissingColumns=True)
     facts = facts.withColumnRenamed("near_team_id", "team_id")
-    schema = "team_id string, written string"
-    rows = task_per_group_of_two(work, schema, "team_id", kept, facts).collect()
-    return [_from_json(row["written"]) for row in sorted(rows, key=lambda row: row["team_id"])]
-
-
-def facts_near_teams(cells: DataFrame, incidents: DataFrame) -> DataFrame:
-    """Each version of an incident once per team that it may matter to, as numbers."""
-    facts = incidents.select(
-        "priority",
-        column_of(F.col("cell_id")).alias("column"),
-        row_of(F.col("cell_id")).alias("row"),
-        F.unix_micros(counts_at()).alias("counts_at"),
-        *_instants(),
-    )
-    return near_teams(cells, facts).select("near_team_id", *FACT_COLUMNS)
-
-
-def suspects_near_teams(cells: DataFrame, suspects: DataFrame) -> DataFrame:
-    """Each version of a link once per team near the suspect's home, as numbers."""
-    links = suspects.select(
-        "priority",
-        "suspect_key",
-        column_of(F.col("home_cell_id")).alias("column"),
-        row_of(F.col("home_cell_id")).alias("row"),
-        *_instants(),
-    )
-    return near_teams(cells, links).select("near_team_id", *SUSPECT_COLUMNS)
-
-
-def _instants() -> list[Column]:
-    return [
-        F.unix_micros("known_at").alias("known_at"),
-        F.coalesce(F.unix_micros("superseded_at"), F.lit(NEVER)).alias("superseded_at"),
-    ]
-
-
-def near_teams(cells: DataFrame, facts: DataFrame) -> DataFrame:
-    """Add `near_team_id`: each fact once per team whose tiles it lies in or next to.
-
-    Args:
-        cells: kept cells: team_id, column, row.
-        facts: column, row of their cell, and whatever else.
-    """
-    tile = [F.floor(F.col(axis) / TILE_CELLS).cast("int") for axis in ("column", "row")]
-    around = F.array(*[F.lit(step) for step in (-1, 0, 1)])
-    tiles = (
-        cells.select("team_id", tile[0].alias("tile_column"), tile[1].alias("tile_row"))
-        .distinct()
-        .select("team_id", F.explode(around).alias("right"), "tile_column", "tile_row")
-        .select("team_id", "right", F.explode(around).alias("up"), "tile_column", "tile_row")
-        .select(
-            F.col("team_id").alias("near_team_id"),
-            (F.col("tile_column") + F.col("right")).alias("tile_column"),
-            (F.col("tile_row") + F.col("up")).alias("tile_row"),
-        )
-        .distinct()
-    )
-    tiled = facts.select("*", tile[0].alias("tile_column"), tile[1].alias("tile_row"))
-    return tiled.join(F.broadcast(tiles), ["tile_column", "tile_row"], "inner")
+    return task_per_group_of_two(of_team, schema, "team_id", kept, facts)
 
 
 def write_team(
@@ -205,6 +190,45 @@ def write_team(
         plan: what to compute.
         suspects: SUSPECT_COLUMNS of the links in and around the team; None where the group is off.
     """
+    wanted = _wanted(team_id, cells, facts, plan, suspects)
+    if not wanted.bases:
+        return wanted.computed([])
+    columns = plan.catalogue.fast.names
+    file, digests = write_file(plan.root, plan.table, team_id, wanted.blocks, columns)
+    return replace(wanted.computed(digests), file=file)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the lake lacks of one team.
+
+    Attributes:
+        team_id: the team.
+        is_replacing: whether the team's older files are superseded as a whole.
+        cells: how many it has.
+        bases: poll -> basis of the slices that are missing or outdated, oldest first.
+        blocks: their rows, some polls at a time, computed as they are asked for.
+    """
+
+    team_id: str
+    is_replacing: bool
+    cells: int
+    bases: Mapping[date, str]
+    blocks: Iterator[pa.Table]
+
+    def computed(self, digests: Sequence[str]) -> WrittenTeam:
+        """What the task tells, once it knows the digest of each slice."""
+        slices = zip(self.bases.items(), digests, strict=True)
+        return WrittenTeam(
+            self.team_id,
+            self.is_replacing,
+            tuple(Slice(poll, basis, self.cells, sha256) for (poll, basis), sha256 in slices),
+        )
+
+
+def _wanted(
+    team_id: str, cells: pa.Table, facts: pa.Table, plan: Plan, suspects: pa.Table | None
+) -> _Wanted:
     cells = cells.sort_by("cell_id")
     facts = _sorted(facts, FACT_COLUMNS)
     if suspects is not None:
@@ -212,24 +236,15 @@ def write_team(
     bases = bases_of(cells, facts, plan, suspects)
     existing = plan.existing.get(team_id, {})
     is_replacing = any(existing[poll] != bases[poll] for poll in bases if poll in existing)
-    wanted = [poll for poll in plan.polls if is_replacing or poll not in existing]
+    wanted = {poll: bases[poll] for poll in plan.polls if is_replacing or poll not in existing}
     if not wanted or cells.num_rows == 0:
-        return WrittenTeam(team_id, is_replacing, None, ())
+        return _Wanted(team_id, is_replacing, cells.num_rows, {}, iter(()))
     # Values of a poll do not depend on which polls are computed beside it; a gap costs only time.
-    polls = plan.polls[plan.polls.index(wanted[0]) :]
+    polls = plan.polls[plan.polls.index(next(iter(wanted))) :]
     team = team_of(cells, facts, plan.priorities, plan.edges, plan.catalogue, plan.crs, suspects)
     blocks = team.blocks(polls, len(plan.edges) - len(polls), plan.task_memory_bytes)
     asked = _only(blocks, set(wanted), cells.num_rows)
-    file, digests = write_file(plan.root, plan.table, team_id, asked, team.catalogue.names)
-    return WrittenTeam(
-        team_id,
-        is_replacing,
-        file,
-        tuple(
-            Slice(poll, bases[poll], cells.num_rows, sha256)
-            for poll, sha256 in zip(wanted, digests, strict=True)
-        ),
-    )
+    return _Wanted(team_id, is_replacing, cells.num_rows, wanted, asked)
 
 
 def _only(
@@ -306,9 +321,9 @@ def _from_json(text: str) -> WrittenTeam:
     return WrittenTeam(
         team_id=values["team_id"],
         is_replacing=values["is_replacing"],
-        file=WrittenFile(**values["file"]) if values["file"] else None,
         slices=tuple(
             Slice(date.fromisoformat(poll), basis, rows, sha256)
             for poll, basis, rows, sha256 in values["slices"]
         ),
+        file=WrittenFile(**values["file"]) if values["file"] else None,
     )

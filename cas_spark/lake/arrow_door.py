@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date
 from uuid import uuid4
 
 import numpy as np
@@ -108,7 +107,6 @@ def write_file(
     Raises:
         CasError: a block is not as declared.
     """
-    keys = ("poll_on", "cell_id")
     system, folder = arrow_file_system(f"{root}/{table}")
     system.create_dir(folder, recursive=True)
     # A name of its own while it is written: two tries of a task may run at once.
@@ -119,9 +117,7 @@ def write_file(
         with ExitStack() as opened:
             stream = opened.enter_context(system.open_output_stream(unfinished))
             writer: pq.ParquetWriter | None = None
-            for rows in blocks:
-                check_rows(rows, keys, columns)
-                check_rows(pa.concat_tables([*ends[-1:], rows.slice(0, 1)]), keys, columns)
+            for rows, digests_of_block in checked(blocks, columns):
                 if writer is None:
                     # A dictionary per column costs more than it saves: see ADR 0019.
                     writer = opened.enter_context(
@@ -134,7 +130,7 @@ def write_file(
                         )
                     )
                 writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
-                digests += [digest_of_slice(part) for part in _per_poll(rows)]
+                digests += digests_of_block
                 rows_written += rows.num_rows
                 ends += [rows.slice(0, 1), rows.slice(max(rows.num_rows - 1, 0), 1)]
         content = hashlib.sha256("\n".join([partition, *digests]).encode())
@@ -149,50 +145,33 @@ def write_file(
     return WrittenFile(name, partition, size, rows_written, stats), digests
 
 
+def checked(
+    blocks: Iterable[pa.Table], columns: Sequence[str]
+) -> Iterator[tuple[pa.Table, list[str]]]:
+    """Each block once it is found to be as declared, with the digest of each of its polls' slices.
+
+    Args:
+        blocks: of `write_file`.
+        columns: the table's float columns, in order.
+
+    Raises:
+        CasError: a block is not as declared.
+    """
+    keys = ("poll_on", "cell_id")
+    before: list[pa.Table] = []
+    for rows in blocks:
+        check_rows(rows, keys, columns)
+        check_rows(pa.concat_tables([*before, rows.slice(0, 1)]), keys, columns)
+        yield rows, [digest_of_slice(part) for part in _per_poll(rows)]
+        before = [rows.slice(max(rows.num_rows - 1, 0), 1)]
+
+
 def _per_poll(rows: pa.Table) -> list[pa.Table]:
     """The rows of each poll; nothing is copied."""
     days = rows.column("poll_on").cast(pa.int32()).to_numpy()
     starts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist()]
     ends = [*starts[1:], len(days)]
     return [rows.slice(start, end - start) for start, end in zip(starts, ends, strict=True)]
-
-
-def read_blocks(
-    root: str, table: str, files: Sequence[str], columns: Sequence[str], first: date, last: date
-) -> Iterator[pa.Table]:
-    """Read a team's rows at the polls from `first` to `last`, some polls at a time; in a task.
-
-    Args:
-        root: the lake's root.
-        table: name of the table.
-        files: of the team, as the driver knows them from the run's own version of the table.
-        columns: to read, beside poll_on and cell_id.
-        first: poll.
-        last: poll.
-
-    Yields:
-        A block as it was written, or what is asked of it: all rows of some polls, sorted by poll_on
-        and cell_id, the blocks by their polls.
-    """
-    system, folder = arrow_file_system(f"{root}/{table}")
-    names = ["poll_on", "cell_id", *columns]
-    with ExitStack() as opened:
-        # A block holds all rows of its polls, so blocks in order are rows in order.
-        blocks: list[tuple[date, int, int, pq.ParquetFile]] = []
-        for place, name in enumerate(files):
-            stream = opened.enter_context(system.open_input_file(f"{folder}/{name}"))
-            file = pq.ParquetFile(stream)
-            column = file.schema_arrow.get_field_index("poll_on")
-            for block in range(file.num_row_groups):
-                held = file.metadata.row_group(block).column(column).statistics
-                if held.max >= first and held.min <= last:
-                    blocks.append((held.min, place, block, file))
-        for _, _, block, file in sorted(blocks, key=lambda found: found[:3]):
-            rows = file.read_row_group(block, columns=names, use_threads=False)
-            days = rows.column("poll_on").to_numpy()
-            start = int(np.searchsorted(days, np.datetime64(first)))
-            end = int(np.searchsorted(days, np.datetime64(last), side="right"))
-            yield rows.slice(start, end - start)
 
 
 def digest_of_slice(rows: pa.Table) -> str:

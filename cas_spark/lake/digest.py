@@ -37,7 +37,7 @@ def _update(state: "hashlib._Hash", array: pa.Array) -> None:
         encoded = array.cast(pa.large_binary()).fill_null(b"")
         lengths = pc.binary_length(encoded)
         state.update(lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
-        state.update(b"".join(encoded.to_pylist()))
+        state.update(_bytes_of(encoded))
     elif pa.types.is_boolean(kind):
         state.update(np.packbits(array.fill_null(False).to_numpy(zero_copy_only=False)).tobytes())
     elif pa.types.is_timestamp(kind):
@@ -52,6 +52,13 @@ def _update(state: "hashlib._Hash", array: pa.Array) -> None:
     else:
         message = f"no digest is defined for {kind}"
         raise TypeError(message)
+
+
+def _bytes_of(values: pa.LargeBinaryArray) -> memoryview:
+    """All values one after another, as they lie there; none of them missing."""
+    _, offsets, data = values.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int64)[values.offset : values.offset + len(values) + 1]
+    return memoryview(data or b"")[ends[0] : ends[-1]]
 
 
 def digest_of_rows(rows: pa.Table, keys: Iterable[str]) -> str:

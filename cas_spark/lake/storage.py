@@ -106,11 +106,16 @@ def read_text(spark: SparkSession, path: str) -> str:
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:
     """Write a small file, in place of what was there; where that fails, nothing is left."""
+    write_bytes(spark, path, text.encode())
+
+
+def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
+    """The same for bytes."""
     system, hadoop_path = _file_system(spark, path)
     try:
         stream = system.create(hadoop_path, True)
         try:
-            stream.write(text.encode())
+            stream.write(content)
         finally:
             stream.close()
     except Py4JJavaError:

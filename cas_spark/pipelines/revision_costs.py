@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.grid.cells import column_of, row_of
-from cas_spark.indicators.snapshots import near_teams
+from cas_spark.indicators.nearby import near_teams
 from cas_spark.knowledge.linking import LINKED
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job

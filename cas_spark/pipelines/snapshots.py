@@ -4,13 +4,24 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from pyspark.sql import Row
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.indicators.snapshots import Plan, WrittenTeam, edges_until, write_snapshots
+from cas_spark.indicators.snapshots import (
+    TOLD,
+    Plan,
+    WrittenTeam,
+    computed_snapshots,
+    edges_until,
+    told_by,
+    write_snapshots,
+)
 from cas_spark.lake import tables
 from cas_spark.lake.arrow_door import commit_files
 from cas_spark.lake.digest import digest_of_parts, schema_text
+from cas_spark.lake.spark_door import commit_rows
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
 from cas_spark.pipelines.revision_costs import note_polls_recomputed
@@ -60,22 +71,24 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
             job.show_progress("teams", len(kept)) as advance,
             following_tasks(run.lake.spark, advance, len(kept)),
         ):
-            written = write_snapshots(cells, job.incidents, plan, job.suspects)
-        slices = _slices(held, written, polls)
-        _check(slices, kept, polls)
-        added = [team.file for team in written if team.file is not None]
-        live = {row["file"] for row in slices}
-        removed = {row["file"]: row["team_id"] for row in held if row["file"] not in live}
-        commit_files(
-            run.lake.root, job.snapshots, added, removed, (f"run {run.number}", run.number)
-        )
+            written, rows_to_write = _computed(job, cells, plan)
+        stays = _stays(held, written, polls)
+        _check([*stays, *_slices(written)], kept, polls)
+        files = _commit(job, held, stays, written, rows_to_write)
+        slices = [
+            *stays,
+            *(
+                part | {"file": files[part["team_id"], part["poll_on"]]}
+                for part in _slices(written)
+            ),
+        ]
         rows = run.lake.spark.createDataFrame(slices, tables.SNAPSHOT_SLICES.schema)
         run.replace(tables.SNAPSHOT_SLICES, rows)
         parts = [(f"{row['team_id']} {row['poll_on']}", row["sha256"]) for row in slices]
         run.note_change(job.snapshots, digest_of_parts(schema_text(job.snapshots), parts))
         said["teams"] = len(kept)
         said["polls"] = len(polls)
-        said["rows written"] = sum(file.rows for file in added)
+        said["rows written"] = sum(part["rows"] for part in _slices(written))
         said["indicators"] = len(job.catalogue.fast.indicators)
         anew = {team.team_id: len(team.slices) for team in written if team.is_replacing}
         said["teams computed anew"] = len(anew)
@@ -83,10 +96,19 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         note_polls_recomputed(job, anew)
 
 
-def _slices(
+def _computed(job: Job, cells: DataFrame, plan: Plan) -> tuple[list[WrittenTeam], DataFrame | None]:
+    """What tasks did, and where they cannot write themselves the rows that Spark is to write."""
+    if job.settings.resources.storage_access == "arrow":
+        return write_snapshots(cells, job.incidents, plan, job.suspects), None
+    rows = computed_snapshots(cells, job.incidents, plan, job.suspects, job.snapshots)
+    rows.persist(StorageLevel.DISK_ONLY)
+    return told_by(rows), rows
+
+
+def _stays(
     held: Sequence[Row], written: Sequence[WrittenTeam], polls: Sequence[date]
 ) -> list[dict[str, Any]]:
-    """What the table holds once the files are committed.
+    """The slices of files that stay.
 
     A file stays while any of its slices is needed, unless its team was computed anew or is gone.
     """
@@ -95,14 +117,62 @@ def _slices(
     needed = {
         row["file"] for row in held if row["poll_on"] in polls and row["team_id"] in teams - anew
     }
-    slices: list[dict[str, Any]] = [row.asDict() for row in held if row["file"] in needed]
-    for team in written:
-        if team.file is not None:
-            slices += [
-                {"team_id": team.team_id, "file": team.file.name, **vars(part)}
-                for part in team.slices
-            ]
-    return slices
+    return [row.asDict() for row in held if row["file"] in needed]
+
+
+def _slices(written: Sequence[WrittenTeam]) -> list[dict[str, Any]]:
+    """The slices that were computed, but for their files."""
+    return [{"team_id": team.team_id, **vars(part)} for team in written for part in team.slices]
+
+
+def _commit(
+    job: Job,
+    held: Sequence[Row],
+    stays: Sequence[dict[str, Any]],
+    written: Sequence[WrittenTeam],
+    rows: DataFrame | None,
+) -> dict[tuple[str, date], str]:
+    """Make what was computed part of the table, and take out what is superseded.
+
+    Returns:
+        team and poll -> the file with that slice, at least for those that were computed.
+
+    Raises:
+        CasError: Spark wrote other rows than tasks had computed.
+    """
+    run, live = job.run, {row["file"] for row in stays}
+    gone = [row for row in held if row["file"] not in live]
+    if rows is None:
+        files = {team.team_id: team.file for team in written if team.file is not None}
+        removed = {row["file"]: row["team_id"] for row in gone}
+        commit_files(
+            run.lake.root,
+            job.snapshots,
+            list(files.values()),
+            removed,
+            (f"run {run.number}", run.number),
+        )
+        return {
+            (team.team_id, part.poll_on): files[team.team_id].name
+            for team in written
+            for part in team.slices
+        }
+    polls: dict[str, list[date]] = {}
+    for row in gone:
+        polls.setdefault(row["team_id"], []).append(row["poll_on"])
+    wanted = rows.where(F.col(TOLD).isNull()).drop(TOLD)
+    there = commit_rows(run.lake.root, job.snapshots, wanted, polls)
+    rows.unpersist()
+    slices = [*stays, *_slices(written)]
+    expected = {(part["team_id"], part["poll_on"]): part["rows"] for part in slices}
+    if {key: number for key, (_, number) in there.items()} != expected:
+        raise CasError(
+            what="snapshots as Spark wrote them",
+            found=f"{sum(number for _, number in there.values())} rows",
+            expected=f"the {sum(expected.values())} that tasks computed",
+            do="Run the same command again; where it stays, report it with this message",
+        )
+    return {key: file for key, (file, _) in there.items()}
 
 
 def _check(slices: Sequence[dict[str, Any]], kept: dict[str, int], polls: Sequence[date]) -> None:

@@ -13,11 +13,12 @@ from cas_spark.knowledge.calendar import instant_of
 from cas_spark.knowledge.visibility import known_at
 from cas_spark.lake import tables
 from cas_spark.lake.digest import digest_of_table
+from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
 from cas_spark.pipelines.revision_costs import note_models_retrained
 from cas_spark.settings.learning import Training
-from cas_spark.training.models import Expected, SnapshotFiles, TrainedModel, TrainingData
+from cas_spark.training.models import Expected, TrainedModel, TrainingData
 from cas_spark.training.outcomes import labels_of
 from cas_spark.training.train import train as train_models
 
@@ -147,6 +148,7 @@ def snapshot_files(job: Job, first: date, last: date) -> SnapshotFiles:
         root=job.run.lake.root,
         table=job.snapshots.name,
         of_team={team: tuple(sorted(names)) for team, names in files.items()},
+        access=job.settings.resources.storage_access,
     )
 
 

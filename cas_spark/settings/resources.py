@@ -1,12 +1,16 @@
-"""What a task may take of a machine."""
+"""What a task may take of a machine, and how it reaches the lake."""
+
+from typing import Literal
 
 from pydantic import Field
 
 from cas_spark.settings.section import Section
 
+StorageAccess = Literal["arrow", "spark"]
+
 
 class Resources(Section):
-    """Bounds of a task; no result depends on them.
+    """Bounds of a task and its way to the lake; no result depends on them.
 
     A team that needs more is worked through in blocks: snapshots fewer polls at a time, training
     with its rows in a scratch file in place of memory.
@@ -14,6 +18,13 @@ class Resources(Section):
 
     task_memory_mb: int = Field(
         default=2048, ge=1, description="that a task may use for the rows of its team"
+    )
+
+    storage_access: StorageAccess = Field(
+        default="arrow",
+        description="`arrow`: tasks read and write snapshots and maps themselves; `spark`: where "
+        "Arrow cannot reach the lake's storage, Spark moves them, which is slower, shuffles "
+        "them and holds a team's rows in memory",
     )
 
     @property

@@ -11,6 +11,7 @@ from pyspark.sql import Row
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
+from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Training
 from cas_spark.training import solver
@@ -18,7 +19,6 @@ from cas_spark.training.design import Design, design_of
 from cas_spark.training.models import (
     Expected,
     Fit,
-    SnapshotFiles,
     TrainedModel,
     TrainingData,
     blank,
@@ -63,9 +63,11 @@ def fit_teams(data: TrainingData, expected: Expected, settings: Training) -> lis
     files = data.files
 
     def work(team: str, context: pa.Table, labels: pa.Table) -> pa.Table:
-        return as_table(train_team(team, context, labels, files, expected, settings))
+        of_task, context = files.received(context)
+        return as_table(train_team(team, context, labels, of_task, expected, settings))
 
-    models = task_per_group_of_two(work, RESULT_TYPE, "team_id", data.context, data.labels)
+    context = files.sent_with(data.context)
+    models = task_per_group_of_two(work, RESULT_TYPE, "team_id", context, data.labels)
     return [from_row(row, expected) for row in models.collect()]
 
 

@@ -5,7 +5,7 @@ so the model of its region or of the whole country stands in) or `failed` with t
 missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 
 from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.lake.snapshot_files import SnapshotFiles
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,6 @@ class Expected:
     horizons: tuple[str, ...]
     catalogue: Catalogue
     task_memory_bytes: int
-
-
-@dataclass(frozen=True)
-class SnapshotFiles:
-    """Where tasks find the snapshots of their team.
-
-    Attributes:
-        root: the lake's.
-        table: name of the table.
-        of_team: team -> the files of that table that hold its rows.
-    """
-
-    root: str
-    table: str
-    of_team: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Training
 from cas_spark.training import grouped, solver
 from cas_spark.training.design import design_of
 from cas_spark.training.design_matrix import fill_matrix
-from cas_spark.training.models import Expected, SnapshotFiles, TrainedModel, TrainingData, too_few
+from cas_spark.training.models import Expected, TrainedModel, TrainingData, too_few
 from cas_spark.training.team_context import team_context
 from cas_spark.training.team_rows import TeamRows, plain_blocks, positives_of
 
@@ -126,9 +127,11 @@ def _sample(data: TrainingData, expected: Expected, pools: Pools) -> DataFrame:
     files = data.files
 
     def work(team: str, context: pa.Table, labels: pa.Table) -> pa.Table:
-        return sample_of_team(team, context, labels, files, expected, pools)
+        of_task, context = files.received(context)
+        return sample_of_team(team, context, labels, of_task, expected, pools)
 
-    return task_per_group_of_two(work, _SAMPLE_TYPE, "team_id", data.context, data.labels)
+    context = files.sent_with(data.context)
+    return task_per_group_of_two(work, _SAMPLE_TYPE, "team_id", context, data.labels)
 
 
 def sample_of_team(

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue
-from cas_spark.lake.arrow_door import read_blocks
+from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.training.design_matrix import fill_matrix, room_for
-from cas_spark.training.models import Expected, SnapshotFiles
+from cas_spark.training.models import Expected
 from cas_spark.training.team_context import TeamContext, team_context
 
 Ints = npt.NDArray[np.int64]
@@ -99,9 +99,8 @@ def plain_blocks(
     Raises:
         CasError: the files do not hold every kept cell at every poll.
     """
-    of_team, cells, done = files.of_team.get(team, ()), len(context.cell_ids), 0
-    names = catalogue.fast.names
-    for fast in read_blocks(files.root, files.table, of_team, names, polls[0], polls[-1]):
+    cells, done = len(context.cell_ids), 0
+    for fast in files.blocks(team, catalogue.fast.names, polls[0], polls[-1]):
         days = polls[done : done + fast.num_rows // cells]
         done += len(days)
         is_whole = np.array_equal(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cas_spark.indicators import snapshots, weights
+from cas_spark.indicators import nearby, weights
 from cas_spark.indicators.catalogue import catalogue_of
 from cas_spark.indicators.snapshots import Plan, bases_of
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
@@ -216,7 +216,7 @@ def test_declared_weights_follow_their_formula() -> None:
 
 
 def test_tiles_are_as_wide_as_the_halo() -> None:
-    assert snapshots.TILE_CELLS >= weights.HALO_CELLS
+    assert nearby.TILE_CELLS >= weights.HALO_CELLS
 
 
 def test_weeks_between_polls_last_167_168_or_169_hours() -> None:

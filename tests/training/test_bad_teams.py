@@ -11,9 +11,10 @@ import pytest
 
 from cas_spark.indicators.catalogue import Catalogue, catalogue_of
 from cas_spark.lake.arrow_door import write_file
+from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.settings.learning import Training
 from cas_spark.training.grouped import train_team
-from cas_spark.training.models import Expected, SnapshotFiles, TrainedModel
+from cas_spark.training.models import Expected, TrainedModel
 
 POLLS = tuple(date(2024, 1, 1) + timedelta(weeks=i) for i in range(40))
 FAST = ("burglary_count_4w", "burglary_count_13w")

@@ -1,0 +1,128 @@
+"""How tasks read the snapshots of their team, a few polls at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import zip_longest
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cas_spark.lake.storage import arrow_file_system
+from cas_spark.settings.resources import StorageAccess
+
+
+@dataclass(frozen=True)
+class SnapshotFiles:
+    """Where tasks find the snapshots of their team.
+
+    Attributes:
+        root: the lake's.
+        table: name of the table.
+        of_team: team -> the files of that table that hold its rows, as paths below the table's.
+        access: `arrow` where tasks read the storage themselves; with `spark` they are sent the
+            content of their team's files, since only Spark can reach it.
+        sent: file -> its content; in a task with access `spark`.
+    """
+
+    root: str
+    table: str
+    of_team: Mapping[str, Sequence[str]]
+    access: StorageAccess = "arrow"
+    sent: Mapping[str, pa.Buffer] = field(default_factory=dict)
+
+    def sent_with(self, rows: DataFrame) -> DataFrame:
+        """The rows, with the files that their task cannot read itself among them; on the driver.
+
+        Args:
+            rows: with a team_id, grouped by it in what follows.
+        """
+        if self.access == "arrow":
+            return rows
+        spark = rows.sparkSession
+        pairs = [(team, name) for team, names in self.of_team.items() for name in names]
+        teams = spark.createDataFrame(pairs, "team_id string, file string")
+        below = f"{self.root}/{self.table}"
+        content = spark.read.format("binaryFile").load([f"{below}/{name}" for _, name in pairs])
+        name = F.element_at(F.split("path", f"/{self.table}/"), -1)
+        files = content.select(name.alias("file"), "content").join(F.broadcast(teams), "file")
+        return rows.unionByName(files, allowMissingColumns=True)
+
+    def received(self, rows: pa.Table) -> tuple["SnapshotFiles", pa.Table]:
+        """What `sent_with` made of the rows, taken apart again; in a task."""
+        if self.access == "arrow":
+            return self, rows
+        is_file = rows.column("file").is_valid()
+        files = rows.filter(is_file)
+        buffers = [value.as_buffer() for value in files.column("content")]
+        sent = dict(zip(files.column("file").to_pylist(), buffers, strict=True))
+        others = rows.filter(pc.invert(is_file)).drop_columns(["file", "content"])
+        return replace(self, sent=sent), others
+
+    def blocks(
+        self, team: str, columns: Sequence[str], first: date, last: date
+    ) -> Iterator[pa.Table]:
+        """Read a team's rows at the polls from `first` to `last`, some polls at a time; in a task.
+
+        Args:
+            team: the team.
+            columns: to read, beside poll_on and cell_id.
+            first: poll.
+            last: poll.
+
+        Yields:
+            All rows of some polls, sorted by poll_on and cell_id, the blocks by their polls.
+        """
+        names = ["poll_on", "cell_id", *columns]
+        with ExitStack() as opened:
+            found: list[_RowGroup] = []
+            for place, name in enumerate(self.of_team.get(team, ())):
+                file = pq.ParquetFile(opened.enter_context(self._open(name)))
+                column = file.schema_arrow.get_field_index("poll_on")
+                for number in range(file.num_row_groups):
+                    held = file.metadata.row_group(number).column(column).statistics
+                    if held.max >= first and held.min <= last:
+                        found.append(_RowGroup(held.min, place, number, held.max, file))
+            # Files share no poll, so row groups in order are rows in order.
+            found.sort(key=lambda group: (group.first, group.place, group.number))
+            rest: list[pa.Table] = []
+            for group, following in zip_longest(found, found[1:]):
+                read = group.file.read_row_group(group.number, columns=names, use_threads=False)
+                rows = pa.concat_tables([*rest, _between(read, first, last)])
+                whole = rows.num_rows
+                if following is not None and following.first == group.last:
+                    # Spark's writer ends a row group where it is full, also amid a poll.
+                    days = rows.column("poll_on").to_numpy()
+                    whole = int(np.searchsorted(days, np.datetime64(group.last)))
+                rest = [rows.slice(whole)]
+                if whole:
+                    yield rows.slice(0, whole)
+
+    def _open(self, name: str) -> pa.NativeFile:
+        if self.access == "spark":
+            return pa.BufferReader(self.sent[name])
+        system, folder = arrow_file_system(f"{self.root}/{self.table}")
+        return system.open_input_file(f"{folder}/{name}")
+
+
+@dataclass(frozen=True)
+class _RowGroup:
+    """The first and last poll of a row group, its file's place and its own in that file."""
+
+    first: date
+    place: int
+    number: int
+    last: date
+    file: pq.ParquetFile
+
+
+def _between(rows: pa.Table, first: date, last: date) -> pa.Table:
+    days = rows.column("poll_on").to_numpy()
+    start = int(np.searchsorted(days, np.datetime64(first)))
+    end = int(np.searchsorted(days, np.datetime64(last), side="right"))
+    return rows.slice(start, end - start)
