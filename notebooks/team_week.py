@@ -125,13 +125,10 @@ pd.DataFrame([{name: row[name] for name in shown} for row in models])
 # ## The map
 
 # %%
-largest = largest_reasons(F.col("contributions"))
-chosen = (
-    forecasts.where(of_team & F.col("is_chosen"))
-    .withColumn("reasons", largest)
-    .orderBy("priority", "horizon", "rank")
-    .collect()
-)
+rows = forecasts.where(of_team & F.col("is_chosen")).orderBy("priority", "horizon", "rank")
+rows = rows.toArrow()
+largest = largest_reasons(rows["contributions"].combine_chunks())
+chosen = rows.append_column("reasons", largest).to_pylist()
 Image(as_png(draw_map(cells, chosen, settings, priority, horizon)))
 
 # %% [markdown]

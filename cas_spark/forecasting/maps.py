@@ -89,7 +89,6 @@ def write_maps(
         "stability",
         "target_week_on",
         "contributions",
-        largest_reasons(F.col("contributions")).alias("reasons"),
     )
 
     tasks_reach_lake = settings.resources.storage_access == "arrow"
@@ -123,6 +122,7 @@ def _write_team(team: str, rows: pa.Table, settings: Settings, poll: date, folde
     contributions = in_order.column("contributions").combine_chunks()
     raised = by_group(contributions, indicators.values())
     in_order = in_order.drop_columns("contributions")
+    in_order = in_order.append_column("reasons", largest_reasons(contributions))
     for group, of_cells in raised.items():
         in_order = in_order.append_column(f"raised_by_{group}", pa.array(np.round(of_cells, 4)))
     places = [

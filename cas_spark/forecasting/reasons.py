@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column
-from pyspark.sql import functions as F
 
 from cas_spark.indicators.indicator import ANY, Indicator
 from cas_spark.settings.settings import Priority
@@ -32,27 +30,35 @@ _IN_CELL = {"en": "in the cell", "nl": "in het vakje"}
 _IN_BLOCK = {"en": "in the cell or next to it", "nl": "in het vakje of ernaast"}
 
 
-def largest_reasons(contributions: Column) -> Column:
+def largest_reasons(contributions: pa.ListArray) -> pa.ListArray:
     """The three indicators that raise a cell's logit most above the mean of its team.
 
     What has one value for the whole team raises no cell above another, and so is never among them.
 
     Args:
-        contributions: as in `forecasts`.
+        contributions: of each cell, as in `forecasts`.
 
     Returns:
-        An array of at most three of them, the largest `above_mean` first, ties by name; none that
+        Of each cell at most three of them, the largest `above_mean` first, ties by name; none that
         lowers the logit.
     """
+    pairs, cell = contributions.flatten(), _cell_of(contributions)
+    names = pairs.field("indicator").dictionary_encode()
+    by_name = np.argsort(np.argsort(names.dictionary.to_pylist()))[names.indices.to_numpy()]
+    size = pairs.field("above_mean").to_numpy(zero_copy_only=False)
+    raising = np.flatnonzero(size > 0)
+    order = raising[np.lexsort((by_name[raising], -size[raising], cell[raising]))]
+    counts = np.bincount(cell[order], minlength=len(contributions))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    ends = np.cumsum(np.minimum(counts, REASONS))
+    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pairs.take(pa.array(order[place < REASONS])))
 
-    def by_size(pair: Column) -> Column:
-        return F.struct(
-            (-pair["above_mean"]).alias("size"), pair["indicator"].alias("name"), pair.alias("pair")
-        )
 
-    raising = F.filter(contributions, lambda pair: pair["above_mean"] > 0)
-    ordered = F.array_sort(F.transform(raising, by_size))
-    return F.transform(F.slice(ordered, 1, REASONS), lambda sized: sized["pair"])
+def _cell_of(contributions: pa.ListArray) -> npt.NDArray[np.int64]:
+    """Of each pair of `contributions.flatten()` the place of its cell."""
+    lengths = pc.list_value_length(contributions).fill_null(0).to_numpy()
+    return np.repeat(np.arange(len(contributions)), lengths)
 
 
 def by_group(contributions: pa.ListArray, catalogue: Iterable[Indicator]) -> dict[str, Doubles]:
@@ -75,7 +81,7 @@ def by_group(contributions: pa.ListArray, catalogue: Iterable[Indicator]) -> dic
         for name in names.dictionary.to_pylist()
     ]
     place = np.array(places, dtype=np.int64)[names.indices.to_numpy()]
-    cell = np.repeat(np.arange(len(contributions)), pc.list_value_length(contributions).to_numpy())
+    cell = _cell_of(contributions)
     sums = np.bincount(
         cell * (len(groups) + 1) + place,
         weights=pairs.field("above_mean").to_numpy(),

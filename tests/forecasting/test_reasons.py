@@ -2,8 +2,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from cas_spark.forecasting.reasons import by_group, largest_reasons, phrase_of, sentence_of
 from cas_spark.indicators.catalogue import catalogue_of
@@ -46,8 +44,7 @@ def reason(name: str, value: float, above_mean: float = 1.0) -> dict[str, Any]:
     return {"indicator": name, "value": value, "contribution": 0.5, "above_mean": above_mean}
 
 
-@pytest.mark.spark
-def test_the_largest_reasons_raise_a_cell_above_its_team(spark: SparkSession) -> None:
+def test_the_largest_reasons_raise_a_cell_above_its_team() -> None:
     every = [
         ("intercept", 1.0, 9.0, 0.0),
         ("season_sin", 1.0, 8.0, 0.0),  # large, but the same in every cell
@@ -57,15 +54,11 @@ def test_the_largest_reasons_raise_a_cell_above_its_team(spark: SparkSession) ->
         ("burglary_count_all", 9.0, 3.0, 0.125),
         ("robbery_weeks_since", 260.0, -1.0, -1.0),
     ]
-    schema = (
-        "contributions array<struct<indicator string, value double, contribution double, "
-        "above_mean double>>"
-    )
-    frame = spark.createDataFrame([(every,), ([],)], schema)
-    rows = frame.select(largest_reasons(F.col("contributions")).alias("reasons")).collect()
-    assert [[tuple(pair) for pair in row["reasons"]] for row in rows] == [
-        [every[3], every[2], every[4]],
+    names = ("indicator", "value", "contribution", "above_mean")
+    pairs = [dict(zip(names, pair, strict=True)) for pair in every]
+    assert largest_reasons(pa.array([pairs, [], pairs])[1:]).to_pylist() == [
         [],
+        [pairs[3], pairs[2], pairs[4]],
     ]
 
 
