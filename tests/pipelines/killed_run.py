@@ -1,4 +1,4 @@
-"""A run in a process of its own, which dies where it is told to; started by `test_crashes`.
+"""A run in a process of its own, which dies where it is told to, or loses parts of its cluster.
 
 `python -m tests.pipelines.killed_run SETTINGS COMMAND WHERE ...`: the stage at whose start the
 process is killed, or names of POINTS. A run that is not killed prints its stages and digests.
@@ -59,11 +59,45 @@ def lose_worker(*, is_tried_again: bool) -> None:
     setattr(tasks, "write_team", written_in_vain)  # noqa: B010 - mypy sees another signature
 
 
+def lose_half_the_cluster() -> None:
+    """Once files are written: one team's task fails, another's dies with all of its machine.
+
+    Each once; the files that CAS_MARKS gets then tell of it.
+    """
+    marks = Path(os.environ["CAS_MARKS"])
+    marks.mkdir()
+    write_team = tasks.write_team
+
+    def is_first(mark: str) -> bool:
+        try:
+            (marks / mark).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def parent_of(process: int) -> int:
+        return int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+    def written_in_vain(team: str, *arguments: Any) -> Any:
+        written = write_team(team, *arguments)
+        if team == "A" and is_first("killed"):
+            executor = parent_of(os.getppid())  # between them is the daemon that forks workers
+            for process in (parent_of(executor), executor):
+                os.kill(process, signal.SIGKILL)
+        if team == "B" and is_first("failed"):
+            message = "the task failed after its file was written"
+            raise OSError(message)
+        return written
+
+    setattr(tasks, "write_team", written_in_vain)  # noqa: B010 - mypy sees another signature
+
+
 POINTS: dict[str, Callable[[], None]] = {
     "before the files of snapshots are committed": lambda: setattr(snapshots, "commit_files", die),
     "before the manifest": lambda: setattr(manifest, "fingerprint_of_the_machine", die),
     "a worker, for good": lambda: lose_worker(is_tried_again=False),
     "a worker, and its task is tried again": lambda: lose_worker(is_tried_again=True),
+    "half the cluster": lose_half_the_cluster,
 }
 
 
