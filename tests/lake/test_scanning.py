@@ -82,6 +82,7 @@ def test_a_key_is_found_in_every_form_and_another_is_not_taken_for_it(
         parquet_of(rows_with(KEY))[:100],
         b"\x28\xb5\x2f\xfd compressed by zstd",
     ],
+    ids=["gzip", "zip", "parquet", "zstd"],
 )
 def test_a_file_that_cannot_be_decoded_is_told(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(content)
