@@ -129,21 +129,22 @@ def test_short_history_that_is_allowed_leaves_indicators_out_and_says_so(
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "text"),
+    ("name", "content"),
     [
-        ("incidents_3.csv.gz", gzip.compress(b"number,kind\n" * 99)[:40], "incidents_3.csv.gz"),
-        ("incidents_3.csv", b"number,kind\n1,B1\n", "incidents_3.csv"),
-        ("incidents_3.csv", b"", "incidents_3.csv"),
+        ("incidents_3.csv.gz", gzip.compress(b"number,kind\n" * 99)[:40]),
+        ("incidents_3.csv", b"number,kind\n1,B1\n"),
+        ("incidents_3.csv", b""),
     ],
+    ids=["cut off", "columns missing", "empty"],
 )
 def test_one_bad_extract_keeps_the_others_out_too(
-    spark: SparkSession, tmp_path: Path, name: str, content: bytes, text: str
+    spark: SparkSession, tmp_path: Path, name: str, content: bytes
 ) -> None:
     settings = load_settings(write_toy(tmp_path))
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CasError) as refused:
         run_quietly(spark, "ingest", settings, None)
-    assert text in str(refused.value)
+    assert name in str(refused.value)
     lake = Lake(spark, settings.lake)
     assert lake.last_manifest is None
     assert not (tmp_path / "lake" / tables.INCIDENTS.name).exists()
