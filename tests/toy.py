@@ -7,7 +7,7 @@ B has hardly any of either.
 import csv
 import gzip
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,15 @@ def write_teams(path: Path) -> None:
     width, height = COLUMNS * CELL, ROWS * CELL
     a = shapely.box(LEFT, BOTTOM, LEFT + width, BOTTOM + height)
     b = shapely.box(LEFT + width, BOTTOM, LEFT + 2 * width - CELL / 2, BOTTOM + height)
+    write_areas(path, {"Alfa": a, "Bravo": b})
+
+
+def write_areas(path: Path, areas: Mapping[str, shapely.Polygon]) -> None:
+    """Write the areas of teams by their names, whose first letters are their ids."""
     frame = gpd.GeoDataFrame(
-        {"id": ["A", "B"], "name": ["Alfa", "Bravo"]}, geometry=[a, b], crs="EPSG:28992"
+        {"id": [name[0] for name in areas], "name": list(areas)},
+        geometry=list(areas.values()),
+        crs="EPSG:28992",
     )
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2024-01-01T00:00:00Z"})
     frame.to_file(path, layer="teams", driver="GPKG")
