@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.lake.spread import task_per_group
+from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Forecast
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import TrainedModel
@@ -41,7 +42,7 @@ class Scorer:
     draws: bytes | None = None
 
     @classmethod
-    def of(cls, model: Row) -> "Scorer":
+    def of(cls, model: Row | Mapping[str, Any]) -> "Scorer":
         """The scorer of a row of `models` that is fitted or pooled."""
         pairs = tuple((pair["indicator"], pair["coefficient"]) for pair in model["coefficients"])
         draws = None if model["draws"] is None else bytes(model["draws"])
@@ -69,7 +70,7 @@ def cells_to_choose(share: float, land_cells: int) -> int:
 def forecast(
     context: DataFrame,
     files: SnapshotFiles,
-    models: Mapping[str, Sequence[Scorer]],
+    models: DataFrame,
     land_cells: Mapping[str, int],
     catalogue: Catalogue,
     settings: Forecast,
@@ -83,7 +84,7 @@ def forecast(
         context: team_id, valid_from_on, cell_id and the slow indicators of every kept cell, as the
             poll sees them.
         files: where tasks find the snapshots of their team at the poll.
-        models: team -> its models.
+        models: rows of `models` that are fitted or pooled.
         land_cells: team -> number of all its land cells, kept or removed.
         catalogue: the indicators of the snapshots.
         settings: which share is chosen, and the bands.
@@ -92,14 +93,17 @@ def forecast(
         run_number: kept with the rows.
     """
 
-    def score_team(team: str, context: pa.Table) -> pa.Table:
+    def score_team(team: str, context: pa.Table, models: pa.Table) -> pa.Table:
         of_task, context = files.received(context)
         rows = plain_rows(team, team_context(team, context), of_task, catalogue, [poll])
-        return scores_of_team(
-            team, rows, models.get(team, ()), land_cells[team], catalogue, settings
-        )
+        in_order = models.sort_by([("priority", "ascending"), ("horizon", "ascending")])
+        scorers = [Scorer.of(model) for model in in_order.to_pylist()]
+        return scores_of_team(team, rows, scorers, land_cells[team], catalogue, settings)
 
-    scored = task_per_group(score_team, _SCORES, "team_id", files.sent_with(context))
+    used = ("team_id", "priority", "horizon", "intercept", "coefficients", "draws")
+    scored = task_per_group_of_two(
+        score_team, _SCORES, "team_id", files.sent_with(context), models.select(*used)
+    )
     target = F.create_map(
         *[
             F.lit(part)

@@ -132,7 +132,7 @@ def write_file(
                 writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
                 digests += digests_of_block
                 rows_written += rows.num_rows
-                ends += [rows.slice(0, 1), rows.slice(max(rows.num_rows - 1, 0), 1)]
+                ends.append(_ends_of(rows))
         content = hashlib.sha256("\n".join([partition, *digests]).encode())
         name = f"{content.hexdigest()[:40]}.parquet"
         size = system.get_file_info(unfinished).size
@@ -163,7 +163,12 @@ def checked(
         check_rows(rows, keys, columns)
         check_rows(pa.concat_tables([*before, rows.slice(0, 1)]), keys, columns)
         yield rows, [digest_of_slice(part) for part in _per_poll(rows)]
-        before = [rows.slice(max(rows.num_rows - 1, 0), 1)]
+        before = [_ends_of(rows).slice(1)]
+
+
+def _ends_of(rows: pa.Table) -> pa.Table:
+    """Copies of the first row and the last; a slice would hold on to all of them."""
+    return rows.take(pa.array([0, rows.num_rows - 1] if rows.num_rows else [], pa.int64()))
 
 
 def _per_poll(rows: pa.Table) -> list[pa.Table]:

@@ -3,7 +3,6 @@
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.forecasting.forecast import Scorer
 from cas_spark.forecasting.forecast import forecast as forecast_cells
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
@@ -18,23 +17,20 @@ def forecast(job: Job) -> None:
     """
     run, settings = job.run, job.settings
     at_poll = F.col("poll_on") == F.lit(job.poll)
-    models = run.read(tables.MODELS).where(at_poll).where("intercept IS NOT NULL").collect()
-    if not models:
+    models = run.read(tables.MODELS).where(at_poll).where("intercept IS NOT NULL")
+    if models.isEmpty():
         raise CasError(
             what=f"the forecast of {job.poll}",
             found="no model that was trained for this poll",
             expected="the models that the step train makes",
             do="Run `cas-spark train` with the same --poll first",
         )
-    scorers: dict[str, list[Scorer]] = {}
-    for model in sorted(models, key=lambda m: (m["team_id"], m["priority"], m["horizon"])):
-        scorers.setdefault(model["team_id"], []).append(Scorer.of(model))
     with run.stage("forecast") as said:
         land = job.cells().groupBy("team_id").count().collect()
         rows = forecast_cells(
             context_of_kept_cells(job, job.poll, job.poll),
             snapshot_files(job, job.poll, job.poll),
-            scorers,
+            models,
             {row["team_id"]: row["count"] for row in land},
             job.catalogue,
             settings.forecast,
