@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
@@ -21,6 +22,10 @@ QUICK_FOR_TINY_JOBS = {
 
 # Nor does the best machine code pay for itself: without it a run takes two thirds of the processor.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+# How long a case takes says more of what runs beside it than of the case.
+hypothesis.settings.register_profile("beside_others", deadline=None)
+hypothesis.settings.load_profile("beside_others")
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ pytestmark = [
     pytest.mark.skipif(
         not DATA.is_dir(), reason=f"no {DATA}: the open data are not in the project"
     ),
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
 ]
 
 
