@@ -40,7 +40,7 @@ def country(seed: int, cells: int) -> tuple[Place, np.ndarray, np.ndarray]:
     return Place("A", ids, incidents), scored, np.round(random.normal(-2, 1, len(scored)), 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), cells=st.integers(5, 80), share=st.sampled_from([0.03, 0.2]))
 def test_caught_shares_count_all_land_cells_and_all_incidents(
     seed: int, cells: int, share: float
@@ -68,7 +68,7 @@ def test_caught_shares_count_all_land_cells_and_all_incidents(
         assert pai.value == pytest.approx((expected / total) / (number / cells))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), cells=st.integers(10, 80))
 def test_probabilities_are_judged_as_scikit_learn_judges_them(seed: int, cells: int) -> None:
     place, scored, logits = country(seed, cells)

@@ -102,7 +102,7 @@ def versions(draw: st.DrawFn) -> Version:
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(versions(), max_size=10), st.integers(1, 2**20))
 def test_the_bound_of_memory_changes_the_blocks_and_no_value(
     facts: list[Version], bytes_at_most: int
@@ -116,7 +116,7 @@ def test_the_bound_of_memory_changes_the_blocks_and_no_value(
     assert pa.concat_tables(parts).equals(whole[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(versions(), max_size=25))
 def test_every_indicator_equals_its_slow_implementation(facts: list[Version]) -> None:
     computed = snapshots_of(facts)
@@ -137,7 +137,7 @@ def test_every_indicator_equals_its_slow_implementation(facts: list[Version]) ->
                 np.testing.assert_array_equal(computed_values, expected, err_msg=said)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(versions(), max_size=25), st.randoms(use_true_random=False))
 def test_incremental_equals_full_in_any_order_of_facts(
     facts: list[Version], random: object

@@ -126,7 +126,7 @@ histories = st.lists(
 purges = st.lists(st.tuples(incidents(), changes(TAKING_BACK, ["purge"])), min_size=1, max_size=4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories, purges)
 def test_a_purge_is_a_world_in_which_the_object_never_was(
     others: list[tuple[Version, list[Change]]], purged: list[tuple[Version, Change]]
@@ -137,7 +137,7 @@ def test_a_purge_is_a_world_in_which_the_object_never_was(
     assert all(are_same(found[poll], expected[poll]) for poll in COMPUTED)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories, st.lists(changes(OF_INCIDENTS, ["from_known"]), min_size=1, max_size=8))
 def test_from_known_leaves_every_earlier_poll_untouched(
     facts: list[tuple[Version, list[Change]]], later: list[Change]
@@ -154,7 +154,7 @@ def test_from_known_leaves_every_earlier_poll_untouched(
             assert are_same(found[poll], expected[poll])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(histories)
 def test_week_by_week_equals_all_weeks_at_once(
     facts: list[tuple[Version, list[Change]]],

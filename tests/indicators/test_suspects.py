@@ -111,7 +111,7 @@ def links_of_suspects(draw: st.DrawFn) -> Link:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(links_of_suspects(), max_size=20))
 def test_suspects_equal_their_slow_implementation(links: list[Link]) -> None:
     computed = snapshots_of(links_table(links))
@@ -126,7 +126,7 @@ def test_suspects_equal_their_slow_implementation(links: list[Link]) -> None:
             np.testing.assert_array_equal(rows[indicator.name].to_numpy(), expected, err_msg=said)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(links_of_suspects(), max_size=20), st.randoms(use_true_random=False))
 def test_incremental_equals_full_in_any_order_of_links(links: list[Link], random: object) -> None:
     full = snapshots_of(links_table(links))

@@ -63,7 +63,7 @@ def solved(
     return solve(design, positives, REG_PARAM, tolerance, 100)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rows=st.integers(60, 400),
     columns=st.integers(1, 6),
