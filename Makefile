@@ -49,6 +49,7 @@ test-fast: setup  ## Run the tests that need no Spark
 
 bench: setup  ## What engines, indicators and revisions cost, as JSON lines; after a weekly run
 	$(BIN)/python benchmarks/bench.py --settings $(BENCH_SETTINGS) --poll $(BENCH_POLL)
+	$(BIN)/python benchmarks/plain_sql.py --settings $(BENCH_SETTINGS) --poll $(BENCH_POLL)
 	$(BIN)/python benchmarks/revisions.py --settings $(BENCH_SETTINGS) --poll $(BENCH_POLL)
 
 bench-nl: setup  ## What a whole country costs, cold and a week later; about an hour, kept in benchmarks/results

@@ -40,6 +40,13 @@ def open_job(spark: SparkSession, path: Path, poll: datetime) -> Job:
     return Job(read_published(lake, poll.date()), settings, poll.date(), silently)
 
 
+def largest_teams(job: Job, number: int) -> list[str]:
+    """The teams with the most kept cells, the largest first."""
+    sizes = job.cells().where("is_kept").groupBy("team_id").count().collect()
+    largest = sorted(sizes, key=lambda row: (-row["count"], row["team_id"]))
+    return [row["team_id"] for row in largest[:number]]
+
+
 def main(
     settings: Annotated[Path, typer.Option()],
     poll: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
@@ -48,9 +55,7 @@ def main(
     logging.getLogger("cas_spark").setLevel(logging.WARNING)
     spark = start_session("bench")
     job = open_job(spark, settings, poll)
-    sizes = job.cells().where("is_kept").groupBy("team_id").count().collect()
-    largest = sorted(sizes, key=lambda row: (-row["count"], row["team_id"]))[:TEAMS]
-    teams = [row["team_id"] for row in largest]
+    teams = largest_teams(job, TEAMS)
     told = {"settings": job.settings.name, "poll": str(job.poll), "teams": teams}
     print(json.dumps({"bench": "indicators", **told, **time_indicators(job, teams[0])}))
     expected, data = expected_of(job), training_data(job)

@@ -2,34 +2,72 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
+from cas_spark.indicators.kernels import Ints
 from cas_spark.indicators.nearby import facts_near_teams
 from cas_spark.indicators.snapshots import edges_until
-from cas_spark.indicators.team import FACT_COLUMNS, team_of
+from cas_spark.indicators.team import FACT_COLUMNS, Team, team_of
 from cas_spark.lake import tables
 from cas_spark.lake.arrow_door import write_file
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.pipelines.job import Job
 
 
-def time_indicators(job: Job, team_id: str) -> dict[str, object]:
-    """The figures for one team at all polls of a run."""
+@dataclass(frozen=True)
+class TeamInputs:
+    """What the indicators of a team are computed from.
+
+    Attributes:
+        cells: team_id, cell_id, column, row of the kept cells, sorted.
+        facts: FACT_COLUMNS of the versions in and around the team.
+        polls: of the run.
+        edges: instants of the calendar's polls up to the last of these, microseconds UTC.
+    """
+
+    cells: pa.Table
+    facts: pa.Table
+    polls: Sequence[date]
+    edges: Ints
+
+    def team(self, job: Job) -> Team:
+        """The team as the kernels take it."""
+        settings = job.settings
+        return team_of(
+            self.cells,
+            self.facts,
+            tuple(settings.priorities),
+            self.edges,
+            job.catalogue,
+            settings.grid.crs,
+        )
+
+
+def inputs_of(job: Job, team_id: str) -> TeamInputs:
+    """The inputs of one team, as a task of the run has them."""
     cells = job.cells().where("is_kept").where(F.col("team_id") == team_id)
     cells = cells.select("team_id", "cell_id", "column", "row")
-    facts = facts_near_teams(cells, job.run.read(tables.INCIDENTS)).select(*FACT_COLUMNS).toArrow()
-    rows = cells.toArrow().sort_by("cell_id")
+    facts = facts_near_teams(cells, job.run.read(tables.INCIDENTS)).select(*FACT_COLUMNS)
     polls = job.schedule.snapshot_polls
     edges = edges_until(polls[-1], job.calendar_from, job.settings.zone)
+    return TeamInputs(cells.toArrow().sort_by("cell_id"), facts.toArrow(), polls, edges)
+
+
+def time_indicators(job: Job, team_id: str) -> dict[str, object]:
+    """The figures for one team at all polls of a run."""
+    inputs = inputs_of(job, team_id)
+    polls, cells = inputs.polls, inputs.cells.num_rows
     start = time.perf_counter()
-    team = team_of(
-        rows, facts, tuple(job.settings.priorities), edges, job.catalogue, job.settings.grid.crs
-    )
-    blocks = [rows for _, rows in team.blocks(polls, len(edges) - len(polls))]
+    team = inputs.team(job)
+    blocks = [rows for _, rows in team.blocks(polls, len(inputs.edges) - len(polls))]
     computed = time.perf_counter() - start
     names = team.catalogue.names
-    values = rows.num_rows * len(polls) * len(names)
+    values = cells * len(polls) * len(names)
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
         written, _ = write_file(scratch, "snapshots", team_id, blocks, names)
@@ -39,8 +77,8 @@ def time_indicators(job: Job, team_id: str) -> dict[str, object]:
         list(files.blocks(team_id, names, polls[0], polls[-1]))
         reading = time.perf_counter() - start
     return {
-        "cells": rows.num_rows,
-        "facts": facts.num_rows,
+        "cells": cells,
+        "facts": inputs.facts.num_rows,
         "polls": len(polls),
         "indicators": len(names),
         "values": values,
