@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 from pyspark.sql import SparkSession
 
 from cas_spark.lake.session import start_session
@@ -20,9 +21,6 @@ QUICK_FOR_TINY_JOBS = {
     "spark.sql.adaptive.enabled": "false",
 }
 
-# Nor does the best machine code pay for itself: without it a run takes two thirds of the processor.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
-
 # How long a case takes says more of what runs beside it than of the case.
 hypothesis.settings.register_profile("beside_others", deadline=None)
 hypothesis.settings.load_profile("beside_others")
@@ -33,6 +31,8 @@ def spark() -> Iterator[SparkSession]:
     session = start_session("tests")
     for name, value in QUICK_FOR_TINY_JOBS.items():
         session.conf.set(name, value)
+    # To processes that tests start and that soon end, the best machine code is not worth its while.
+    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
     yield session
     session.stop()
 
@@ -43,8 +43,20 @@ def toy_settings() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def demo_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The settings file of a lake on which a week of the toy country has run; only for reading."""
-    path = write_toy(tmp_path_factory.mktemp("toy"))
-    run_quietly(spark, "weekly", load_settings(path), POLL)
+def demo_lake(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
+    """The settings file of a lake on which a week of the toy country has run; only for reading.
+
+    One for all processes of the suite: who comes first makes it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":  # one of several, each with a folder of its own in that of all
+        folder = folder.parent
+    with FileLock(folder / "toy.lock"):
+        path, done = folder / "toy" / "toy.yaml", folder / "toy.done"
+        if not done.exists():
+            write_toy(path.parent)
+            run_quietly(spark, "weekly", load_settings(path), POLL)
+            done.touch()
     return path

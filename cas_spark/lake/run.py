@@ -5,6 +5,7 @@ putting every table back to what the last manifest names.
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.lake import manifest as record
-from cas_spark.lake import tables
+from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_parts, digest_of_table, schema_text
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 DIGESTS_OF_SLICES = "digests_of_slices"
 """Name among a manifest's facts."""
+COMMIT = re.compile(r"(\d{20})\.json")
+"""A file in a table's log, named by the version that it makes."""
 
 
 @dataclass
@@ -66,7 +69,10 @@ class Run:
         """
         if self.lease is not None:
             self.lease.check()
-        self.lake.spark.sparkContext.setJobDescription(f"{self.step}: {name}")
+        context = self.lake.spark.sparkContext
+        context.setJobDescription(f"{self.step}: {name}")
+        for form in ("short", "long"):  # else Spark searches the stack for it at every operation
+            context.setLocalProperty(f"callSite.{form}", f"{self.step}: {name}")
         start = time.monotonic()
         said: dict[str, Any] = {}
         try:
@@ -322,9 +328,10 @@ class Run:
 
 
 def newest_version(lake: Lake, name: str) -> int:
-    """The newest version of a table, published or not."""
-    history = DeltaTable.forPath(lake.spark, lake.path(name)).history(1)
-    return int(history.collect()[0]["version"])
+    """The newest version of a table, published or not: the number of the last commit in its log."""
+    log_of_table = storage.files(lake.spark, f"{lake.path(name)}/_delta_log")
+    commits = map(COMMIT.fullmatch, (path.rsplit("/", 1)[-1] for path in log_of_table))
+    return max(int(commit[1]) for commit in commits if commit)
 
 
 def _declared(table: Table, frame: DataFrame) -> DataFrame:
