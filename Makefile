@@ -5,12 +5,13 @@ DEMO_POLL := 2025-01-06
 CODE := cas_spark jobs deploy benchmarks tests
 BENCH_SETTINGS := conf/stlouis.yaml
 BENCH_POLL := 2017-10-02
+PYTEST := pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Another project's Python or Spark must not leak into this one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV SPARK_HOME SPARK_CONF_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format format-check lint types imports unit test-fast bench bench-nl docs lock clean
+.PHONY: help setup demo test format format-check lint types imports unit test-all test-fast bench bench-nl docs lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +23,7 @@ demo: setup  ## Generate a small demo country and run the weekly run on it
 	$(BIN)/cas-spark generate --settings $(DEMO_SETTINGS)
 	$(BIN)/cas-spark weekly --settings $(DEMO_SETTINGS) --poll $(DEMO_POLL)
 
-test: format-check lint types imports unit  ## Check format, lint, types and imports; run all tests
+test: format-check lint types imports unit  ## Check format, lint, types and imports; run the tests but for the slow
 
 format: setup  ## Format the code and mend what lint can mend
 	$(BIN)/ruff format $(CODE)
@@ -41,8 +42,11 @@ types: setup  ## Check the types
 imports: setup  ## Check that a room imports only rooms above it
 	$(BIN)/lint-imports
 
-unit: setup  ## Run all tests, two files at a time
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+unit: setup  ## Run the tests but for the slow ones, two files at a time
+	$(BIN)/$(PYTEST) -m "not slow"
+
+test-all: format-check lint types imports  ## Run the slow tests too: runs killed, rebuilt, erased, on a cluster
+	$(BIN)/$(PYTEST)
 
 test-fast: setup  ## Run the tests that need no Spark
 	$(BIN)/pytest -m "not spark"

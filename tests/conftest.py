@@ -21,6 +21,10 @@ QUICK_FOR_TINY_JOBS = {
     "spark.sql.adaptive.enabled": "false",
 }
 
+# Nor does the best machine code pay for itself in so short a life; what there is needs more room than
+# Java then gives it.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m")
+
 # How long a case takes says more of what runs beside it than of the case.
 hypothesis.settings.register_profile("beside_others", deadline=None)
 hypothesis.settings.load_profile("beside_others")
@@ -31,8 +35,6 @@ def spark() -> Iterator[SparkSession]:
     session = start_session("tests")
     for name, value in QUICK_FOR_TINY_JOBS.items():
         session.conf.set(name, value)
-    # To processes that tests start and that soon end, the best machine code is not worth its while.
-    os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
     yield session
     session.stop()
 

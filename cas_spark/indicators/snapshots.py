@@ -250,13 +250,18 @@ def _wanted(
 def _only(
     blocks: Iterable[tuple[Sequence[date], pa.Table]], wanted: set[date], cells: int
 ) -> Iterator[pa.Table]:
-    """Of blocks of polls the rows of those that are wanted."""
+    """Of blocks of polls the rows of those that are wanted; the newest poll is a block of its own.
+
+    A forecast reads the newest and no other.
+    """
+    newest = max(wanted)
     for days, rows in blocks:
-        parts = [rows.slice(i * cells, cells) for i, day in enumerate(days) if day in wanted]
-        if len(parts) == len(days):
-            yield rows
-        elif parts:
-            yield pa.concat_tables(parts)
+        older = len(days) - (days[-1] == newest)
+        parts = [rows.slice(i * cells, cells) for i in range(older) if days[i] in wanted]
+        if parts:
+            yield rows.slice(0, older * cells) if len(parts) == older else pa.concat_tables(parts)
+        if older < len(days):
+            yield rows.slice(older * cells)
 
 
 def bases_of(

@@ -22,6 +22,7 @@ from cas_spark.pipelines.revise import revise
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
+from cas_spark.sources.coordinates import Land
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
 from cas_spark.sources.removed import Removed
@@ -44,12 +45,15 @@ def ingest(job: Job) -> None:
     incidents = new_files(job, job.settings.incidents)
     suspects = new_files(job, job.settings.suspects)
     revisions = new_files(job, job.settings.revisions)
-    if incidents:
-        _take_in_incidents(job, incidents)
-    if suspects and secret is not None:
-        _take_in_suspects(job, suspects, secret)
-    if revisions:
-        _take_in_revisions(job, revisions, secret)
+    if incidents or suspects or revisions:
+        land = Land.of(land_cells(job))
+        if incidents:
+            _take_in_incidents(job, incidents, land)
+        if suspects and secret is not None:
+            _take_in_suspects(job, suspects, secret, land)
+        if revisions:
+            _take_in_revisions(job, revisions, secret, land)
+        land.ids.unpersist()
     revise(job, is_any_new=bool(incidents or suspects or revisions))
 
 
@@ -81,11 +85,11 @@ def new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts
     ]
 
 
-def _take_in_incidents(job: Job, new: Sequence[File[IncidentExtracts]]) -> None:
+def _take_in_incidents(job: Job, new: Sequence[File[IncidentExtracts]], land: Land) -> None:
     deliveries: list[Delivery] = []
     with job.show_progress("extracts", len(new)) as advance:
         for source, path, sha256 in new:
-            deliveries.append(_deliver_incidents(job, source, path, sha256, deliveries))
+            deliveries.append(_deliver_incidents(job, source, path, sha256, land, deliveries))
             advance(1)
     with job.run.stage("facts") as said:
         parts = {
@@ -109,7 +113,12 @@ def _append(job: Job, parts: dict[str, list[DataFrame]]) -> None:
 
 
 def _deliver_incidents(
-    job: Job, source: IncidentExtracts, path: str, sha256: str, before: Sequence[Delivery]
+    job: Job,
+    source: IncidentExtracts,
+    path: str,
+    sha256: str,
+    land: Land,
+    before: Sequence[Delivery],
 ) -> Delivery:
     """Sort the rows of one extract, after those `before` it in the same run; nothing is written."""
     run, name = job.run, path.rsplit("/", 1)[-1]
@@ -125,7 +134,7 @@ def _deliver_incidents(
             job.settings,
             sha256,
             name,
-            land_cells(job).select("cell_id"),
+            land,
             incident_ids,
             revision_ids,
             _removed(job, tables.INCIDENTS),
@@ -134,7 +143,9 @@ def _deliver_incidents(
     return delivery
 
 
-def _take_in_suspects(job: Job, new: Sequence[File[SuspectExtracts]], secret: bytes) -> None:
+def _take_in_suspects(
+    job: Job, new: Sequence[File[SuspectExtracts]], secret: bytes, land: Land
+) -> None:
     run, deliveries = job.run, list[SuspectDelivery]()
     held = run.read(tables.SUSPECTS)
     with job.show_progress("extracts of suspects", len(new)) as advance:
@@ -150,7 +161,7 @@ def _take_in_suspects(job: Job, new: Sequence[File[SuspectExtracts]], secret: by
                     secret,
                     sha256,
                     name,
-                    land_cells(job).select("cell_id"),
+                    land,
                     reduce(DataFrame.unionByName, already),
                     _removed(job, tables.SUSPECTS),
                 )
@@ -168,7 +179,7 @@ def _take_in_suspects(job: Job, new: Sequence[File[SuspectExtracts]], secret: by
 
 
 def _take_in_revisions(
-    job: Job, new: Sequence[File[RevisionExtracts]], secret: bytes | None
+    job: Job, new: Sequence[File[RevisionExtracts]], secret: bytes | None, land: Land
 ) -> None:
     run, deliveries = job.run, list[RevisionDelivery]()
     for source, path, sha256 in new:
@@ -184,7 +195,7 @@ def _take_in_revisions(
                 secret,
                 sha256,
                 name,
-                land_cells(job).select("cell_id"),
+                land,
                 already,
                 _removed(job, tables.REVISIONS),
             )

@@ -25,6 +25,8 @@ def note_polls_recomputed(job: Job, anew: Mapping[str, int]) -> None:
     linked = run.read(tables.REVISIONS).where(F.col("status") == LINKED)
     noted = run.read(tables.REVISION_COSTS).select("revision_id")
     due = linked.join(noted, "revision_id", "left_anti")
+    if due.isEmpty():
+        return
     places = _places(job).join(due.select("revision_id", "linked_id"), "linked_id")
     cells = job.cells().where("is_kept").select("team_id", "cell_id", "column", "row")
     touched = near_teams(cells, places).select("revision_id", "near_team_id").distinct()

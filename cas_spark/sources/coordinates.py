@@ -34,10 +34,33 @@ class Bounds:
         return f"x {self.left:,.0f} to {self.right:,.0f}, y {self.bottom:,.0f} to {self.top:,.0f}"
 
 
-def bounds_of(land_cells: DataFrame) -> Bounds:
-    """The rectangle around all land cells, in metres of the grid's CRS; nowhere without any."""
-    column, row = column_of(F.col("cell_id")), row_of(F.col("cell_id"))
-    found = land_cells.agg(F.min(column), F.min(row), F.max(column), F.max(row)).first()
+@dataclass(frozen=True)
+class Land:
+    """All land cells of the grid, as the rows of every extract are placed on them.
+
+    Attributes:
+        ids: `land_cell_id` of each, kept at hand.
+        bounds: the rectangle around all of them, in metres of the grid's CRS.
+    """
+
+    ids: DataFrame
+    bounds: Bounds
+
+    @classmethod
+    def of(cls, cells: DataFrame) -> "Land":
+        """The land that is made of these cells.
+
+        Args:
+            cells: `cell_id` of every land cell, in any order.
+        """
+        ids = cells.select(F.col("cell_id").alias("land_cell_id")).distinct().persist()
+        return cls(ids, _bounds_of(ids))
+
+
+def _bounds_of(ids: DataFrame) -> Bounds:
+    """The rectangle around all land cells; nowhere without any."""
+    column, row = column_of(F.col("land_cell_id")), row_of(F.col("land_cell_id"))
+    found = ids.agg(F.min(column), F.min(row), F.max(column), F.max(row)).first()
     if found is None or found[0] is None:
         return Bounds(0, 0, 0, 0)
     left, bottom, right, top = (int(number) for number in found)
@@ -74,23 +97,19 @@ def cell_of(x: Column, y: Column, crs: str, grid_crs: str, land: Bounds) -> Colu
     return F.when(near, cell_id_at(moved_x, moved_y))
 
 
-def with_land_cell(
-    rows: DataFrame, location: Location, grid_crs: str, land_cells: DataFrame, land: Bounds
-) -> DataFrame:
+def with_land_cell(rows: DataFrame, location: Location, grid_crs: str, land: Land) -> DataFrame:
     """Add `cell_id` (long) of the place `x`, `y` of each row; null where it lies in no land cell.
 
     Args:
         rows: with `x` and `y` (double) in the units of the location's CRS.
         location: of the rows' source.
         grid_crs: the grid's CRS.
-        land_cells: `cell_id` of every land cell.
-        land: the rectangle around all of them.
+        land: all land cells of the grid.
     """
-    cell_id = cell_of(F.col("x"), F.col("y"), location.crs, grid_crs, land)
-    land_ids = land_cells.select(F.col("cell_id").alias("land_cell_id")).distinct()
+    cell_id = cell_of(F.col("x"), F.col("y"), location.crs, grid_crs, land.bounds)
     return (
         rows.withColumn("cell_id", cell_id)
-        .join(land_ids, F.col("cell_id") == F.col("land_cell_id"), "left")
+        .join(land.ids, F.col("cell_id") == F.col("land_cell_id"), "left")
         .withColumn("cell_id", F.col("land_cell_id"))
         .drop("land_cell_id")
     )

@@ -11,7 +11,7 @@ from cas_spark.lake.tables import INCIDENTS, REJECTED_ROWS, REVISIONS
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
-from cas_spark.sources.coordinates import Bounds
+from cas_spark.sources.coordinates import Bounds, Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
 from cas_spark.sources.reading import refusing
 from cas_spark.sources.removed import Removed, without_removed
@@ -42,7 +42,7 @@ def deliver(
     settings: Settings,
     dataset_sha256: str,
     name: str,
-    land_cells: DataFrame,
+    land: Land,
     already: DataFrame,
     already_revised: DataFrame,
     removed: Removed | None = None,
@@ -60,7 +60,7 @@ def deliver(
         settings: the settings of the lake, for zone and grid.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
-        land_cells: `cell_id` of every land cell of the grid.
+        land: all land cells of the grid.
         already: `incident_id` of the incidents of earlier extracts, repeated or not.
         already_revised: `revision_id` of the revisions of earlier extracts.
         removed: what was removed for good; None for nothing.
@@ -74,11 +74,8 @@ def deliver(
     """
     spark = rows.sparkSession
     values.check_values_are_readable(spark, rows, source)
-    land = coordinates.bounds_of(land_cells)
     interpreted = values.interpret(rows, source, settings.timezone)
-    placed = coordinates.with_land_cell(
-        interpreted, source.location, settings.grid.crs, land_cells, land
-    )
+    placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
     checked = _checked(placed, source, source.timezone or settings.timezone)
     named = _named(checked, source)
     with refusing(f"extract {name}"):
@@ -98,7 +95,7 @@ def deliver(
             .localCheckpoint()
         )
         figures = _figures(classified)
-    _check_places(figures, source, settings, name, land)
+    _check_places(figures, source, settings, name, land.bounds)
     return _delivery(classified, figures, source, dataset_sha256, name)
 
 

@@ -28,6 +28,7 @@ from cas_spark.settings.extracts import PriorityCodes
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check
+from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.reading import refusing, text_of
@@ -57,7 +58,7 @@ def deliver_revisions(
     key: bytes | None,
     dataset_sha256: str,
     name: str,
-    land_cells: DataFrame,
+    land: Land,
     already: DataFrame,
     removed: Removed | None = None,
 ) -> RevisionDelivery:
@@ -70,7 +71,7 @@ def deliver_revisions(
         key: of the pseudonyms, where the source is about suspects.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
-        land_cells: `cell_id` of every land cell of the grid.
+        land: all land cells of the grid.
         already: `revision_id` of the revisions of earlier extracts.
         removed: what was removed for good; None for nothing.
 
@@ -86,9 +87,8 @@ def deliver_revisions(
         check_columns(rows, source, source.suspect.person, name)
     interpreted = _interpret(rows, source, settings, key)
     if source.location is not None:
-        land = coordinates.bounds_of(land_cells)
         interpreted = coordinates.with_land_cell(
-            interpreted, source.location, settings.grid.crs, land_cells, land
+            interpreted, source.location, settings.grid.crs, land
         ).withColumnRenamed("cell_id", "new_cell_id")
     else:
         interpreted = interpreted.withColumn("new_cell_id", F.lit(None).cast("long"))

@@ -26,6 +26,7 @@ from cas_spark.settings import Settings
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check
+from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of
 from cas_spark.sources.incidents import FEWEST_TO_JUDGE, LARGEST_OUTSIDE_SHARE
 from cas_spark.sources.personal_data import check_columns
@@ -56,7 +57,7 @@ def deliver_suspects(
     key: bytes,
     dataset_sha256: str,
     name: str,
-    land_cells: DataFrame,
+    land: Land,
     already: DataFrame,
     removed: Removed | None = None,
 ) -> SuspectDelivery:
@@ -69,7 +70,7 @@ def deliver_suspects(
         key: of the pseudonyms.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
-        land_cells: `cell_id` of every land cell of the grid.
+        land: all land cells of the grid.
         already: link_id, known_at, priority and home_cell_id of the versions of earlier extracts.
         removed: what was removed for good; None for nothing.
 
@@ -83,11 +84,8 @@ def deliver_suspects(
     known, spark = source.known, rows.sparkSession
     moments.check_formats(spark, known.column, values.kinds_of(rows)[known.column], known.formats)
     check_columns(rows, source, source.person, name)
-    land = coordinates.bounds_of(land_cells)
     interpreted = _interpret(rows, source, settings.timezone, key)
-    placed = coordinates.with_land_cell(
-        interpreted, source.location, settings.grid.crs, land_cells, land
-    )
+    placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
     failed = checks.first_failed(_checks(source))
     checked = placed.select(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")

@@ -37,7 +37,7 @@ from tests.toy import (
     write_toy,
 )
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 OLD, NEW = date(2022, 6, 1), date(2023, 10, 2)  # the newer on a Monday of the training polls
 FIRST_SEEN = NEW + timedelta(weeks=1)
 FIRST = date(2023, 1, 2)

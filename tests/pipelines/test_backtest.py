@@ -24,7 +24,7 @@ from cas_spark.pipelines.train import context_of_kept_cells, snapshot_files, tra
 from cas_spark.settings import load_settings
 from tests.toy import write_toy
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 SPAN = Span(date(2024, 1, 8), date(2024, 3, 18), retrain_every=6)
 
 

@@ -17,7 +17,7 @@ from cas_spark.settings import load_settings
 from tests.pipelines.test_crashes import stray_files
 from tests.toy import write_toy
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,7 +24,7 @@ from pyspark.java_gateway import launch_gateway
 from cas_spark.lake.session import _prepare_environment
 from tests.toy import content_of_toy, incidents_of_toy, write_extract, write_teams
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 IN_DELTA_LOG = re.compile(r"\d{20}\.(json|crc|checkpoint\.parquet)|_last_checkpoint")

@@ -29,8 +29,6 @@ SAME, OTHER = Challenge("same", WEEKS), Challenge("other", WEEKS)
 OTHER_TRAINING = {"minimum_positives": 20, "tolerance": 1e-3, "engine": "mllib", "reg_param": 0.01}
 OTHER_INDICATORS = {"leave_out": ["*_density_*", "any_*"]}
 
-pytestmark = pytest.mark.timeout(900)
-
 
 @pytest.fixture(scope="module")
 def folder(demo_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

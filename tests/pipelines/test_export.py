@@ -54,7 +54,7 @@ for model in (
     print("PREDICTED", json.dumps([row["p"] for row in scored]))
 """
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

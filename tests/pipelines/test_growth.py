@@ -43,7 +43,7 @@ from tests.toy import (
     write_extract,
 )
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 SIDE, FROM_TEAM_TO_TEAM = 32, 96
 CELLS = SIDE * SIDE

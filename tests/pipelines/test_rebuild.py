@@ -22,7 +22,7 @@ from cas_spark.settings import load_settings
 from tests.pipelines.test_purge import decision, with_decisions, write_decisions
 from tests.toy import POLL, run_quietly, write_toy
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 AT_POLL = datetime.combine(POLL, datetime.min.time())
 FIRST, SECOND = 1, 2
 PARTS = (

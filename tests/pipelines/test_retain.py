@@ -32,7 +32,7 @@ from tests.toy import (
     write_teams,
 )
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 AS_OF = date(2022, 7, 1)
 LONG_AGO = datetime(2021, 3, 1, 12)  # noqa: DTZ001  # local, as extracts have it

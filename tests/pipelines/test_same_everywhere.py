@@ -17,7 +17,7 @@ from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.settings import load_settings
 from tests.toy import POLL, write_toy
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -29,7 +29,7 @@ from tests.toy import (
     write_toy,
 )
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 VARIABLE, KEY = "CAS_TOY_KEY", "a key of the toy country only"
 PERSONS = [f"person-{number:04d}" for number in range(70)]

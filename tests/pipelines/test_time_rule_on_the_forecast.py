@@ -10,7 +10,7 @@ from cas_spark.lake.lake import Lake
 from cas_spark.settings import load_settings
 from tests.toy import POLL, incident, run_quietly, write_extract, write_toy
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.spark
 STEPS = ("ingest", "grid", "snapshots", "train", "forecast")
 AFFECTED = ("cells", "snapshots", "models", "forecasts")
 

@@ -15,7 +15,7 @@ from cas_spark.lake.lake import Lake
 from cas_spark.settings import Settings, load_settings
 from tests.toy import POLL, run_quietly, write_settings, write_toy
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from cas_spark.grid.cells import cell_ids
 from cas_spark.settings import Settings, load_settings
+from cas_spark.sources.coordinates import Land
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import read_rows
 
@@ -93,11 +95,12 @@ def write(path: Path, rows: Sequence[Sequence[str]], header: Sequence[str] = HEA
     return path
 
 
-def land_of(spark: SparkSession, left: float = LEFT, bottom: float = BOTTOM) -> DataFrame:
+@cache
+def land_of(spark: SparkSession, left: float = LEFT, bottom: float = BOTTOM) -> Land:
     """4 x 4 land cells from a corner on."""
     column, line = int(left // 125), int(bottom // 125)
     ids = [int(cell_ids(column + i, line + j)) for i in range(4) for j in range(4)]
-    return spark.createDataFrame([(cell_id,) for cell_id in ids], "cell_id long")
+    return Land.of(spark.createDataFrame([(cell_id,) for cell_id in ids], "cell_id long"))
 
 
 def no_ids(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
@@ -118,14 +121,14 @@ def delivered(
     settings: Settings,
     path: Path,
     earlier: tuple[DataFrame, DataFrame] | None = None,
-    land: DataFrame | None = None,
+    land: Land | None = None,
 ) -> Delivery:
     """Deliver one file."""
     source = settings.incidents[0]
     rows = read_rows(spark, source, str(path))
-    cells = land_of(spark) if land is None else land
     already = earlier or no_ids(spark)
-    return deliver(rows, source, settings, "f00d", path.name, cells, *already)
+    land = land or land_of(spark)
+    return deliver(rows, source, settings, "f00d", path.name, land, *already)
 
 
 def reasons_of(delivery: Delivery) -> dict[int, str]:

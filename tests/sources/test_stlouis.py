@@ -21,6 +21,7 @@ from cas_spark.knowledge.revisions import decided
 from cas_spark.lake.tables import SUSPECTS
 from cas_spark.settings import load_settings
 from cas_spark.settings.effects import Effects
+from cas_spark.sources.coordinates import Land
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
 from tests.sources.deliveries import no_ids
@@ -41,7 +42,7 @@ pytestmark = [
     pytest.mark.skipif(
         not DATA.is_dir(), reason=f"no {DATA}: the open data are not in the project"
     ),
-    pytest.mark.timeout(1800),
+    pytest.mark.slow,
 ]
 
 
@@ -192,7 +193,7 @@ def delivered(
         settings,
         sha256_of(spark, path),
         path.rsplit("/", 1)[-1],
-        cells,
+        Land.of(cells),
         *(earlier or no_ids(spark)),
     )
 
