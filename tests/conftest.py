@@ -21,8 +21,8 @@ QUICK_FOR_TINY_JOBS = {
     "spark.sql.adaptive.enabled": "false",
 }
 
-# Nor does the best machine code pay for itself in so short a life; what there is needs more room than
-# Java then gives it.
+# Nor does the best machine code pay for itself in so short a life; what there is needs more room
+# than Java then gives it.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m")
 
 # How long a case takes says more of what runs beside it than of the case.
