@@ -94,7 +94,7 @@ def run_weekly(settings: Path, poll: date) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "peak_memory_gib": round(memory.most / 2**30, 2),
         "lake_gb": round(sum(_bytes_of(lake).values()) / 1e9, 2),
-        "stages": _stages(lake),
+        "stages": stages_of_newest_run(lake),
         "tables": {
             name: {"rows": _rows_of(lake / name), "mb": round(size / 1e6, 1)}
             for name, size in sorted(_bytes_of(lake).items())
@@ -102,7 +102,7 @@ def run_weekly(settings: Path, poll: date) -> dict[str, Any]:
     }
 
 
-def _stages(lake: Path) -> Mapping[str, float]:
+def stages_of_newest_run(lake: Path) -> Mapping[str, float]:
     """Seconds of each stage of the newest run; what comes after it is published is not among them.
 
     The time of maps and of MLflow is what the whole has beside these.

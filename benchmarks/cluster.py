@@ -1,0 +1,108 @@
+"""How much sooner two workers of one core are done than one: snapshots and training.
+
+    python benchmarks/cluster.py --settings conf/nl.yaml --poll 2024-10-28 --regions 2
+
+In a folder of its own it takes in the extracts and makes the grid of some of a country's regions.
+From that lake it runs the steps `snapshots` and `train` on a standalone cluster of this machine,
+once with one worker and once with two, and prints the seconds of each stage and their ratios as one
+JSON line. The digests of both must be the same.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from deltalake import DeltaTable
+from national import COMMAND, settings_in, stages_of_newest_run
+
+from cas_spark.lake.tables import RUNS
+
+STANDALONE = Path(__file__).parents[1] / "deploy" / "standalone"
+MASTER = "spark://127.0.0.1:7077"
+STEPS = {"snapshots": "snapshots", "train": "train"}
+"""Step -> its stage that is done in parallel."""
+WORKER_MEMORY, DRIVER_MEMORY = "3g", "3g"
+
+
+def call(*command: str | Path, **environment: str) -> str:
+    """Run a command; what it printed.
+
+    Raises:
+        CalledProcessError: it failed; what it said stands above.
+    """
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
+
+
+def run_steps(settings: Path, lake: Path, poll: str, workers: int) -> dict[str, Any]:
+    """Seconds of the stages on a cluster of so many workers, and the digests at the end."""
+    seconds = {}
+    try:
+        call(STANDALONE / "cluster", "start", str(workers), "1", WORKER_MEMORY)
+        more = {"spark.executor.memory": WORKER_MEMORY, "spark.driver.memory": DRIVER_MEMORY}
+        options = [part for key, value in more.items() for part in ("--conf", f"{key}={value}")]
+        told = call(
+            sys.executable, STANDALONE / "submission.py", "--master", MASTER, *options
+        ).strip()
+        conf = STANDALONE.parents[1] / told.removeprefix("SPARK_CONF_DIR=")
+        for step, stage in STEPS.items():
+            call(COMMAND, step, "--settings", settings, "--poll", poll, SPARK_CONF_DIR=str(conf))
+            seconds[step] = stages_of_newest_run(lake)[stage]
+    finally:
+        call(STANDALONE / "cluster", "stop")
+    runs = DeltaTable(str(lake / RUNS.name)).to_pandas()
+    digests = {
+        pair["table"]: pair["sha256"] for pair in runs.sort_values("number").iloc[-1]["digests"]
+    }
+    return {"seconds": seconds, "digests": digests}
+
+
+def main(
+    settings: Annotated[Path, typer.Option()],
+    poll: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])],
+    regions: Annotated[int | None, typer.Option(help="Only so many of the regions.")] = None,
+) -> None:
+    """Print the figures."""
+    day = str(poll.date())
+    with tempfile.TemporaryDirectory(prefix="cluster-") as scratch:
+        path, loaded = settings_in(Path(scratch), settings, regions, None)
+        lake = Path(loaded.lake)
+        for step in ("ingest", "grid"):
+            call(COMMAND, step, "--settings", path)
+        gridded = lake.with_name("gridded")
+        shutil.copytree(lake, gridded)
+        found = {}
+        for workers in (1, 2):
+            shutil.rmtree(lake)
+            shutil.copytree(gridded, lake)
+            found[workers] = run_steps(path, lake, day, workers)
+        if found[1]["digests"] != found[2]["digests"]:
+            raise SystemExit("one worker and two do not come to the same digests")
+        print(
+            json.dumps(
+                {
+                    "bench": "cluster",
+                    "settings": loaded.name,
+                    "regions": regions,
+                    "poll": day,
+                    **{f"seconds_{n}_workers": found[n]["seconds"] for n in found},
+                    "ratio": {
+                        step: round(found[2]["seconds"][step] / found[1]["seconds"][step], 3)
+                        for step in STEPS
+                    },
+                }
+            )
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)
