@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 import cas_spark
 from cas_spark.evaluation.measures import measure_name
 from cas_spark.forecasting.maps import as_png, draw_map
-from cas_spark.forecasting.reasons import largest_reasons, sentence_of
+from cas_spark.forecasting.reasons import sentence_of
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
@@ -126,9 +126,7 @@ pd.DataFrame([{name: row[name] for name in shown} for row in models])
 
 # %%
 rows = forecasts.where(of_team & F.col("is_chosen")).orderBy("priority", "horizon", "rank")
-rows = rows.toArrow()
-largest = largest_reasons(rows["contributions"].combine_chunks())
-chosen = rows.append_column("reasons", largest).to_pylist()
+chosen = rows.collect()
 Image(as_png(draw_map(cells, chosen, settings, priority, horizon)))
 
 # %% [markdown]

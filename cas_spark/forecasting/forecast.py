@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from cas_spark.forecasting.reasons import RAISED_BY, REASON, by_group, largest_reasons
 from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.snapshot_files import SnapshotFiles
@@ -127,6 +128,8 @@ def forecast(
         "band",
         "stability",
         "contributions",
+        "reasons",
+        "raised_by",
         F.lit(run_number).cast("long").alias("run_number"),
     )
 
@@ -139,7 +142,7 @@ def scores_of_team(
     catalogue: Catalogue,
     settings: Forecast,
 ) -> pa.Table:
-    """Logits, ranks and, for chosen cells, band, stability and contributions of one team.
+    """Logits, ranks and, for chosen cells, band, stability and reasons of one team.
 
     The logit is the intercept plus the contributions, added one by one in catalogue order, without
     BLAS: the same bits on every machine. Ties in rank are broken by cell id.
@@ -152,18 +155,12 @@ def scores_of_team(
     plain = {i.name: rows.column(i.name).to_numpy() for i in catalogue.indicators}
     values = {i.name: transformed(plain[i.name], i) for i in catalogue.indicators}
     bands = [(band.name, cells_to_choose(band.up_to, land_cells)) for band in settings.bands]
-    parts = [_scores_of_model(team, cells, plain, values, model, bands) for model in models]
+    parts = [
+        _scores_of_model(team, cells, plain, values, model, bands, catalogue) for model in models
+    ]
     return pa.concat_tables(parts) if parts else _ARROW_SCORES.empty_table()
 
 
-_CONTRIBUTION = pa.struct(
-    [
-        ("indicator", pa.string()),
-        ("value", pa.float64()),
-        ("contribution", pa.float64()),
-        ("above_mean", pa.float64()),
-    ]
-)
 MEAN_STEPS = 1 << 32
 """Means are of whole multiples of 2^-32, so that they are the same in any order of summing."""
 _ARROW_SCORES = pa.schema(
@@ -176,7 +173,9 @@ _ARROW_SCORES = pa.schema(
         ("rank", pa.int32()),
         ("band", pa.string()),
         ("stability", pa.float64()),
-        ("contributions", pa.list_(_CONTRIBUTION)),
+        ("contributions", pa.list_(pa.float64())),
+        ("reasons", pa.list_(REASON)),
+        ("raised_by", pa.list_(RAISED_BY)),
     ]
 )
 _SCORES = from_arrow_schema(_ARROW_SCORES)
@@ -217,6 +216,7 @@ def _scores_of_model(
     values: Mapping[str, Doubles],
     model: Scorer,
     bands: Sequence[tuple[str, int]],
+    catalogue: Catalogue,
 ) -> pa.Table:
     contributions = [(name, coefficient * values[name]) for name, coefficient in model.coefficients]
     logit = logits_of(model, values, len(cells))
@@ -239,32 +239,41 @@ def _scores_of_model(
             pa.array(rank),
             band,
             pa.array(shares, pa.float64(), mask=~is_chosen | np.isnan(shares)),
-            _reasons(model, contributions, plain, is_chosen),
+            *_why(model, contributions, plain, is_chosen, catalogue).values(),
         ],
         schema=_ARROW_SCORES,
     )
 
 
-def _reasons(
+def _why(
     model: Scorer,
     contributions: Sequence[tuple[str, Doubles]],
     plain: Mapping[str, npt.NDArray[np.float32]],
     is_chosen: npt.NDArray[np.bool_],
-) -> pa.ListArray:
-    """The contributions of each chosen cell, the intercept first; null for the others."""
+    catalogue: Catalogue,
+) -> dict[str, pa.ListArray]:
+    """Contributions, reasons and what groups raise, of each chosen cell; null for the others."""
     chosen = np.flatnonzero(is_chosen)
-    parts = len(contributions) + 1
-    value, contribution, above_mean = (np.empty((len(chosen), parts)) for _ in range(3))
-    value[:, 0], contribution[:, 0], above_mean[:, 0] = 1.0, model.intercept, 0.0
-    for place, (name, of_cells) in enumerate(contributions, start=1):
-        value[:, place] = plain[name][chosen]
-        contribution[:, place] = of_cells[chosen]
-        above_mean[:, place] = of_cells[chosen] - _mean(of_cells)
-    names = pa.array([INTERCEPT, *(name for name, _ in contributions)])
-    indicator = names.take(pa.array(np.tile(np.arange(parts), len(chosen))))
-    structs = pa.StructArray.from_arrays(
-        [indicator, *(pa.array(part.ravel()) for part in (value, contribution, above_mean))],
-        fields=list(_CONTRIBUTION),
-    )
-    offsets = np.concatenate([[0], np.cumsum(is_chosen * parts)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), structs, mask=pa.array(~is_chosen))
+    names = [name for name, _ in contributions]
+    shape = (len(chosen), len(names))
+    values, every, above_mean = np.empty(shape), np.empty(shape), np.empty(shape)
+    for place, (name, of_cells) in enumerate(contributions):
+        values[:, place] = plain[name][chosen]
+        every[:, place] = of_cells[chosen]
+        above_mean[:, place] = every[:, place] - _mean(of_cells)
+    parts = np.column_stack([np.full(len(chosen), model.intercept), every])
+    ends = np.arange(len(chosen) + 1, dtype=np.int32) * parts.shape[1]
+    told = {
+        "contributions": pa.ListArray.from_arrays(pa.array(ends), pa.array(parts.ravel())),
+        "reasons": largest_reasons(names, values, every, above_mean),
+        "raised_by": by_group(names, above_mean, catalogue.indicators),
+    }
+    return {name: _among_all(lists, is_chosen) for name, lists in told.items()}
+
+
+def _among_all(lists: pa.ListArray, is_chosen: npt.NDArray[np.bool_]) -> pa.ListArray:
+    """Lists of the chosen cells, each at its cell's place among all; null for the others."""
+    lengths = np.zeros(len(is_chosen), dtype=np.int64)
+    lengths[is_chosen] = lists.value_lengths().to_numpy()
+    ends = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    return pa.ListArray.from_arrays(ends, lists.values, mask=pa.array(~is_chosen))

@@ -32,7 +32,7 @@ from matplotlib.patches import Patch
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from cas_spark.forecasting.reasons import REASONS, by_group, largest_reasons, sentence_of
+from cas_spark.forecasting.reasons import REASONS, sentence_of
 from cas_spark.grid.cells import CELL_SIZE_M, cell_polygons, columns_and_rows
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.indicators.indicator import Indicator
@@ -88,7 +88,8 @@ def write_maps(
         "probability",
         "stability",
         "target_week_on",
-        "contributions",
+        "reasons",
+        "raised_by",
     )
 
     tasks_reach_lake = settings.resources.storage_access == "arrow"
@@ -119,15 +120,7 @@ def _write_team(team: str, rows: pa.Table, settings: Settings, poll: date, folde
     indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
     order = ["priority", "horizon", "rank"]
     in_order = rows.sort_by([(name, "ascending") for name in order])
-    contributions = in_order.column("contributions").combine_chunks()
-    raised = by_group(contributions, indicators.values())
-    in_order = in_order.drop_columns("contributions")
-    in_order = in_order.append_column("reasons", largest_reasons(contributions))
-    for group, of_cells in raised.items():
-        in_order = in_order.append_column(f"raised_by_{group}", pa.array(np.round(of_cells, 4)))
-    places = [
-        _place_of(row, list(raised), settings, poll, indicators) for row in in_order.to_pylist()
-    ]
+    places = [_place_of(row, settings, poll, indicators) for row in in_order.to_pylist()]
     stem = quote(team, safe="")  # an id may hold a slash
     _write_geopackage(folder / f"{stem}.gpkg", places, settings, poll)
     _write_geojson(folder / f"{stem}.geojson", team, places, settings, poll)
@@ -135,7 +128,6 @@ def _write_team(team: str, rows: pa.Table, settings: Settings, poll: date, folde
 
 def _place_of(
     row: Mapping[str, Any],
-    groups: Sequence[str],
     settings: Settings,
     poll: date,
     indicators: Mapping[str, Indicator],
@@ -161,7 +153,8 @@ def _place_of(
         reason = reasons[number] if number < len(reasons) else None
         properties[f"reason_{number + 1}"] = reason and reason["indicator"]
         properties[f"raises_by_{number + 1}"] = reason and round(reason["above_mean"], 4)
-    properties |= {f"raised_by_{group}": row[f"raised_by_{group}"] for group in groups}
+    for pair in row["raised_by"]:
+        properties[f"raised_by_{pair['group']}"] = round(pair["above_mean"], 4)
     properties["status"] = DRAFT
     properties["labels"] = " ".join(settings.labels) or None
     return _Place(f"{row['priority']}_{row['horizon']}", row["cell_id"], properties)

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cas_spark.indicators.indicator import ANY, Indicator
 from cas_spark.settings.settings import Priority
@@ -17,6 +16,15 @@ from cas_spark.settings.settings import Priority
 Doubles = npt.NDArray[np.float64]
 
 REASONS = 3
+REASON = pa.struct(
+    [
+        ("indicator", pa.string()),
+        ("value", pa.float64()),
+        ("contribution", pa.float64()),
+        ("above_mean", pa.float64()),
+    ]
+)
+RAISED_BY = pa.struct([("group", pa.string()), ("above_mean", pa.float64())])
 
 Language = Literal["en", "nl"]
 
@@ -30,64 +38,61 @@ _IN_CELL = {"en": "in the cell", "nl": "in het vakje"}
 _IN_BLOCK = {"en": "in the cell or next to it", "nl": "in het vakje of ernaast"}
 
 
-def largest_reasons(contributions: pa.ListArray) -> pa.ListArray:
+def largest_reasons(
+    names: Sequence[str], values: Doubles, contributions: Doubles, above_mean: Doubles
+) -> pa.ListArray:
     """The three indicators that raise a cell's logit most above the mean of its team.
 
     What has one value for the whole team raises no cell above another, and so is never among them.
 
     Args:
-        contributions: of each cell, as in `forecasts`.
+        names: of the indicators.
+        values: of the cells, shape (cells, indicators).
+        contributions: to their logits, same shape.
+        above_mean: how much more these are than on average in the team, same shape.
 
     Returns:
-        Of each cell at most three of them, the largest `above_mean` first, ties by name; none that
+        Of each cell at most three REASON, the largest `above_mean` first, ties by name; none that
         lowers the logit.
     """
-    pairs, cell = contributions.flatten(), _cell_of(contributions)
-    names = pairs.field("indicator").dictionary_encode()
-    by_name = np.argsort(np.argsort(names.dictionary.to_pylist()))[names.indices.to_numpy()]
-    size = pairs.field("above_mean").to_numpy(zero_copy_only=False)
-    raising = np.flatnonzero(size > 0)
-    order = raising[np.lexsort((by_name[raising], -size[raising], cell[raising]))]
-    counts = np.bincount(cell[order], minlength=len(contributions))
-    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    ends = np.cumsum(np.minimum(counts, REASONS))
-    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
-    return pa.ListArray.from_arrays(offsets, pairs.take(pa.array(order[place < REASONS])))
+    by_name = np.argsort(np.argsort(names))
+    order = np.lexsort((np.broadcast_to(by_name, above_mean.shape), -above_mean), axis=-1)
+    order = order[:, :REASONS]
+    is_raising = np.take_along_axis(above_mean, order, axis=1) > 0
+    cell, _ = np.nonzero(is_raising)
+    place = order[is_raising]
+    columns = [pa.array(of_cells[cell, place]) for of_cells in (values, contributions, above_mean)]
+    structs = pa.StructArray.from_arrays(
+        [pa.array(names, pa.string()).take(pa.array(place)), *columns], fields=list(REASON)
+    )
+    return pa.ListArray.from_arrays(_offsets(is_raising.sum(axis=1)), structs)
 
 
-def _cell_of(contributions: pa.ListArray) -> npt.NDArray[np.int64]:
-    """Of each pair of `contributions.flatten()` the place of its cell."""
-    lengths = pc.list_value_length(contributions).fill_null(0).to_numpy()
-    return np.repeat(np.arange(len(contributions)), lengths)
-
-
-def by_group(contributions: pa.ListArray, catalogue: Iterable[Indicator]) -> dict[str, Doubles]:
+def by_group(
+    names: Sequence[str], above_mean: Doubles, catalogue: Iterable[Indicator]
+) -> pa.ListArray:
     """How far each group of indicators raises cells' logits above the mean of their team.
 
     Args:
-        contributions: of each cell, as in `forecasts`.
-        catalogue: the indicators.
+        names: of the indicators.
+        above_mean: how much more their contributions are than on average, (cells, indicators).
+        catalogue: all indicators; their groups are told, in order, whether or not any is asked of.
 
     Returns:
-        Group -> a value per cell.
+        Of each cell a RAISED_BY for every group.
     """
     group_of = {indicator.name: indicator.group for indicator in catalogue}
     groups = sorted(set(group_of.values()))
-    pairs = contributions.flatten()
-    names = pairs.field("indicator").dictionary_encode()
-    # What is of no group, the intercept, goes to a place of its own behind the groups.
-    places = [
-        groups.index(group_of[name]) if name in group_of else len(groups)
-        for name in names.dictionary.to_pylist()
-    ]
-    place = np.array(places, dtype=np.int64)[names.indices.to_numpy()]
-    cell = _cell_of(contributions)
-    sums = np.bincount(
-        cell * (len(groups) + 1) + place,
-        weights=pairs.field("above_mean").to_numpy(),
-        minlength=len(contributions) * (len(groups) + 1),
-    ).reshape(len(contributions), len(groups) + 1)
-    return {group: np.asarray(sums[:, i], np.float64) for i, group in enumerate(groups)}
+    sums = np.zeros((len(above_mean), len(groups)))
+    for name, of_cells in zip(names, above_mean.T, strict=True):  # one by one: the same everywhere
+        sums[:, groups.index(group_of[name])] += of_cells
+    told = pa.array(groups, pa.string()).take(pa.array(np.tile(np.arange(len(groups)), len(sums))))
+    structs = pa.StructArray.from_arrays([told, pa.array(sums.ravel())], fields=list(RAISED_BY))
+    return pa.ListArray.from_arrays(_offsets(np.full(len(sums), len(groups))), structs)
+
+
+def _offsets(lengths: npt.NDArray[np.int64]) -> pa.Array:
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
 
 
 def phrase_of(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from cas_spark.lake import tables
 from cas_spark.lake.table import Table
@@ -74,9 +75,35 @@ def _leave_cells_to_be_judged(cells: DataFrame) -> DataFrame:
     return _as_declared(cells.withColumn("basis", F.lit(None).cast("string")), tables.CELLS)
 
 
+def _tell_reasons_apart(forecasts: DataFrame) -> DataFrame:
+    """Older forecasts tell everything of every contribution, and nothing of groups."""
+    raising = F.filter("contributions", lambda pair: pair["above_mean"] > 0)
+    ranked = F.array_sort(
+        F.transform(
+            raising, lambda pair: F.struct((-pair["above_mean"]).alias("least"), pair.alias("pair"))
+        )
+    )
+    return _as_declared(
+        forecasts.withColumns(
+            {
+                "reasons": F.transform(F.slice(ranked, 1, 3), lambda first: first["pair"]),
+                "raised_by": F.lit(None).cast(_type_of(tables.FORECASTS, "raised_by")),
+                "contributions": F.transform("contributions", lambda pair: pair["contribution"]),
+            }
+        ),
+        tables.FORECASTS,
+    )
+
+
+def _type_of(table: Table, name: str) -> DataType:
+    [found] = [column.type for column in table.columns if column.name == name]
+    return found
+
+
 def _with_nulls(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
-    types = {c.name: c.type for c in tables.REVISIONS.columns}
-    return rows.withColumns({name: F.lit(None).cast(types[name]) for name in columns})
+    return rows.withColumns(
+        {name: F.lit(None).cast(_type_of(tables.REVISIONS, name)) for name in columns}
+    )
 
 
 def _as_declared(rows: DataFrame, table: Table) -> DataFrame:
@@ -98,6 +125,7 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (4, tables.SUSPECTS.name): _purge_nothing,
     (4, tables.CELLS.name): _leave_cells_to_be_judged,
     (4, tables.REVISIONS.name): _name_what_revisions_are_about,
+    (5, tables.FORECASTS.name): _tell_reasons_apart,
 }
 """(schema version, table) -> its rows as the next version has them."""
 

@@ -62,15 +62,13 @@ def chosen_cell(team: str, priority: str, horizon: str, place: int, rank: int) -
         "rank": rank,
         "is_chosen": True,
         "band": ["highest", "high", "raised"][rank - 1],
-        "contributions": [
-            ("intercept", 1.0, 5.0, 0.0),
-            (f"{priority}_count_52w", 3.0, 0.5, 0.5 / rank),
+        "contributions": [5.0, 0.5, 0.5, -3.0, 0.5],
+        "reasons": [
             (f"{priority}_density_250m_52w", 4.25, 0.5, 0.75),
-            (f"{priority}_weeks_since", 260.0, -3.0, -3.0),
-            ("any_count_52w", 8.0, 0.5, 0.25),
-            ("any_density_250m_52w", 9.5, 0.5, 0.125),
-            ("season_cos", 1.0, 2.0, 0.0),
+            (f"{priority}_count_52w", 3.0, 0.5, 0.5 / rank),
+            *([("any_count_52w", 8.0, 0.5, 0.125)] if rank < CHOSEN else []),
         ],
+        "raised_by": [("history", 0.5 / rank - 2.75), ("near", 0.87504), ("season", 0.0)],
         "run_number": 1,
     }
 
@@ -141,11 +139,13 @@ class TestWrittenMaps:
         assert found == [
             ("burglary_density_250m_52w", 0.75),
             ("burglary_count_52w", 0.5),
-            ("any_count_52w", 0.25),
+            ("any_count_52w", 0.125),
         ]
         assert "Burglary: 3 in the cell in the last 52 weeks" in first["reasons"]
         assert "Burglary: 3 in het vakje in de laatste 52 weken" in first["reasons_nl"]
         assert (first["raised_by_near"], first["raised_by_history"]) == (0.875, -2.25)
+        last = pyogrio.read_dataframe(written.paths[1], layer="burglary_current").iloc[-1]
+        assert (last["reason_3"], np.isnan(last["raises_by_3"])) == (None, True)
 
     def test_everything_is_a_draft_and_says_its_labels(
         self, written: Written, settings: Settings

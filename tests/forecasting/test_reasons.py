@@ -1,6 +1,6 @@
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 import pytest
 
 from cas_spark.forecasting.reasons import by_group, largest_reasons, phrase_of, sentence_of
@@ -45,21 +45,34 @@ def reason(name: str, value: float, above_mean: float = 1.0) -> dict[str, Any]:
 
 
 def test_the_largest_reasons_raise_a_cell_above_its_team() -> None:
-    every = [
-        ("intercept", 1.0, 9.0, 0.0),
-        ("season_sin", 1.0, 8.0, 0.0),  # large, but the same in every cell
-        ("robbery_count_4w", 2.0, 0.1, 0.5),
-        ("burglary_count_4w", 1.0, 0.1, 0.5),
-        ("any_count_52w", 7.0, 0.1, 0.25),
-        ("burglary_count_all", 9.0, 3.0, 0.125),
-        ("robbery_weeks_since", 260.0, -1.0, -1.0),
+    every = {
+        "season_sin": (1.0, 8.0, 0.0),  # large, but the same in every cell
+        "robbery_count_4w": (2.0, 0.1, 0.5),
+        "burglary_count_4w": (1.0, 0.1, 0.5),
+        "any_count_52w": (7.0, 0.1, 0.25),
+        "burglary_count_all": (9.0, 3.0, 0.125),
+        "robbery_weeks_since": (260.0, -1.0, -1.0),
+    }
+    likely = np.array(list(every.values())).T
+    unlikely = -np.abs(likely)
+    cells = np.stack([likely, unlikely, likely], axis=1)  # value, contribution, above the mean
+    found = largest_reasons(list(every), *cells)
+    three = [
+        {"indicator": name, "value": value, "contribution": 0.1, "above_mean": above}
+        for name, value, above in (
+            ("burglary_count_4w", 1.0, 0.5),
+            ("robbery_count_4w", 2.0, 0.5),
+            ("any_count_52w", 7.0, 0.25),
+        )
     ]
-    names = ("indicator", "value", "contribution", "above_mean")
-    pairs = [dict(zip(names, pair, strict=True)) for pair in every]
-    assert largest_reasons(pa.array([pairs, [], pairs])[1:]).to_pylist() == [
-        [],
-        [pairs[3], pairs[2], pairs[4]],
-    ]
+    assert found.to_pylist() == [three, [], three]
+
+
+def test_of_no_cells_or_no_indicators_there_are_no_reasons() -> None:
+    for cells, names in ((0, ["any_count_52w"]), (2, list[str]())):
+        nothing = np.empty((cells, len(names)))
+        assert largest_reasons(names, nothing, nothing, nothing).to_pylist() == [[]] * cells
+        assert len(by_group(names, nothing, INDICATORS.values())) == cells
 
 
 @pytest.mark.parametrize(
@@ -172,13 +185,12 @@ def test_a_sentence_joins_the_reasons_or_says_that_there_are_none() -> None:
 
 
 def test_groups_add_up_what_raises_the_cell() -> None:
-    every = [
-        reason("intercept", 1, 0.0),
-        reason("burglary_count_4w", 3, 0.5),
-        reason("any_count_52w", 8, 0.25),
-        reason("burglary_density_250m_52w", 4, -1.0),
-    ]
-    found = by_group(pa.array([every, [], every[:2]]), INDICATORS.values())
-    assert found["history"].tolist() == [0.75, 0.0, 0.5]
-    assert found["near"].tolist() == [-1.0, 0.0, 0.0]
-    assert sum(of_cells[0] for of_cells in found.values()) == -0.25
+    names = ["burglary_count_4w", "any_count_52w", "burglary_density_250m_52w"]
+    above_mean = np.array([[0.5, 0.25, -1.0], [0.5, 0.0, 0.0]])
+    first, second = (
+        {pair["group"]: pair["above_mean"] for pair in cell}
+        for cell in by_group(names, above_mean, INDICATORS.values()).to_pylist()
+    )
+    groups = {indicator.group for indicator in INDICATORS.values()}
+    assert first == dict.fromkeys(groups, 0.0) | {"history": 0.75, "near": -1.0}
+    assert second == dict.fromkeys(groups, 0.0) | {"history": 0.5}

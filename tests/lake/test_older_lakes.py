@@ -1,5 +1,6 @@
 """A lake of an older schema version, and a table whose columns change, keep what they hold."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,14 @@ from typing import Any
 import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
-from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DoubleType,
+    StringType,
+    StructField,
+    StructType,
+)
 
 from cas_spark.errors import CasError
 from cas_spark.lake import tables
@@ -43,41 +51,60 @@ def lake_of_version(
     return lake
 
 
+def older_forecasts(pair: Mapping[str, DataType], *left_out: str) -> Table:
+    """Forecasts whose contributions were pairs, without these columns."""
+    kind = ArrayType(StructType([StructField(name, of) for name, of in pair.items()]))
+    return replace(
+        tables.FORECASTS,
+        columns=tuple(
+            replace(c, type=kind) if c.name == "contributions" else c
+            for c in tables.FORECASTS.columns
+            if c.name not in ("reasons", "raised_by", *left_out)
+        ),
+    )
+
+
 def test_forecasts_of_version_1_are_kept_without_what_they_did_not_tell(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pair = [StructField("indicator", StringType()), StructField("contribution", DoubleType())]
-    older = Table(
-        tables.FORECASTS.name,
-        tables.FORECASTS.grain,
-        tables.FORECASTS.keys,
-        tuple(
-            Column(c.name, ArrayType(StructType(pair)), c.meaning, is_nullable=True)
-            if c.name == "contributions"
-            else c
-            for c in tables.FORECASTS.columns
-            if c.name != "stability"
-        ),
-        tables.FORECASTS.partitioned_by,
-        tables.FORECASTS.checks,
-    )
+    older = older_forecasts({"indicator": StringType(), "contribution": DoubleType()}, "stability")
     said = [("intercept", -1.5), ("burglary_count_4w", 0.5)]
     row = (POLL, "A", "burglary", "current", 1, POLL, -1.0, 0.25, 1, True, "high", said, 1)
     lake = lake_of_version(1, older, row, spark, tmp_path, monkeypatch)
     second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
-    another = (POLL, "B", *row[2:11], 0.5, [("intercept", 1.0, -1.0, 0.0)], 2)
+    another = (POLL, "B", *row[2:11], 0.5, [-1.0], [("any_ever", 1.0, 0.5, 0.5)], [], 2)
     frame = spark.createDataFrame([another], tables.FORECASTS.schema)
     second.replace(tables.FORECASTS, frame, where="team_id = 'B'")
     second.publish()
     found = {r["team_id"]: r for r in Lake(spark, str(tmp_path)).read(tables.FORECASTS).collect()}
-    assert [tuple(pair) for pair in found["A"]["contributions"]] == [
-        ("intercept", None, -1.5, None),
-        ("burglary_count_4w", None, 0.5, None),
-    ]
+    assert found["A"]["contributions"] == [-1.5, 0.5]
+    assert found["A"]["reasons"] == []
     assert found["A"]["logit"] == -1.0
     assert [found["A"]["stability"], found["B"]["stability"]] == [None, 0.5]
-    assert found["B"]["contributions"][0]["value"] == 1.0
+    assert found["B"]["reasons"][0]["value"] == 1.0
     assert partitions_of(spark, lake, tables.FORECASTS) == ["poll_on"]
+
+
+def test_forecasts_of_version_5_keep_their_contributions_and_the_three_largest_reasons(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = dict.fromkeys(("value", "contribution", "above_mean"), DoubleType())
+    older = older_forecasts({"indicator": StringType(), **numbers})
+    said = [
+        ("intercept", 1.0, -4.0, 0.0),
+        ("a", 2.0, 0.25, 0.125),
+        ("b", 3.0, 0.5, -0.5),
+        ("d", 4.0, 0.5, 0.5),
+        ("c", 5.0, 0.75, 0.5),
+        ("e", 6.0, 1.0, 0.75),
+    ]
+    row = (POLL, "A", "burglary", "current", 1, POLL, -1.0, 0.25, 1, True, "high", 0.5, said, 1)
+    lake = lake_of_version(5, older, row, spark, tmp_path, monkeypatch)
+    open_run(lake, "test", POLL, "{}", "0").publish()
+    [found] = Lake(spark, str(tmp_path)).read(tables.FORECASTS).collect()
+    assert found["contributions"] == [-4.0, 0.25, 0.5, 0.5, 0.75, 1.0]
+    assert [tuple(pair) for pair in found["reasons"]] == [said[5], said[4], said[3]]
+    assert found["raised_by"] is None
 
 
 def test_a_table_of_files_starts_empty_with_other_columns_and_keeps_its_partitions(

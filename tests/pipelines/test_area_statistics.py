@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pytest
 import shapely
 from pyspark.sql import SparkSession
@@ -16,6 +17,7 @@ from pyspark.sql import functions as F
 from cas_spark.errors import SettingsError
 from cas_spark.evaluation.model_scores import Term, model_scores
 from cas_spark.forecasting.forecast import Scorer
+from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import read_published
@@ -24,6 +26,7 @@ from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.train import context_of_kept_cells, snapshot_files
 from cas_spark.settings import Settings, check_inputs, load_settings
+from cas_spark.training.design_matrix import transformed
 from tests.toy import (
     BOTTOM,
     CELL,
@@ -156,24 +159,25 @@ def test_the_forecast_is_made_with_the_newest_edition_and_tells_it(
     lake: Lake, settings: Settings
 ) -> None:
     of_a = (F.col("team_id") == "A") & F.col("is_chosen") & (F.col("priority") == "burglary")
-    chosen = lake.read(tables.FORECASTS).where(of_a).collect()
-    found = {
-        pair["value"]
-        for row in chosen
-        for pair in row["contributions"]
-        if pair["indicator"] == "strips_income"
-    }
-    # 40 in the first strip, 20 in the second and between them where both reach into a cell.
-    assert all(20 <= income <= 40 for income in found)
-    assert 40.0 in found
+    chosen = lake.read(tables.FORECASTS).where(of_a & (F.col("horizon") == "current")).collect()
     [model] = (
         lake.read(tables.MODELS)
         .where("team_id = 'A' AND priority = 'burglary' AND horizon = 'current'")
         .collect()
     )
     assert model["status"] == "fitted"
-    names = {name for name, _ in Scorer.of(model).coefficients} | set(model["dropped"])
-    assert {"strips_people", "strips_income"} <= names
+    used = dict(Scorer.of(model).coefficients)
+    assert {"strips_people", "strips_income"} <= set(used) | set(model["dropped"])
+    place = list(used).index("strips_income") + 1  # behind the intercept
+    [income] = [i for i in catalogue_of_lake(settings).indicators if i.name == "strips_income"]
+    # 40 in the first strip, 20 in the second and between them where both reach into a cell.
+    least, most = sorted(
+        used["strips_income"] * float(transformed(np.array([value], np.float32), income)[0])
+        for value in (20.0, 40.0)
+    )
+    found = {row["contributions"][place] for row in chosen}
+    assert all(least <= contribution <= most for contribution in found)
+    assert found & {least, most}
 
 
 def test_a_backtest_scores_each_poll_with_the_edition_that_it_sees(

@@ -86,9 +86,12 @@ def test_contributions_sum_to_the_logit_and_chosen_cells_are_the_likeliest(
         assert {row["target_week_on"] for row in rows} == {target}
         for row in in_order[:number]:
             total = 0.0
-            for pair in row["contributions"]:
-                total += pair["contribution"]
+            for contribution in row["contributions"]:
+                total += contribution
             assert total == row["logit"]
+            raised = {pair["group"]: pair["above_mean"] for pair in row["raised_by"]}
+            assert 1 <= len(row["reasons"]) <= 3
+            assert max(raised.values()) > 0
 
 
 def test_every_settled_horizon_is_scored_beside_the_baselines(lake: Lake) -> None:

@@ -105,6 +105,13 @@ FORECASTS = Table(
         ),
         Column(
             "contributions",
+            ArrayType(DOUBLE),
+            "of a chosen cell, the intercept and what each coefficient of its model adds, in their "
+            "order in `models`; they sum to the logit",
+            is_nullable=True,
+        ),
+        Column(
+            "reasons",
             ArrayType(
                 StructType(
                     [
@@ -115,8 +122,14 @@ FORECASTS = Table(
                     ]
                 )
             ),
-            "of a chosen cell, intercept first, in catalogue order; the contributions sum to the "
-            "logit; above_mean is what one is more than on average in the team's kept cells",
+            "of a chosen cell, the three indicators that raise it most above the mean of the "
+            "team's kept cells, the largest first; the value is as `snapshots` has it",
+            is_nullable=True,
+        ),
+        Column(
+            "raised_by",
+            named("group", "above_mean", DOUBLE),
+            "of a chosen cell, how far each group of indicators raises it above that mean",
             is_nullable=True,
         ),
         written_by(),
