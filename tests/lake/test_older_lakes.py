@@ -72,7 +72,16 @@ def test_forecasts_of_version_1_are_kept_without_what_they_did_not_tell(
     row = (POLL, "A", "burglary", "current", 1, POLL, -1.0, 0.25, 1, True, "high", said, 1)
     lake = lake_of_version(1, older, row, spark, tmp_path, monkeypatch)
     second = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
-    another = (POLL, "B", *row[2:11], 0.5, [-1.0], [("any_ever", 1.0, 0.5, 0.5)], [], 2)
+    another: tuple[Any, ...] = (
+        POLL,
+        "B",
+        *row[2:11],
+        0.5,
+        [-1.0],
+        [("any_ever", 1.0, 0.5, 0.5)],
+        [],
+        2,
+    )
     frame = spark.createDataFrame([another], tables.FORECASTS.schema)
     second.replace(tables.FORECASTS, frame, where="team_id = 'B'")
     second.publish()
