@@ -23,6 +23,7 @@ from cas_spark.settings import load_settings
 from cas_spark.tracking.store import Store, open_store
 from tests.toy import POLL, write_settings
 
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 WEEKS = 3
 SAME, OTHER = Challenge("same", WEEKS), Challenge("other", WEEKS)
 # As in the settings of the toy, but for what is said.
@@ -70,7 +71,6 @@ def store(folder: Path, reports: dict[str, TextReport]) -> Store:
     return open_store(load_settings(write_settings(folder)))
 
 
-@pytest.mark.spark
 def test_both_forecast_the_newest_settled_polls_and_all_land_cells_are_counted(
     lake: Lake, before: Manifest
 ) -> None:
@@ -93,7 +93,6 @@ def test_both_forecast_the_newest_settled_polls_and_all_land_cells_are_counted(
     assert land["cells"] == max(1, round(0.03 * lake.read(tables.CELLS).count()))
 
 
-@pytest.mark.spark
 def test_a_challenger_by_the_champions_own_settings_catches_exactly_as_much(
     lake: Lake, store: Store, reports: dict[str, TextReport]
 ) -> None:
@@ -116,7 +115,6 @@ def test_a_challenger_by_the_champions_own_settings_catches_exactly_as_much(
     assert "Generated data" in told
 
 
-@pytest.mark.spark
 def test_the_champions_tables_stay_as_they_were(lake: Lake, before: Manifest) -> None:
     after = lake.last_manifest
     assert after is not None
@@ -139,7 +137,6 @@ def test_the_champions_tables_stay_as_they_were(lake: Lake, before: Manifest) ->
     assert {key: slices[1][key] for key in slices[0]} == slices[0]
 
 
-@pytest.mark.spark
 def test_every_model_of_the_challenger_has_a_row_and_looks_only_at_its_own_indicators(
     lake: Lake,
 ) -> None:
@@ -155,7 +152,6 @@ def test_every_model_of_the_challenger_has_a_row_and_looks_only_at_its_own_indic
     assert not [name for name in names if "density" in name or name.startswith("any")]
 
 
-@pytest.mark.spark
 def test_mlflow_has_it_in_an_experiment_of_its_own_and_never_as_a_week(store: Store) -> None:
     [run] = store.challenges_of("other", POLL)
     assert store.client.get_experiment(run.info.experiment_id).name == "toy experiment other"
@@ -179,7 +175,6 @@ def test_mlflow_has_it_in_an_experiment_of_its_own_and_never_as_a_week(store: St
     assert model.predict(example)["probability"].between(0, 1).all()
 
 
-@pytest.mark.spark
 def test_the_same_command_again_changes_nothing(
     spark: SparkSession, folder: Path, lake: Lake, store: Store
 ) -> None:
@@ -198,7 +193,6 @@ def test_the_same_command_again_changes_nothing(
     assert report.tables
 
 
-@pytest.mark.spark
 def test_more_weeks_than_there_is_history_for_are_refused(
     spark: SparkSession, folder: Path, lake: Lake
 ) -> None:

@@ -32,7 +32,7 @@ from tests.toy import (
     write_toy,
 )
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 AT_POLL = datetime.combine(POLL, datetime.min.time())
 STEPS = ("ingest", "grid", "snapshots", "train", "forecast")
 FAR = 100

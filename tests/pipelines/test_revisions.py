@@ -17,7 +17,7 @@ from cas_spark.pipelines.revisions_report import (
 from cas_spark.settings import load_settings
 from tests.toy import POLL, incidents_of_toy, run_quietly, write_extract, write_toy
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 AT_POLL = datetime.combine(POLL, datetime.min.time())
 STEPS = ("ingest", "grid", "snapshots", "train", "forecast")
 AFFECTED = ("cells", "snapshots", "models", "forecasts")
