@@ -108,8 +108,8 @@ def test_forecasts_of_version_5_keep_their_contributions_and_the_three_largest_r
         ("e", 6.0, 1.0, 0.75),
     ]
     row = (POLL, "A", "burglary", "current", 1, POLL, -1.0, 0.25, 1, True, "high", 0.5, said, 1)
-    lake = lake_of_version(5, older, row, spark, tmp_path, monkeypatch)
-    open_run(lake, "test", POLL, "{}", "0").publish()
+    lake_of_version(5, older, row, spark, tmp_path, monkeypatch)
+    open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0").publish()
     [found] = Lake(spark, str(tmp_path)).read(tables.FORECASTS).collect()
     assert found["contributions"] == [-4.0, 0.25, 0.5, 0.5, 0.75, 1.0]
     assert [tuple(pair) for pair in found["reasons"]] == [said[5], said[4], said[3]]
