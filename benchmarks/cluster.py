@@ -26,8 +26,8 @@ from cas_spark.lake.tables import RUNS
 
 STANDALONE = Path(__file__).parents[1] / "deploy" / "standalone"
 MASTER = "spark://127.0.0.1:7077"
-STEPS = {"snapshots": "snapshots", "train": "train"}
-"""Step -> its stage that is done in parallel."""
+STEPS = ("snapshots", "train")
+"""Each has a stage of its name, which is what is done in parallel."""
 WORKER_MEMORY, DRIVER_MEMORY = "3g", "3g"
 
 
@@ -54,9 +54,9 @@ def run_steps(settings: Path, lake: Path, poll: str, workers: int) -> dict[str, 
             sys.executable, STANDALONE / "submission.py", "--master", MASTER, *options
         ).strip()
         conf = STANDALONE.parents[1] / told.removeprefix("SPARK_CONF_DIR=")
-        for step, stage in STEPS.items():
+        for step in STEPS:
             call(COMMAND, step, "--settings", settings, "--poll", poll, SPARK_CONF_DIR=str(conf))
-            seconds[step] = stages_of_newest_run(lake)[stage]
+            seconds[step] = stages_of_newest_run(lake)[step]
     finally:
         call(STANDALONE / "cluster", "stop")
     runs = DeltaTable(str(lake / RUNS.name)).to_pandas()

@@ -4,7 +4,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -139,14 +139,12 @@ def compare_engines(comparison: Comparison) -> Iterator[dict[str, Any]]:
     fastest = min(
         (run_grouped(comparison, own.tolerance) for _ in range(3)), key=lambda run: run.seconds
     )
-    warm = min(run_grouped(comparison, own.tolerance, grouped).seconds for _ in range(3))
     gemm = gemm_gflops()
     yield {
         "bench": "engines",
         "ratio": round(mllib.seconds / fastest.seconds, 1),
         "mllib_seconds": round(mllib.seconds, 2),
         "grouped_seconds": round(fastest.seconds, 3),
-        "begun_at_the_optimum_seconds": round(warm, 3),
         "mllib_gap": mllib.gap,
         "grouped_gap": own.gap,
         "mllib_tolerance": mllib.tolerance,
@@ -214,49 +212,21 @@ class Operations:
             yield
 
 
-@contextmanager
-def begun_at(known: Sequence[Doubles]) -> Iterator[None]:
-    """Let the next fits begin at these points, with the curvature there, and fit no sample.
-
-    That is the most that a start from the week before could ever save.
-    """
-
-    def begin(design: Design, positives: Sequence[Ints], reg_param: float, _: int) -> Any:
-        positive = solver._is_positive(design.rows, positives)  # noqa: SLF001
-        sample = solver._Sample.of(positive, solver.FINE)  # noqa: SLF001
-        fits = sample.fits(design, positives, reg_param)
-        factor = fits.curvature(known[0])
-        for fit, at in zip(fits.fits, known, strict=True):
-            fit.at, fit.factor = at, factor
-        return fits
-
-    with patch.object(solver, "_fit_samples", begin):
-        yield
-
-
-def _solve(
-    scratch: Path,
-    team: str,
-    targets: Sequence[Target],
-    how: Training,
-    known: Sequence[Doubles] | None,
-) -> tuple[Any, ...]:
+def _solve(scratch: Path, team: str, targets: Sequence[Target], how: Training) -> tuple[Any, ...]:
     design = load(scratch, team)
     operations = Operations()
     start = time.time()
-    found: list[solver.Solution] = []
+    found = []
     with operations.counted():
         for columns, group in groupby(targets, key=lambda target: target.columns.tolist()):
             positives = [target.positives for target in group]
-            of_group = known[len(found) : len(found) + len(positives)] if known else None
-            with begun_at(of_group) if of_group else nullcontext():
-                found += solver.solve(
-                    design.only(np.array(columns, dtype=np.int64)),
-                    positives,
-                    how.reg_param,
-                    how.tolerance,
-                    how.max_iterations,
-                )
+            found += solver.solve(
+                design.only(np.array(columns, dtype=np.int64)),
+                positives,
+                how.reg_param,
+                how.tolerance,
+                how.max_iterations,
+            )
     return found, start, time.time(), operations.number
 
 
@@ -272,24 +242,15 @@ class GroupedRun:
     gflops: float
 
 
-def run_grouped(
-    comparison: Comparison, tolerance: float, known: Mapping[Key, Doubles] | None = None
-) -> GroupedRun:
-    """Fit all targets, from `known` on if given."""
+def run_grouped(comparison: Comparison, tolerance: float) -> GroupedRun:
+    """Fit all targets."""
     how = comparison.settings.model_copy(update={"tolerance": tolerance})
     targets = comparison.targets
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(targets), mp_context=context) as pool:
         # Each process reads its rows first; what counts is the time of the fits.
         done = [
-            pool.submit(
-                _solve,
-                comparison.scratch,
-                team,
-                [target for _, target in group],
-                how,
-                [known[key] for key, _ in group] if known else None,
-            )
+            pool.submit(_solve, comparison.scratch, team, [t for _, t in group], how)
             for team, group in targets.items()
         ]
         results = [future.result() for future in done]

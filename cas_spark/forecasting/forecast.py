@@ -26,8 +26,6 @@ from cas_spark.training.team_rows import plain_rows
 
 Doubles = npt.NDArray[np.float64]
 
-INTERCEPT = "intercept"
-
 
 @dataclass(frozen=True)
 class Scorer:

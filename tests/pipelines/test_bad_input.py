@@ -15,7 +15,7 @@ from cas_spark.lake.manifest import Manifest
 from cas_spark.settings import load_settings
 from tests.toy import POLL, content_of_toy, run_quietly, write_settings, write_toy
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")

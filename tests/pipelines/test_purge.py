@@ -32,7 +32,7 @@ from tests.toy import (
     write_toy,
 )
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = pytest.mark.spark
 AT_POLL = datetime.combine(POLL, datetime.min.time())
 STEPS = ("ingest", "grid", "snapshots", "train", "forecast")
 FAR = 100

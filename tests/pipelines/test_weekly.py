@@ -73,11 +73,16 @@ def test_contributions_sum_to_the_logit_and_chosen_cells_are_the_likeliest(
         r["team_id"]: r["count"]
         for r in lake.read(tables.CELLS).groupBy("team_id").count().collect()
     }
+    names = {
+        (m["team_id"], m["priority"], m["horizon"]): [p["indicator"] for p in m["coefficients"]]
+        for m in lake.read(tables.MODELS).collect()
+    }
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in lake.read(tables.FORECASTS).collect():
         groups.setdefault((row["team_id"], row["priority"], row["horizon"]), []).append(row)
     assert len(groups) == 12
-    for (team, _, horizon), rows in groups.items():
+    for key, rows in groups.items():
+        team, _, horizon = key
         in_order = sorted(rows, key=lambda row: (-row["logit"], row["cell_id"]))
         assert [row["rank"] for row in in_order] == list(range(1, len(rows) + 1))
         number = max(1, int(settings.forecast.share * land[team] + 0.5))
@@ -91,6 +96,9 @@ def test_contributions_sum_to_the_logit_and_chosen_cells_are_the_likeliest(
             assert total == row["logit"]
             raised = {pair["group"]: pair["above_mean"] for pair in row["raised_by"]}
             assert 1 <= len(row["reasons"]) <= 3
+            for reason in row["reasons"]:
+                place = names[key].index(reason["indicator"]) + 1  # behind the intercept
+                assert row["contributions"][place] == reason["contribution"]
             assert max(raised.values()) > 0
 
 
