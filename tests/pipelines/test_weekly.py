@@ -73,7 +73,7 @@ def test_contributions_sum_to_the_logit_and_chosen_cells_are_the_likeliest(
         r["team_id"]: r["count"]
         for r in lake.read(tables.CELLS).groupBy("team_id").count().collect()
     }
-    names = {
+    names: dict[tuple[str, ...], list[str]] = {
         (m["team_id"], m["priority"], m["horizon"]): [p["indicator"] for p in m["coefficients"]]
         for m in lake.read(tables.MODELS).collect()
     }
