@@ -24,6 +24,7 @@ from cas_spark.training import solver
 from cas_spark.training.design import Design, design_of
 from cas_spark.training.design_matrix import training_rows
 from cas_spark.training.models import Expected, TrainingData
+from cas_spark.training.solver import Group, solve
 from cas_spark.training.team_rows import team_rows
 
 GAP = 1e-7
@@ -183,7 +184,7 @@ def _loosest(
 
 
 class Operations:
-    """The multiplications and additions of a solver's products over all rows."""
+    """The multiplications and additions that a solver's products over all rows ask for."""
 
     def __init__(self) -> None:
         self.number = 0.0
@@ -195,13 +196,13 @@ class Operations:
         gradients, curve = (vars(fits)[name] for name in ("_gradients", "_curve"))
 
         def count_gradients(self: Any, active: Sequence[int]) -> Any:
-            columns, rows = len(self.design.columns), self.design.rows
-            counter.number += 4 * columns * rows * len(active)
+            columns = sum(len(self.targets[i].columns) for i in active)
+            counter.number += 4 * columns * self.design.rows
             return gradients(self, active)
 
-        def count_curve(self: Any, asked: Sequence[int]) -> Any:
-            columns, rows = len(self.design.columns), self.design.rows
-            counter.number += 2 * rows * (columns + (columns + 1) ** 2) * bool(asked)
+        def count_curve(self: Any, asked: Sequence[Any]) -> Any:
+            for columns in {fit.target.group: len(fit.target.columns) for fit in asked}.values():
+                counter.number += 2 * self.design.rows * (columns + (columns + 1) ** 2)
             return curve(self, asked)
 
         counter = self
@@ -216,18 +217,14 @@ def _solve(scratch: Path, team: str, targets: Sequence[Target], how: Training) -
     design = load(scratch, team)
     operations = Operations()
     start = time.time()
-    found = []
+    groups = [
+        Group(np.array(columns, dtype=np.int64), [target.positives for target in group])
+        for columns, group in groupby(targets, key=lambda target: target.columns.tolist())
+    ]
     with operations.counted():
-        for columns, group in groupby(targets, key=lambda target: target.columns.tolist()):
-            positives = [target.positives for target in group]
-            found += solver.solve(
-                design.only(np.array(columns, dtype=np.int64)),
-                positives,
-                how.reg_param,
-                how.tolerance,
-                how.max_iterations,
-            )
-    return found, start, time.time(), operations.number
+        found = solve(design, groups, how.reg_param, how.tolerance, how.max_iterations)
+    solutions = [solution for of_group in found for solution in of_group]
+    return solutions, start, time.time(), operations.number
 
 
 @dataclass(frozen=True)

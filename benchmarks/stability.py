@@ -10,7 +10,7 @@ from engines import Comparison, Doubles, Target, load
 from cas_spark.forecasting.forecast import cells_to_choose
 from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.training.design import Design
-from cas_spark.training.solver import Solution, solve
+from cas_spark.training.solver import Group, Solution, solve
 
 REFITS = 32
 STABLE = 0.9
@@ -69,9 +69,8 @@ def _shares(
 
     def fit(weight: Any) -> Solution:
         weighed = replace(of_target, weight=weight)
-        [solution] = solve(
-            weighed, [target.positives], how.reg_param, how.tolerance, how.max_iterations
-        )
+        group = Group(np.arange(len(target.columns)), [target.positives])
+        [[solution]] = solve(weighed, [group], how.reg_param, how.tolerance, how.max_iterations)
         return solution
 
     def plain(at: Doubles) -> Doubles:

@@ -7,6 +7,7 @@ bits between processors.
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,19 @@ def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.ND
     """An indicator's plain values as a model reads them; rounded to 2^-16.
 
     Raises:
+        CasError: as `transform_into`.
+    """
+    wide = np.empty(len(values))
+    transform_into(wide, values, indicator)
+    return wide
+
+
+def transform_into(
+    room: npt.NDArray[Any], values: npt.NDArray[np.float32], indicator: Indicator
+) -> None:
+    """As `transformed`, into room that is there.
+
+    Raises:
         CasError: values that are missing or not finite: no model may learn from them or judge by
             them.
     """
@@ -38,17 +52,16 @@ def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.ND
             do="Run `cas-spark weekly` on a new grid.version; where it stays, report it with this "
             "message",
         )
-    wide = values.astype(np.float64)
     # Both transforms leave 0 as it is, which most values are: nothing happened in most places.
-    place = np.flatnonzero(wide)
-    some = wide[place]
+    place = np.flatnonzero(values != 0)
+    some = values[place].astype(np.float64)
     if indicator.transform == "log1p":
         np.log1p(some, out=some)
     some *= ROUNDING
     np.rint(some, out=some)
     some /= ROUNDING
-    wide[place] = some
-    return wide
+    room[:] = 0
+    room[place] = some
 
 
 def matrix_of(rows: pa.Table, indicators: Sequence[Indicator]) -> npt.NDArray[np.float32]:
@@ -69,7 +82,7 @@ def fill_matrix(
 ) -> None:
     """As `matrix_of`, into room that is there, shape (indicators, rows)."""
     for place, indicator in enumerate(indicators):
-        matrix[place] = transformed(rows.column(indicator.name).to_numpy(), indicator)
+        transform_into(matrix[place], rows.column(indicator.name).to_numpy(), indicator)
 
 
 def room_for(shape: tuple[int, int], bytes_at_most: int) -> npt.NDArray[np.float32]:

@@ -14,7 +14,6 @@ from cas_spark.errors import CasError
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Training
-from cas_spark.training import solver
 from cas_spark.training.design import Design, design_of
 from cas_spark.training.models import (
     Expected,
@@ -25,7 +24,7 @@ from cas_spark.training.models import (
     reason_of,
     too_few,
 )
-from cas_spark.training.solver import Solution
+from cas_spark.training.solver import Group, Solution, solve
 from cas_spark.training.stability import stored
 from cas_spark.training.team_rows import TeamRows, team_rows
 
@@ -108,21 +107,33 @@ def models_of(
     team: str, rows: TeamRows, design: Design, expected: Expected, settings: Training
 ) -> list[TrainedModel]:
     """Fit what can be fitted on a team's rows, and say of the rest why not."""
-    models: list[TrainedModel] = []
-    for priority in expected.priorities:
-        models += _models_of_priority(team, priority, rows, design, expected, settings)
-    return models
+    asked = [
+        _asked_of(team, priority, rows, design, expected, settings)
+        for priority in expected.priorities
+    ]
+    solved = solve(
+        design,
+        [group for _, group in asked],
+        settings.reg_param,
+        settings.tolerance,
+        settings.max_iterations,
+    )
+    return [
+        model
+        for (models, group), solutions in zip(asked, solved, strict=True)
+        for model in _with_solutions(models, solutions, design.only(group.columns), settings)
+    ]
 
 
-def _models_of_priority(
+def _asked_of(
     team: str,
     priority: str,
     rows: TeamRows,
     design: Design,
     expected: Expected,
     settings: Training,
-) -> list[TrainedModel]:
-    """All horizons of a priority; they look at the same columns."""
+) -> tuple[list[TrainedModel], Group]:
+    """The models of a priority, a horizon each, without their fits; and what is to be fitted."""
     names = expected.catalogue.names
     asked = [names.index(i.name) for i in expected.catalogue.of_priority(priority)]
     used = np.array([i for i in asked if design.scale[i] > 0], dtype=np.int64)
@@ -144,19 +155,19 @@ def _models_of_priority(
         else:
             model = replace(model, status="fitted")
         models.append(model)
-    targets = [rows.positives[priority, m.horizon] for m in models if m.status == "fitted"]
-    of_priority = design.only(used)
-    solutions = iter(
-        solver.solve(
-            of_priority,
-            targets,
-            settings.reg_param,
-            settings.tolerance,
-            settings.max_iterations,
-        )
-    )
+    to_fit = [model.horizon for model in models if model.status == "fitted"]
+    return models, Group(used, [rows.positives[priority, horizon] for horizon in to_fit])
+
+
+def _with_solutions(
+    models: Sequence[TrainedModel],
+    solutions: Sequence[Solution],
+    design: Design,
+    settings: Training,
+) -> list[TrainedModel]:
+    following = iter(solutions)
     return [
-        _with_solution(model, next(solutions), of_priority, settings)
+        _with_solution(model, next(following), design, settings)
         if model.status == "fitted"
         else model
         for model in models

@@ -18,10 +18,11 @@ from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Training
-from cas_spark.training import grouped, solver
+from cas_spark.training import grouped
 from cas_spark.training.design import design_of
 from cas_spark.training.design_matrix import fill_matrix
 from cas_spark.training.models import Expected, TrainedModel, TrainingData, too_few
+from cas_spark.training.sampling import one_in
 from cas_spark.training.team_context import team_context
 from cas_spark.training.team_rows import TeamRows, plain_blocks, positives_of
 
@@ -154,7 +155,7 @@ def sample_of_team(
     positives = positives_of(labels, slow.cell_ids, expected)
     # By the cell and poll themselves, so that the choice is the same however teams are cut.
     numbers = np.add.outer(np.arange(len(polls)) * 1_000_003, slow.cell_ids).ravel()
-    by_chance = solver.one_in(pools.step, numbers)
+    by_chance = one_in(pools.step, numbers)
     is_chosen = {}
     for _, priority in asked:
         is_chosen[priority] = by_chance.copy()

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from cas_spark.training import solver
 from cas_spark.training.design import design_of
 from cas_spark.training.design_matrix import ROUNDING
-from cas_spark.training.solver import Solution, solve
+from cas_spark.training.solver import Group, Solution, solve
 
 REG_PARAM = 1e-3
 
@@ -60,7 +60,9 @@ def solved(
     tolerance: float = 1e-9,
 ) -> list[Solution]:
     design = design_of(np.ascontiguousarray(values.T), weight)
-    return solve(design, positives, REG_PARAM, tolerance, 100)
+    group = Group(np.arange(values.shape[1]), positives)
+    [solutions] = solve(design, [group], REG_PARAM, tolerance, 100)
+    return solutions
 
 
 @settings(max_examples=25)
@@ -118,10 +120,34 @@ def test_rows_that_a_line_parts_are_fitted_and_stay_finite() -> None:
     assert np.isfinite(solution.coefficients).all()
 
 
+@settings(max_examples=15)
+@given(seed=st.integers(0, 10_000), is_sampled=st.booleans())
+def test_groups_of_other_columns_end_where_each_does_alone(seed: int, *, is_sampled: bool) -> None:
+    values = rows_of(2_000, 7, seed)
+    targets = [positives_of(values, seed + place) for place in range(3)]
+    asked = [
+        Group(np.array([0, 2, 5]), targets[:2]),
+        Group(np.arange(7), []),
+        Group(np.array([1, 2, 3, 6]), targets[2:]),
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(solver, "SAMPLE_AT_LEAST", 100 if is_sampled else 10**9)
+        design = design_of(np.ascontiguousarray(values.T))
+        together = solve(design, asked, REG_PARAM, 1e-9, 100)
+    assert [len(found) for found in together] == [2, 0, 1]
+    for group, found in zip(asked, together, strict=True):
+        alone = solved(values[:, group.columns], group.positives) if found else []
+        for one, other in zip(found, alone, strict=True):
+            np.testing.assert_allclose(one.coefficients, other.coefficients, atol=1e-6)
+            if not is_sampled:  # a sample's draws are around the same point, but others
+                np.testing.assert_allclose(one.draws, other.draws, atol=1e-6)
+
+
 def test_too_few_passes_are_told() -> None:
     values = rows_of(500, 3, seed=1)
     design = design_of(np.ascontiguousarray(values.T))
-    [solution] = solve(design, [positives_of(values, seed=2)], REG_PARAM, 1e-9, 2)
+    group = Group(np.arange(3), [positives_of(values, seed=2)])
+    [[solution]] = solve(design, [group], REG_PARAM, 1e-9, 2)
     assert (solution.is_converged, solution.passes) == (False, 2)
     assert solution.gradient_norm > 1e-9
 

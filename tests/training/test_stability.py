@@ -5,14 +5,16 @@ import pytest
 
 from cas_spark.training import solver, stability
 from cas_spark.training.design import design_of
-from cas_spark.training.solver import Solution, solve
+from cas_spark.training.solver import Group, Solution, solve
 from cas_spark.training.stability import DRAWS, restored, stored
 from tests.training.test_solver import REG_PARAM, positives_of, rows_of
 
 
 def solution_of(values: np.ndarray, positives: np.ndarray) -> Solution:
     design = design_of(np.ascontiguousarray(values.T))
-    return solve(design, [positives], REG_PARAM, 1e-8, 100)[0]
+    group = Group(np.arange(values.shape[1]), [positives])
+    [[solution]] = solve(design, [group], REG_PARAM, 1e-8, 100)
+    return solution
 
 
 def test_draws_vary_as_the_inverse_of_the_curvature_says(monkeypatch: pytest.MonkeyPatch) -> None:
