@@ -21,6 +21,7 @@ from indicators import time_indicators
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from stability import compare_stability
+from training import profile_training
 
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import read_published
@@ -71,6 +72,8 @@ def main(
         comparison = Comparison(data, expected, job.settings.training, Path(scratch))
         for line in compare_stability(comparison, job.settings.forecast.share):
             print(json.dumps({**line, **told}), flush=True)
+        line = profile_training(data, expected, job.settings.training, teams[0])
+        print(json.dumps({"bench": "training", **told, **line}), flush=True)
         for line in compare_engines(comparison):
             print(json.dumps({**line, **told}), flush=True)
     spark.stop()

@@ -74,8 +74,17 @@ def silently(what: str, total: int) -> Iterator[Advance]:
 
 
 @contextmanager
-def following_tasks(spark: SparkSession, advance: Advance, total: int) -> Iterator[None]:
-    """Say how many tasks of the widest running stage are done, as a share of `total`."""
+def following_tasks(
+    spark: SparkSession, tasks: int, advance: Advance, total: int
+) -> Iterator[None]:
+    """Say how far a stage is, by its tasks that are done.
+
+    Args:
+        spark: the session.
+        tasks: how many the stage has; other stages, such as those that bring its rows, have others.
+        advance: told how much more is done.
+        total: what all its tasks together come to.
+    """
     tracker = spark.sparkContext.statusTracker()
     stop = threading.Event()
 
@@ -83,14 +92,12 @@ def following_tasks(spark: SparkSession, advance: Advance, total: int) -> Iterat
         said = 0
         while not stop.wait(LOOK_EVERY_SECONDS):
             stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-            widest = max(
-                (stage for stage in stages if stage), key=lambda stage: stage.numTasks, default=None
-            )
-            if widest is not None and widest.numTasks > 0:
-                done = widest.numCompletedTasks * total // widest.numTasks
-                if done > said:
-                    advance(done - said)
-                    said = done
+            for stage in stages:
+                if stage is not None and stage.numTasks == tasks:
+                    done = stage.numCompletedTasks * total // tasks
+                    if done > said:
+                        advance(done - said)
+                        said = done
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()

@@ -69,7 +69,7 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         kept = {row["team_id"]: row["count"] for row in cells.groupBy("team_id").count().collect()}
         with (
             job.show_progress("teams", len(kept)) as advance,
-            following_tasks(run.lake.spark, advance, len(kept)),
+            following_tasks(run.lake.spark, len(kept), advance, len(kept)),
         ):
             written, rows_to_write = _computed(job, cells, plan)
         stays = _stays(held, written, polls)

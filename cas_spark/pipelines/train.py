@@ -73,7 +73,10 @@ def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:
     is_grouped = settings.training.engine == "grouped"
     with run.stage(stage) as said, job.show_progress("models", number) as advance:
         # The driver hears of a task's models at the end; till then the tasks themselves tell.
-        watching = following_tasks(run.lake.spark, advance, number) if is_grouped else nullcontext()
+        teams = len(expected.teams)
+        watching = (
+            following_tasks(run.lake.spark, teams, advance, number) if is_grouped else nullcontext()
+        )
         with watching:
             models = train_models(data, expected, settings.training, advance)
         said.update({"models": len(models), **Counter(model.status for model in models)})

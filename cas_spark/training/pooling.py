@@ -37,13 +37,19 @@ _SAMPLE = pa.schema(
         ("pool", pa.string()),
         ("priority", pa.string()),
         ("team_id", pa.string()),
-        ("row", pa.int64()),
+        ("rows", pa.binary()),
+    ]
+)
+"""What a team gives to a pool: rows of _ROWS as one value, which Spark passes on as it is."""
+_SAMPLE_TYPE = from_arrow_schema(_SAMPLE)
+
+_ROWS = pa.schema(
+    [
         ("values", pa.list_(pa.float32())),
         ("weight", pa.float32()),
         ("horizons", pa.list_(pa.string())),
     ]
 )
-_SAMPLE_TYPE = from_arrow_schema(_SAMPLE)
 
 
 @dataclass(frozen=True)
@@ -177,8 +183,21 @@ def sample_of_team(
         columns = [place[i.name] for i in expected.catalogue.of_priority(priority)]
         values = matrix[columns][:, np.searchsorted(rows, chosen)]
         of_horizon = {h: positives[priority, h] for h in expected.horizons}
-        parts.append(_rows_for(team, pool, priority, chosen, values, of_horizon, pools.step))
-    return pa.concat_tables(parts)
+        given = _packed(_rows_for(chosen, values, of_horizon, pools.step))
+        parts.append({"pool": pool, "priority": priority, "team_id": team, "rows": given})
+    return pa.Table.from_pylist(parts, schema=_SAMPLE)
+
+
+def _packed(rows: pa.Table) -> bytes:
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, rows.schema) as writer:
+        writer.write_table(rows)
+    packed: bytes = stream.getvalue().to_pybytes()
+    return packed
+
+
+def _unpacked(packed: pa.BinaryScalar) -> pa.Table:
+    return pa.ipc.open_stream(packed.as_buffer()).read_all()
 
 
 def _read_by(priorities: set[str], catalogue: Catalogue) -> Catalogue:
@@ -187,15 +206,7 @@ def _read_by(priorities: set[str], catalogue: Catalogue) -> Catalogue:
     return Catalogue(tuple(i for i in catalogue.indicators if i.name in used))
 
 
-def _rows_for(
-    team: str,
-    pool: str,
-    priority: str,
-    row: Ints,
-    values: Floats,
-    positives: Mapping[str, Ints],
-    step: int,
-) -> pa.Table:
+def _rows_for(row: Ints, values: Floats, positives: Mapping[str, Ints], step: int) -> pa.Table:
     """Rows of the sample: those chosen of a team, their values (indicators, rows), their weight."""
     is_of = {horizon: np.isin(row, own, assume_unique=True) for horizon, own in positives.items()}
     is_positive = np.logical_or.reduce(list(is_of.values()))
@@ -204,10 +215,6 @@ def _rows_for(
     offsets = np.arange(0, values.size + 1, len(values), dtype=np.int32)
     return pa.table(
         [
-            pa.repeat(pool, len(row)),
-            pa.repeat(priority, len(row)),
-            pa.repeat(team, len(row)),
-            pa.array(row),
             pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.T.ravel())),
             pa.array(np.where(is_positive, 1, step).astype(np.float32)),
             pa.array(
@@ -215,34 +222,35 @@ def _rows_for(
                 pa.list_(pa.string()),
             ),
         ],
-        schema=_SAMPLE,
+        schema=_ROWS,
     )
 
 
 def _fit_pools(sample: DataFrame, expected: Expected, settings: Training) -> list[TrainedModel]:
     """A model per pool, priority and horizon; `team_id` is the pool's name."""
 
-    def task(key: tuple[pa.Scalar, ...], rows: pa.Table) -> pa.Table:
+    def task(key: tuple[pa.Scalar, ...], sample: pa.Table) -> pa.Table:
         pool, priority = (part.as_py() for part in key)
-        return grouped.as_table(fit_pool(pool, priority, rows, expected, settings))
+        return grouped.as_table(fit_pool(pool, priority, sample, expected, settings))
 
     models = sample.groupBy("pool", "priority").applyInArrow(task, grouped.RESULT_TYPE).collect()
     return [grouped.from_row(row, expected) for row in models]
 
 
 def fit_pool(
-    pool: str, priority: str, rows: pa.Table, expected: Expected, settings: Training
+    pool: str, priority: str, sample: pa.Table, expected: Expected, settings: Training
 ) -> list[TrainedModel]:
     """All horizons of a pool and priority; the work of one task.
 
     Args:
         pool: a region's name, or COUNTRY.
-        priority: of the rows.
-        rows: of `sample_of_team`, of all the pool's teams.
+        priority: of the sample.
+        sample: of `sample_of_team`, of all the pool's teams.
         expected: what is to be trained.
         settings: the engine's.
     """
-    rows = rows.sort_by([("team_id", "ascending"), ("row", "ascending")])
+    of_teams = sample.sort_by([("team_id", "ascending")]).column("rows")
+    rows = pa.concat_tables([_unpacked(packed) for packed in of_teams])
     indicators = expected.catalogue.of_priority(priority)
     flat = rows.column("values").combine_chunks().flatten().to_numpy(zero_copy_only=False)
     values = np.ascontiguousarray(flat.reshape(rows.num_rows, len(indicators)).T)
