@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -78,7 +77,7 @@ def run_weekly(settings: Path, poll: date) -> dict[str, Any]:
     Raises:
         CalledProcessError: it failed; what it said stands above.
     """
-    start = time.monotonic()
+    start = datetime.now(tz=UTC)
     arguments = [str(COMMAND), "weekly", "--settings", str(settings), "--poll", str(poll)]
     with subprocess.Popen(arguments) as process:
         memory = Memory(process.pid)
@@ -87,11 +86,13 @@ def run_weekly(settings: Path, poll: date) -> dict[str, Any]:
         memory.is_over.set()
     if code != 0:
         raise subprocess.CalledProcessError(code, arguments)
-    seconds = time.monotonic() - start
+    seconds = (datetime.now(tz=UTC) - start).total_seconds()
     lake = Path(load_settings(settings).lake)
+    finished = _newest_run(lake)["finished_at"].to_pydatetime()
     return {
         "poll": str(poll),
         "seconds": round(seconds, 1),
+        "seconds_till_published": round((finished - start).total_seconds(), 1),
         "peak_memory_gib": round(memory.most / 2**30, 2),
         "lake_gb": round(sum(_bytes_of(lake).values()) / 1e9, 2),
         "stages": stages_of_newest_run(lake),
@@ -103,13 +104,15 @@ def run_weekly(settings: Path, poll: date) -> dict[str, Any]:
 
 
 def stages_of_newest_run(lake: Path) -> Mapping[str, float]:
-    """Seconds of each stage of the newest run; what comes after it is published is not among them.
+    """Seconds of each stage of the newest run; maps and MLflow follow when it is published."""
+    stages = _newest_run(lake)["stages"]
+    return {pair["stage"]: round(pair["seconds"], 1) for pair in stages}
 
-    The time of maps and of MLflow is what the whole has beside these.
-    """
+
+def _newest_run(lake: Path) -> Any:
+    """The newest row of `runs`."""
     runs = DeltaTable(str(lake / RUNS.name)).to_pandas()
-    newest = runs.sort_values("number").iloc[-1]
-    return {pair["stage"]: round(pair["seconds"], 1) for pair in newest["stages"]}
+    return runs.sort_values("number").iloc[-1]
 
 
 def _bytes_of(lake: Path) -> dict[str, int]:
