@@ -39,7 +39,7 @@ from cas_spark.settings import Settings, load_settings
 
 PURGES = 2_000
 SEED = 20_241_028
-SAMPLED_EVERY_SECONDS = 2.0
+SAMPLED_EVERY_SECONDS = 5.0
 RESULTS = Path(__file__).parent / "results"
 COMMAND = Path(sys.executable).with_name("cas-spark")
 
