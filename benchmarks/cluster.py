@@ -19,10 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from deltalake import DeltaTable
-from national import COMMAND, settings_in, stages_of_newest_run
-
-from cas_spark.lake.tables import RUNS
+from national import COMMAND, newest_run, settings_in, stages_of_newest_run
 
 STANDALONE = Path(__file__).parents[1] / "deploy" / "standalone"
 MASTER = "spark://127.0.0.1:7077"
@@ -59,10 +56,7 @@ def run_steps(settings: Path, lake: Path, poll: str, workers: int) -> dict[str, 
             seconds[step] = stages_of_newest_run(lake)[step]
     finally:
         call(STANDALONE / "cluster", "stop")
-    runs = DeltaTable(str(lake / RUNS.name)).to_pandas()
-    digests = {
-        pair["table"]: pair["sha256"] for pair in runs.sort_values("number").iloc[-1]["digests"]
-    }
+    digests = {pair["table"]: pair["sha256"] for pair in newest_run(lake)["digests"]}
     return {"seconds": seconds, "digests": digests}
 
 

@@ -13,7 +13,7 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 BLOCK_ROWS = 8192
-"""Rows of a block: so many of some tens of columns stay in the cache between two products."""
+"""Rows of a block: so many of some 150 columns stay in the shared cache between two products."""
 
 
 @dataclass(frozen=True)

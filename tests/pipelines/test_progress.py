@@ -33,7 +33,7 @@ def test_only_the_stage_with_as_many_tasks_as_asked_is_followed(spark: SparkSess
 
     def wait(seconds: float, tasks: int) -> None:
         def work(number: int) -> None:
-            time.sleep(seconds * (number + 1))  # one after the other, however many cores there are
+            time.sleep(seconds * (number + 1))  # they end at different times on any cores
 
         spark.sparkContext.parallelize(range(tasks), tasks).foreach(work)
 
