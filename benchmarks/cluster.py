@@ -5,7 +5,8 @@
 In a folder of its own it takes in the extracts and makes the grid of some of a country's regions.
 From that lake it runs the steps `snapshots` and `train` on a standalone cluster of this machine,
 once with one worker and once with two, and prints the seconds of each stage and their ratios as one
-JSON line. The digests of both must be the same.
+JSON line. Each worker keeps to a core of its own, else one worker would use the other core too, for
+Java's compiler and for Python. The digests of both must be the same.
 """
 
 import json
@@ -44,7 +45,8 @@ def run_steps(settings: Path, lake: Path, poll: str, workers: int) -> dict[str, 
     """Seconds of the stages on a cluster of so many workers, and the digests at the end."""
     seconds = {}
     try:
-        call(STANDALONE / "cluster", "start", str(workers), "1", WORKER_MEMORY)
+        size = (str(workers), "1", WORKER_MEMORY)
+        call(STANDALONE / "cluster", "start", *size, CAS_OWN_CORES="1")
         more = {"spark.executor.memory": WORKER_MEMORY, "spark.driver.memory": DRIVER_MEMORY}
         options = [part for key, value in more.items() for part in ("--conf", f"{key}={value}")]
         told = call(

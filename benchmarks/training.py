@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from cas_spark.settings.learning import Training
 from cas_spark.training.grouped import train_team
 from cas_spark.training.models import Expected, TrainingData
+from cas_spark.training.pools import Pools
 
 PARTS = {
     "read": ("snapshot_files.py", "blocks"),
@@ -32,7 +33,10 @@ def profile_training(
     of_team = F.col("team_id") == team
     context, labels = (frame.where(of_team).toArrow() for frame in (data.context, data.labels))
     profile = cProfile.Profile()
-    models = profile.runcall(train_team, team, context, labels, data.files, expected, settings)
+    no_pools = Pools({}, 1)
+    models, _ = profile.runcall(
+        train_team, team, context, labels, data.files, expected, settings, no_pools
+    )
     seconds = _cumulative(profile)
     fitted = [model.fit.iterations for model in models if model.fit]
     return {

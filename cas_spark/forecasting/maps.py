@@ -8,20 +8,17 @@ import json
 import logging
 import tempfile
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyogrio
 import shapely
 from matplotlib import colormaps
@@ -32,10 +29,9 @@ from matplotlib.patches import Patch
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from cas_spark.forecasting.reasons import REASONS, sentence_of
+from cas_spark.forecasting.reasons import REASONS, Language, sentence_of
 from cas_spark.grid.cells import CELL_SIZE_M, cell_polygons, columns_and_rows
 from cas_spark.indicators.catalogue import catalogue_of_lake
-from cas_spark.indicators.indicator import Indicator
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.spread import task_per_group
@@ -44,17 +40,7 @@ from cas_spark.settings import Settings
 FOLDER = "maps"
 DRAFT = "DRAFT"
 NOTICE = "Draft, not published. It forecasts places, never persons; people decide."
-DECIMALS = 7  # of a degree: a centimetre
-CORNERS_OF_A_CELL = 4
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A chosen cell with its properties, as both files hold it."""
-
-    layer: str
-    cell_id: int
-    properties: Mapping[str, Any]
+GEOMETRY = "geometry"
 
 
 def write_maps(
@@ -117,50 +103,78 @@ def write_maps(
 
 def _write_team(team: str, rows: pa.Table, settings: Settings, poll: date, folder: Path) -> None:
     """Write a team's two files into a local folder; in a task."""
-    indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
-    order = ["priority", "horizon", "rank"]
-    in_order = rows.sort_by([(name, "ascending") for name in order])
-    places = [_place_of(row, settings, poll, indicators) for row in in_order.to_pylist()]
+    in_order = rows.sort_by([(name, "ascending") for name in ("priority", "horizon", "rank")])
+    features = _features_of(in_order, settings, poll)
     stem = quote(team, safe="")  # an id may hold a slash
-    _write_geopackage(folder / f"{stem}.gpkg", places, settings, poll)
-    _write_geojson(folder / f"{stem}.geojson", team, places, settings, poll)
+    with _gdal_of(poll):
+        _write_geopackage(folder / f"{stem}.gpkg", features, settings, poll)
+        _write_geojson(folder / f"{stem}.geojson", team, features, settings, poll)
 
 
-def _place_of(
-    row: Mapping[str, Any],
-    settings: Settings,
-    poll: date,
-    indicators: Mapping[str, Indicator],
-) -> _Place:
-    reasons = row["reasons"]
+def _features_of(chosen: pa.Table, settings: Settings, poll: date) -> pa.Table:
+    """The chosen cells as both files hold them, with their squares as WKB in the grid's CRS."""
+    said = chosen["reasons"].to_pylist()
+    indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
+
+    def same(text: str | None) -> pa.Array:
+        return pa.repeat(pa.scalar(text, pa.string()), len(chosen))
+
+    def sentences(language: Language) -> pa.Array:
+        return pa.array(sentence_of(r, indicators, settings.priorities, language) for r in said)
+
+    def of_reason(number: int, name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array([r[number][name] if number < len(r) else None for r in said], kind)
+
     properties = {
-        "cell_id": row["cell_id"],
-        "team": row["team_id"],
-        "team_name": row["team_name"],
-        "priority": row["priority"],
-        "priority_title": settings.priorities[row["priority"]].title,
-        "horizon": row["horizon"],
-        "poll": poll.isoformat(),
-        "target_week": row["target_week_on"].isoformat(),
-        "rank": row["rank"],
-        "band": row["band"],
-        "probability": round(row["probability"], 6),
-        "stability": row["stability"],
-        "reasons": sentence_of(reasons, indicators, settings.priorities),
-        "reasons_nl": sentence_of(reasons, indicators, settings.priorities, "nl"),
+        "cell_id": chosen["cell_id"],
+        "team": chosen["team_id"],
+        "team_name": chosen["team_name"],
+        "priority": chosen["priority"],
+        "priority_title": pa.array(
+            settings.priorities[name].title for name in chosen["priority"].to_pylist()
+        ),
+        "horizon": chosen["horizon"],
+        "poll": same(poll.isoformat()),
+        "target_week": chosen["target_week_on"].cast(pa.string()),
+        "rank": chosen["rank"],
+        "band": chosen["band"],
+        "probability": pc.round(chosen["probability"], 6),
+        "stability": chosen["stability"],
+        "reasons": sentences("en"),
+        "reasons_nl": sentences("nl"),
     }
     for number in range(REASONS):
-        reason = reasons[number] if number < len(reasons) else None
-        properties[f"reason_{number + 1}"] = reason and reason["indicator"]
-        properties[f"raises_by_{number + 1}"] = reason and round(reason["above_mean"], 4)
-    for pair in row["raised_by"]:
-        properties[f"raised_by_{pair['group']}"] = round(pair["above_mean"], 4)
-    properties["status"] = DRAFT
-    properties["labels"] = " ".join(settings.labels) or None
-    return _Place(f"{row['priority']}_{row['horizon']}", row["cell_id"], properties)
+        raises_by = of_reason(number, "above_mean", pa.float64())
+        properties[f"reason_{number + 1}"] = of_reason(number, "indicator", pa.string())
+        properties[f"raises_by_{number + 1}"] = pc.round(raises_by, 4)
+    of_groups = pc.list_flatten(chosen["raised_by"])  # of every cell the same groups, in order
+    above_mean = pc.struct_field(of_groups, "above_mean").to_numpy().reshape(len(chosen), -1)
+    groups = pc.struct_field(of_groups, "group")[: above_mean.shape[1]].to_pylist()
+    for group, of_cells in zip(groups, above_mean.T, strict=True):
+        properties[f"raised_by_{group}"] = pc.round(pa.array(of_cells), 4)
+    properties["status"] = same(DRAFT)
+    properties["labels"] = same(" ".join(settings.labels) or None)
+    squares = cell_polygons(chosen["cell_id"].to_numpy())
+    return pa.table({**properties, GEOMETRY: pa.array(shapely.to_wkb(squares), pa.binary())})
 
 
-def _write_geopackage(path: Path, places: Sequence[_Place], settings: Settings, poll: date) -> None:
+@contextmanager
+def _gdal_of(poll: date) -> Iterator[None]:
+    """Let GDAL write the poll where it would write the time of writing, and say nothing of it.
+
+    Files are made in a scratch folder and copied when they are whole, so SQLite need not wait for
+    the disk after each layer.
+    """
+    logging.getLogger("pyogrio").setLevel(logging.WARNING)
+    options = {"OGR_CURRENT_DATE": f"{poll}T00:00:00.000Z", "OGR_SQLITE_SYNCHRONOUS": "OFF"}
+    pyogrio.set_gdal_config_options(options)
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options(dict.fromkeys(options))
+
+
+def _write_geopackage(path: Path, features: pa.Table, settings: Settings, poll: date) -> None:
     """A layer per priority and horizon, in the grid's CRS."""
     about = {
         "STATUS": DRAFT,
@@ -169,86 +183,50 @@ def _write_geopackage(path: Path, places: Sequence[_Place], settings: Settings, 
         "LAKE": settings.name,
         "POLL": poll.isoformat(),
     }
-    with _clock_standing_at(poll):
-        for layer, of_layer in groupby(places, lambda place: place.layer):
-            pyogrio.write_dataframe(
-                _frame_of(list(of_layer), settings),
-                path,
-                layer=layer,
-                driver="GPKG",
-                append=path.exists(),
-                layer_metadata=about,
-                layer_options={
-                    "IDENTIFIER": f"{layer} ({DRAFT})",
-                    "DESCRIPTION": " ".join([NOTICE, *settings.labels]),
-                },
-            )
-
-
-def _frame_of(places: Sequence[_Place], settings: Settings) -> gpd.GeoDataFrame:
-    frame = gpd.GeoDataFrame(
-        [place.properties for place in places],
-        geometry=cell_polygons([place.cell_id for place in places]),
-        crs=settings.grid.crs,
-    )
-    # Columns that hold nothing in this layer keep their type, so that all layers are alike.
-    texts = [f"reason_{number + 1}" for number in range(REASONS)]
-    numbers = ["stability", *(f"raises_by_{number + 1}" for number in range(REASONS))]
-    kinds = {
-        **dict.fromkeys(["team_name", "labels", *texts], "str"),
-        **dict.fromkeys(numbers, float),
-    }
-    return frame.astype(kinds)
-
-
-@contextmanager
-def _clock_standing_at(poll: date) -> Iterator[None]:
-    """Let GDAL write the poll where it would write the time of writing, and say nothing of it."""
-    logging.getLogger("pyogrio").setLevel(logging.WARNING)
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": f"{poll}T00:00:00.000Z"})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+    layers = pc.binary_join_element_wise(features["priority"], features["horizon"], "_")
+    for layer in layers.unique().to_pylist():
+        pyogrio.write_arrow(
+            features.filter(pc.equal(layers, layer)),
+            path,
+            layer=layer,
+            driver="GPKG",
+            geometry_name=GEOMETRY,
+            geometry_type="Polygon",
+            crs=settings.grid.crs,
+            append=path.exists(),
+            layer_metadata=about,
+            layer_options={
+                "IDENTIFIER": f"{layer} ({DRAFT})",
+                "DESCRIPTION": " ".join([NOTICE, *settings.labels]),
+            },
+        )
 
 
 def _write_geojson(
-    path: Path, team: str, places: Sequence[_Place], settings: Settings, poll: date
+    path: Path, team: str, features: pa.Table, settings: Settings, poll: date
 ) -> None:
     """A feature per line; what holds for all of them stands before the features."""
-    projected = gpd.GeoSeries(
-        cell_polygons([place.cell_id for place in places]), crs=settings.grid.crs
-    )
-    degrees = shapely.transform(
-        projected.to_crs("EPSG:4326").to_numpy(), lambda points: np.round(points, DECIMALS)
-    )
-    # RFC 7946: outer rings run counterclockwise, whichever way the grid's axes point.
-    polygons = shapely.orient_polygons(degrees, exterior_cw=False)
-    corners = CORNERS_OF_A_CELL + 1  # the first stands at the end again
-    rings = shapely.get_coordinates(polygons).reshape(len(places), corners, 2).tolist()
-    header = {
-        "type": "FeatureCollection",
-        "name": f"{settings.name} {poll} {team}",
+    about = {
         "status": DRAFT,
         "notice": NOTICE,
         "labels": settings.labels,
         "poll": poll.isoformat(),
         "team": team,
     }
-    features = [
-        json.dumps(
-            {
-                "type": "Feature",
-                "geometry": {"type": "Polygon", "coordinates": [ring]},
-                "properties": place.properties,
-            },
-            ensure_ascii=False,
-        )
-        for ring, place in zip(rings, places, strict=True)
-    ]
-    opening = json.dumps(header, ensure_ascii=False).removesuffix("}")
-    text = f'{opening}, "features": [\n' + ",\n".join(features) + "\n]}\n"
-    path.write_text(text, encoding="utf-8")
+    pyogrio.write_arrow(
+        features,
+        path,
+        layer=f"{settings.name} {poll} {team}",
+        driver="GeoJSON",
+        geometry_name=GEOMETRY,
+        geometry_type="Polygon",
+        crs=settings.grid.crs,
+        layer_options={
+            "RFC7946": "YES",  # longitude and latitude to a centimetre, counterclockwise
+            "AUTODETECT_JSON_STRINGS": "NO",  # a text stays a text, whatever it looks like
+            "FOREIGN_MEMBERS_COLLECTION": json.dumps(about, ensure_ascii=False),
+        },
+    )
 
 
 LAND, REMOVED = "#ececec", "#b5b5b5"

@@ -114,11 +114,14 @@ def check_models(models: Sequence[TrainedModel], expected: Expected, settings: T
 def expected_of(job: Job) -> Expected:
     """What is to be trained for the run's poll."""
     settings, schedule = job.settings, job.schedule
-    teams = job.cells().where("is_kept").groupBy("team_id").agg(F.min("region").alias("region"))
+    kept = job.cells().where("is_kept").groupBy("team_id")
+    teams = kept.agg(F.min("region").alias("region"), F.count("*").alias("cells"))
+    rows = teams.orderBy("team_id").collect()
     return Expected(
         poll=schedule.poll,
         polls=schedule.training,
-        teams={row["team_id"]: row["region"] for row in teams.orderBy("team_id").collect()},
+        teams={row["team_id"]: row["region"] for row in rows},
+        rows=sum(row["cells"] for row in rows) * len(schedule.training),
         priorities=tuple(settings.priorities),
         horizons=tuple(settings.horizons),
         catalogue=job.catalogue,

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Row
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
@@ -24,11 +25,12 @@ from cas_spark.training.models import (
     reason_of,
     too_few,
 )
+from cas_spark.training.pools import GIVEN, Pools, given_by
 from cas_spark.training.solver import Group, Solution, solve
 from cas_spark.training.stability import stored
 from cas_spark.training.team_rows import TeamRows, team_rows
 
-_RESULT = pa.schema(
+_MODEL = pa.schema(
     [
         ("team_id", pa.string()),
         ("priority", pa.string()),
@@ -45,29 +47,50 @@ _RESULT = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
-RESULT_TYPE = from_arrow_schema(_RESULT)
+MODEL_TYPE = from_arrow_schema(_MODEL)
+
+MADE = pa.unify_schemas([_MODEL, GIVEN])
+"""What a team's task makes: rows of models, with no pool, and rows of GIVEN, with nothing else."""
 
 TASK_FAULTS = (ArithmeticError, ValueError, OSError, CasError, pa.ArrowException)
 """What goes wrong with one team's data; its models fail with the reason, others go on."""
 
 
-def fit_teams(data: TrainingData, expected: Expected, settings: Training) -> list[TrainedModel]:
-    """Fit every team's models; those with too few incidents are left `pooled`, without a fit.
+def fit_teams(
+    data: TrainingData, expected: Expected, settings: Training, pools: Pools
+) -> DataFrame:
+    """Fit every team's models, and let its pools have what they learn from: rows of MADE.
+
+    Both in one task, since reading a team's rows and transforming them is much of its work.
 
     Args:
         data: what to learn from.
         expected: what is to be trained.
         settings: the engine's.
+        pools: which rows they learn from.
     """
     files = data.files
 
     def work(team: str, context: pa.Table, labels: pa.Table) -> pa.Table:
         of_task, context = files.received(context)
-        return as_table(train_team(team, context, labels, of_task, expected, settings))
+        models, given = train_team(team, context, labels, of_task, expected, settings, pools)
+        return pa.concat_tables([as_table(models), given], promote_options="default").select(
+            MADE.names
+        )
 
     context = files.sent_with(data.context)
-    models = task_per_group_of_two(work, RESULT_TYPE, "team_id", context, data.labels)
-    return [from_row(row, expected) for row in models.collect()]
+    return task_per_group_of_two(work, from_arrow_schema(MADE), "team_id", context, data.labels)
+
+
+def models_in(made: DataFrame, expected: Expected) -> list[TrainedModel]:
+    """The models among rows of MADE; those with too few incidents are `pooled`, without a fit."""
+    rows = made.where(F.col("pool").isNull()).select(*_MODEL.names).collect()
+    return [from_row(row, expected) for row in rows]
+
+
+def given_in(made: DataFrame) -> DataFrame:
+    """What teams give to pools among rows of MADE."""
+    return made.where(F.col("pool").isNotNull()).select(*GIVEN.names)
 
 
 def train_team(
@@ -77,8 +100,9 @@ def train_team(
     files: SnapshotFiles,
     expected: Expected,
     settings: Training,
-) -> list[TrainedModel]:
-    """All models of a team; the work of one task.
+    pools: Pools,
+) -> tuple[list[TrainedModel], pa.Table]:
+    """All models of a team, and what it gives to pools, GIVEN; the work of one task.
 
     Args:
         team: the team.
@@ -87,20 +111,23 @@ def train_team(
         files: where its snapshots lie.
         expected: what is to be trained.
         settings: the engine's.
+        pools: which rows they learn from.
     """
     start = time.monotonic()
     try:
         rows = team_rows(team, context, labels, files, expected)
+        given = given_by(team, rows, expected, pools)
         design = design_of(rows.matrix)
     except TASK_FAULTS as error:
-        return [
+        models = [
             replace(blank(team, of, horizon, expected), reason=reason_of(error))
             for of in expected.priorities
             for horizon in expected.horizons
         ]
+        return models, GIVEN.empty_table()
     models = models_of(team, rows, design, expected, settings)
     seconds = round((time.monotonic() - start) / len(models), 3)
-    return [replace(model, seconds=seconds) if model.fit else model for model in models]
+    return [replace(model, seconds=seconds) if model.fit else model for model in models], given
 
 
 def models_of(
@@ -203,8 +230,8 @@ def _with_solution(
 
 
 def as_table(models: Sequence[TrainedModel]) -> pa.Table:
-    """Models as a task returns them: the columns of RESULT_TYPE."""
-    return pa.Table.from_pylist([_to_result(model) for model in models], schema=_RESULT)
+    """Models as a task returns them: the columns of MODEL_TYPE."""
+    return pa.Table.from_pylist([_to_result(model) for model in models], schema=_MODEL)
 
 
 def _to_result(model: TrainedModel) -> dict[str, Any]:
@@ -226,7 +253,7 @@ def _to_result(model: TrainedModel) -> dict[str, Any]:
 
 
 def from_row(row: Row, expected: Expected) -> TrainedModel:
-    """The model that a row of RESULT_TYPE holds."""
+    """The model that a row of MODEL_TYPE holds."""
     fit = None
     if row["intercept"] is not None:
         draws = bytes(row["draws"])

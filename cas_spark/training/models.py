@@ -25,6 +25,7 @@ class Expected:
         poll: whose forecast the models make.
         polls: that they learn from, oldest first.
         teams: team -> its region, None where it has none.
+        rows: of all teams together: a row per kept cell and poll.
         priorities, horizons: a model is expected for every combination with a team.
         catalogue: the indicators.
         task_memory_bytes: that a task may use for the rows of its team; no result depends on it.
@@ -33,6 +34,7 @@ class Expected:
     poll: date
     polls: tuple[date, ...]
     teams: Mapping[str, str | None]
+    rows: int
     priorities: tuple[str, ...]
     horizons: tuple[str, ...]
     catalogue: Catalogue

@@ -239,6 +239,7 @@ def test_a_picture_of_nothing_is_refused(settings: Settings) -> None:
 
 
 def test_gdal_has_its_own_clock_again_after_writing() -> None:
-    with maps._clock_standing_at(POLL):
+    with maps._gdal_of(POLL):
         assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is not None
-    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
+    for option in ("OGR_CURRENT_DATE", "OGR_SQLITE_SYNCHRONOUS"):
+        assert pyogrio.get_gdal_config_option(option) is None

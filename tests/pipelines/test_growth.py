@@ -231,7 +231,7 @@ def more_teams(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_every_kind_of_task_that_takes_groups_of_rows_is_measured(base: Counters) -> None:
-    of_a_team = {"write_snapshots", "fit_teams", "_sample", "forecast", "baseline_scores"}
+    of_a_team = {"write_snapshots", "fit_teams", "forecast", "baseline_scores"}
     assert set(base.held) == of_a_team | {"_fit_pools", "measure", "digest_of_table"}
     assert {"snapshots", "train", "forecast", "evaluate", "digests"} <= set(base.to_driver)
 
@@ -248,12 +248,9 @@ def test_more_polls_add_to_a_task_less_than_their_rows(
     base: Counters, more_polls: Counters
 ) -> None:
     rows = CELLS * MORE_POLLS
-    others = {
-        # Of a row's 200 bytes those of a column at work, and of which rows are positive or chosen:
-        # the rest lies in a scratch file, or was not chosen.
-        "fit_teams": rows * 20,
-        "_sample": rows * 32,
-    }
+    # Of a row's 200 bytes those of a column at work, and of which rows are positive or chosen: the
+    # rest lies in a scratch file, or was not chosen.
+    others = {"fit_teams": rows * 32}
     assert beyond(base.held, more_polls.held, LOADED_ONCE, others) == {}
     # Dates, told more than once.
     assert beyond(base.sent, more_polls.sent, MORE_POLLS * 200) == {}

@@ -15,13 +15,24 @@ from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.settings.learning import Training
 from cas_spark.training.grouped import train_team
 from cas_spark.training.models import Expected, TrainedModel
+from cas_spark.training.pools import Pools
 
 POLLS = tuple(date(2024, 1, 1) + timedelta(weeks=i) for i in range(40))
 FAST = ("burglary_count_4w", "burglary_count_13w")
 CATALOGUE = Catalogue(
     tuple(i for i in catalogue_of(["burglary"]).indicators if i.name in (*FAST, "land_share"))
 )
-EXPECTED = Expected(POLLS[-1], POLLS, {"A": None}, ("burglary",), ("current",), CATALOGUE, 2**30)
+EXPECTED = Expected(
+    poll=POLLS[-1],
+    polls=POLLS,
+    teams={"A": None},
+    rows=len(POLLS) * 5,
+    priorities=("burglary",),
+    horizons=("current",),
+    catalogue=CATALOGUE,
+    task_memory_bytes=2**30,
+)
+NO_POOLS = Pools({}, 1)
 SETTINGS = Training(minimum_positives=10, reg_param=0.01)
 
 
@@ -58,7 +69,8 @@ def model_of(
         }
     )
     files = SnapshotFiles(str(folder), "snapshots", {"A": (written.name,)})
-    [model] = train_team("A", context, labels, files, expected, SETTINGS)
+    [model], given = train_team("A", context, labels, files, expected, SETTINGS, NO_POOLS)
+    assert given.num_rows == 0
     return model
 
 

@@ -30,6 +30,7 @@ EXPECTED = Expected(
     poll=POLLS[-1],
     polls=POLLS,
     teams={team: region for team, (region, _, _) in TEAMS.items()},
+    rows=len(POLLS) * sum(cells for _, cells, _ in TEAMS.values()),
     priorities=("burglary",),
     horizons=("current", "early_1w"),
     catalogue=CATALOGUE,
