@@ -257,14 +257,14 @@ def main(
         "settings": settings.name,
         "regions": regions,
         "polls": loaded.polls.count,
-        "measured_on": datetime.now(tz=UTC).date().isoformat(),
+        "measured_on": f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%MZ}",
         "commit": commit_of_the_code(),
         "machine": machine(),
         "cold": run_weekly(path, day),
     }
     part = f"-{regions}-regions" if regions else ""
     part += f"-{polls}-polls" if polls else ""
-    kept = RESULTS / f"{name}{part}-{result['measured_on']}.json"
+    kept = RESULTS / f"{name}{part}-{result['measured_on'][:10]}-{result['commit'][:7]}.json"
     _keep(result, kept)
     for number, (kind, effect) in enumerate(() if only_cold else WEEKS, start=1):
         later = day + timedelta(weeks=number)
