@@ -14,7 +14,6 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
@@ -28,12 +27,10 @@ from cas_spark.indicators.nearby import facts_near_teams, suspects_near_teams
 from cas_spark.indicators.suspects import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.knowledge.calendar import instant_of, polls_between
-from cas_spark.knowledge.visibility import polls_that_see
+from cas_spark.knowledge.visibility import NEVER, polls_that_see
 from cas_spark.lake.arrow_door import WrittenFile, checked, write_file
 from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.lake.table import Table
-
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -278,55 +275,27 @@ def bases_of(
     state = hashlib.sha256(f"{plan.grid_version}\n{plan.catalogue.fast.version}\n".encode())
     state.update(cells.column("cell_id").to_numpy().astype("<i8").tobytes())
     state.update(str(int(plan.edges[0])).encode())
-    events = [_events(facts, FACT_COLUMNS, plan.edges)]
-    if suspects is not None:
-        events.append(_events(suspects, SUSPECT_COLUMNS, plan.edges))
-    bases, done = {}, [0] * len(events)
+    events: list[tuple[int, str, bytes]] = []
+    for rows, columns in ((facts, FACT_COLUMNS), (suspects, SUSPECT_COLUMNS)):
+        if rows is not None:
+            known_at, superseded_at = _numbers(rows, "known_at"), _numbers(rows, "superseded_at")
+            first, until = polls_that_see(known_at, superseded_at, plan.edges)
+            # Told as if it never ended, so that a later end changes no earlier poll's basis.
+            told = [name for name in columns if name != "superseded_at"]
+            seen = np.flatnonzero(first < until)
+            values = zip(*(rows.column(name).take(seen).to_pylist() for name in told), strict=True)
+            for place, row in zip(seen, values, strict=True):
+                text = repr((*row, NEVER)).encode()
+                events.append((int(first[place]), "enters", text))
+                events.append((int(until[place]), "leaves", text))
+    events.sort()
+    bases, done = {}, 0
     for index, poll in enumerate(plan.polls, start=plan.first_poll):
-        for kind, (places, records) in enumerate(events):
-            until = int(np.searchsorted(places, index, side="right"))
-            state.update(records[done[kind] : until].tobytes())
-            done[kind] = until
+        while done < len(events) and events[done][0] <= index:
+            state.update(events[done][1].encode() + events[done][2])
+            done += 1
         bases[poll] = state.copy().hexdigest()
     return bases
-
-
-ENTERS, LEAVES = 0, 1
-
-
-def _events(rows: pa.Table, columns: Sequence[str], edges: Ints) -> tuple[Ints, Bytes]:
-    """When versions enter and leave what polls see, and what is told of each; in order of polls.
-
-    What is told is as if a version never ended, so that a later end changes no earlier basis.
-
-    Args:
-        rows: versions, sorted.
-        columns: theirs.
-        edges: instants of the polls.
-
-    Returns:
-        Place among the edges of each event, and its bytes, shape (events, width).
-    """
-    known_at, superseded_at = _numbers(rows, "known_at"), _numbers(rows, "superseded_at")
-    first, until = polls_that_see(known_at, superseded_at, edges)
-    is_seen = first < until
-    told = [_as_bytes(rows.column(name)) for name in columns if name != "superseded_at"]
-    version = np.hstack(told)[is_seen]
-    steps = np.repeat(np.array([ENTERS, LEAVES], np.uint8), len(version))
-    places = np.concatenate([first[is_seen], until[is_seen]])
-    order = np.lexsort([steps, places])
-    records = np.column_stack([steps, np.vstack([version, version])])
-    return places[order], records[order]
-
-
-def _as_bytes(column: pa.ChunkedArray) -> Bytes:
-    """Numbers as eight bytes each; texts, of any length, as their sha256."""
-    if not pa.types.is_string(column.type):
-        return np.asarray(column.to_numpy()).astype("<i8").view(np.uint8).reshape(-1, 8)
-    encoded = column.combine_chunks().dictionary_encode()
-    digests = [hashlib.sha256(text.encode()).digest() for text in encoded.dictionary.to_pylist()]
-    of_texts: Bytes = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
-    return of_texts.take(np.asarray(encoded.indices), axis=0)
 
 
 def _sorted(rows: pa.Table, columns: tuple[str, ...]) -> pa.Table:

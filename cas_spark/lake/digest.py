@@ -7,12 +7,9 @@ into a fixed number of buckets; the table's digest is that of its buckets' diges
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
-from functools import reduce
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
@@ -64,26 +61,10 @@ def _bytes_of(values: pa.LargeBinaryArray) -> memoryview:
     return memoryview(data or b"")[ends[0] : ends[-1]]
 
 
-def sorted_by(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Rows sorted by some columns, none of them null; texts by their UTF-8 bytes.
-
-    Arrow compares texts row by row for this; here each different text is compared once.
-    """
-    return rows.take(np.lexsort([_in_order(rows.column(key)) for key in reversed(keys)]))
-
-
-def _in_order(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """Values as numpy can sort them: those of a text are their places among the sorted texts."""
-    if not pa.types.is_string(column.type):
-        return np.asarray(column.to_numpy())
-    encoded = column.combine_chunks().dictionary_encode()
-    place = np.argsort(pc.sort_indices(encoded.dictionary).to_numpy())
-    return np.asarray(place[encoded.indices.to_numpy()])
-
-
-def _digest_in_order(ordered: pa.Table) -> str:
-    """The sha256 of rows as they stand, with the names of their columns."""
+def digest_of_rows(rows: pa.Table, keys: Iterable[str]) -> str:
+    """The sha256 of these rows, sorted by `keys`, with the names of their columns."""
     state = hashlib.sha256()
+    ordered = rows.sort_by([(key, "ascending") for key in keys])
     for name in ordered.column_names:
         state.update(name.encode())
         column = ordered.column(name).combine_chunks()
@@ -111,12 +92,15 @@ def digest_of_table(frame: DataFrame, table: Table) -> str:
 
     def digest_bucket(rows: pa.Table) -> pa.Table:
         number = rows.column("bucket")[0].as_py()
-        ordered = sorted_by(rows.select(columns), keys)
+        counts = rows.group_by(keys).aggregate([([], "count_all")])
+        repeated = counts.filter(pc.greater(counts.column("count_all"), 1)).select(keys)
+        example = str(repeated.slice(0, 1).to_pylist()[0]) if repeated.num_rows else None
+        digest = digest_of_rows(rows.select(columns), keys)
         return pa.table(
             {
                 "bucket": [f"{number:02d}"],
-                "sha256": [_digest_in_order(ordered)],
-                "repeated": pa.array([_first_repeated(ordered.select(keys))], pa.string()),
+                "sha256": [digest],
+                "repeated": pa.array([example], pa.string()),
             }
         )
 
@@ -135,15 +119,6 @@ def digest_of_table(frame: DataFrame, table: Table) -> str:
                 do="This is a fault of the program: report it with this message",
             )
     return digest_of_parts(schema_text(table), [(r["bucket"], r["sha256"]) for r in buckets])
-
-
-def _first_repeated(ordered: pa.Table) -> str | None:
-    """The first key that two rows have, among sorted keys."""
-    is_same = [
-        pc.equal(values.slice(0, len(values) - 1), values.slice(1)) for values in ordered.columns
-    ]
-    place = pc.index(reduce(pc.and_, is_same), True).as_py()
-    return None if place < 0 else str(ordered.slice(place, 1).to_pylist()[0])
 
 
 def schema_text(table: Table) -> str:

@@ -20,10 +20,6 @@ log = logging.getLogger(__name__)
 POOLED = "caught_share_"
 """Measures that start so are a share of incidents, so teams can be taken together."""
 
-TOLD_ALREADY = "pai_"
-"""The caught share over the share of the land, so it stands in `evaluations` and not here, where a
-figure more of each of a thousand runs takes a second."""
-
 
 def not_yet_logged(
     store: Store, scored: Iterable[tuple[date, str, datetime]]
@@ -58,10 +54,9 @@ def not_yet_logged(
 def log_measures(store: Store, evaluations: Sequence[Row]) -> int:
     """Add measures to the runs of their polls; those that are there already are left alone.
 
-    A team's run gets `<measure>.<horizon>` of the model and `<measure>.<horizon>.<baseline>`, but
-    for what is TOLD_ALREADY; the week's run the same over all teams, and per priority as
-    `<priority>/<measure>.<horizon>`; with `across_teams/` before it where the cells are chosen
-    across all teams together.
+    A team's run gets `<measure>.<horizon>` of the model and `<measure>.<horizon>.<baseline>`; the
+    week's run the same over all teams, and per priority as `<priority>/<measure>.<horizon>`; with
+    `across_teams/` before it where the cells are chosen across all teams together.
 
     Args:
         store: where to.
@@ -112,11 +107,7 @@ def _add(store: Store, week: Run, new: dict[str, list[Row]]) -> None:
 
 
 def _of_team(rows: Sequence[Row]) -> list[Metric]:
-    metrics = [
-        _metric(_name(row), row["value"], row)
-        for row in rows
-        if row["value"] is not None and not row["measure"].startswith(TOLD_ALREADY)
-    ]
+    metrics = [_metric(_name(row), row["value"], row) for row in rows if row["value"] is not None]
     per_horizon = {row["horizon"]: row for row in rows}
     for horizon, row in per_horizon.items():
         metrics.append(_metric(f"incidents.{horizon}", row["incidents"], row))

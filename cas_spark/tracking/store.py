@@ -8,18 +8,15 @@ each other.
 """
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from sqlalchemy.exc import SQLAlchemyError
 
 from cas_spark.errors import CasError
@@ -113,18 +110,6 @@ class Store:
     def children_of(self, parent: Run) -> list[Run]:
         """The runs of a week's teams and priorities."""
         return self.runs_with(parent.info.experiment_id, {PARENT: parent.info.run_id})
-
-    def log_text(self, run: Run, text: str, name: str) -> None:
-        """Log a text as an artifact of a run.
-
-        The client's own way asks the store again where the run's artifacts are, with all that it
-        knows of the run: a fifth of the time that a run takes.
-        """
-        repository: Any = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.uri)
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch, name)
-            path.write_text(text, encoding="utf-8")
-            repository.log_artifact(str(path))
 
 
 def open_store(settings: Settings) -> Store:

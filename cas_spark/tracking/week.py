@@ -200,9 +200,9 @@ def log_runs(
         metrics=[at_the_end(key, value) for key, value in overall.items()],
         params=_params(_of_the_week(settings, manifest, models, catalogue)),
     )
-    store.log_text(parent, _manifest_as_json(manifest), "manifest.json")
-    store.log_text(parent, _settings_as_json(settings), "settings.json")
-    store.log_text(parent, _table_of(models), "models.csv")
+    client.log_text(run_id, _manifest_as_json(manifest), "manifest.json")
+    client.log_text(run_id, _settings_as_json(settings), "settings.json")
+    client.log_text(run_id, _table_of(models), "models.csv")
     for (team, priority), group in groupby(models, lambda m: (m["team_id"], m["priority"])):
         of_group = list(group)
         name = team_names.get(team, team)
@@ -231,7 +231,7 @@ def log_runs(
             ],
             params=_params(_of_the_team(settings, of_group)),
         )
-        store.log_text(child, _coefficients(of_group, catalogue), "coefficients.csv")
+        client.log_text(child.info.run_id, _coefficients(of_group, catalogue), "coefficients.csv")
         client.set_terminated(child.info.run_id, end_time=finished)
     metadata = {**common, "indicators": catalogue.version}
     return parent, log_week_model(store, parent, heading.model, models, catalogue, metadata)

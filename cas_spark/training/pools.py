@@ -98,9 +98,10 @@ def given_by(team: str, rows: TeamRows, expected: Expected, pools: Pools) -> pa.
         expected: what is to be trained.
         pools: which are asked for.
     """
-    # By the cell and poll themselves, so that the choice is the same however teams are cut.
-    numbers = np.add.outer(np.arange(len(rows.polls)) * 1_000_003, rows.cell_ids).ravel()
-    by_chance = one_in(pools.step, numbers)
+    # By the cell and poll themselves, so that the choice is the same however teams are cut; poll by
+    # poll, so that no number of each row is held.
+    of_polls = [one_in(pools.step, i * 1_000_003 + rows.cell_ids) for i in range(len(rows.polls))]
+    by_chance = np.concatenate(of_polls)
     names = expected.catalogue.names
     parts = []
     for pool, priority in pools.asked(expected.teams[team]):

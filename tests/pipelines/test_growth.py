@@ -250,7 +250,7 @@ def test_more_polls_add_to_a_task_less_than_their_rows(
     rows = CELLS * MORE_POLLS
     # Of a row's 200 bytes those of a column at work, and of which rows are positive or chosen: the
     # rest lies in a scratch file, or was not chosen.
-    others = {"fit_teams": rows * 32}
+    others = {"fit_teams": rows * 20}
     assert beyond(base.held, more_polls.held, LOADED_ONCE, others) == {}
     # Dates, told more than once.
     assert beyond(base.sent, more_polls.sent, MORE_POLLS * 200) == {}

@@ -2,7 +2,6 @@ from datetime import UTC, timedelta
 
 import pytest
 from mlflow.entities import Run
-from pyspark.sql import Row
 
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.settings import Settings
@@ -43,15 +42,6 @@ def test_measures_that_become_known_later_are_added_beside_their_baselines(
     metrics = child_of(store, parent).data.metrics
     assert metrics["caught_share_at_3_percent.early_1w"] == 0.2
     assert metrics["caught_share_at_3_percent.current"] == 0.2
-
-
-def test_a_measure_that_follows_from_another_stays_in_the_lake(store: Store, parent: str) -> None:
-    shares = evaluations_of(horizons=["current"])
-    indices = [Row(**(row.asDict() | {"measure": "pai_at_3_percent"})) for row in shares]
-    log_measures(store, [*shares, *indices])
-    of_team = child_of(store, parent).data.metrics
-    assert "caught_share_at_3_percent.current" in of_team
-    assert not any("pai" in name for name in of_team)
 
 
 def test_the_week_has_the_share_of_the_incidents_of_all_teams_together(
