@@ -17,8 +17,9 @@ from cas_spark.tracking.week import week_of
 
 log = logging.getLogger(__name__)
 
-POOLED = "caught_share_"
-"""Measures that start so are a share of incidents, so teams can be taken together."""
+SHARE = "caught_share_"
+"""Measures that start so are a share of incidents: of several methods comparable, and of teams
+together."""
 
 
 def not_yet_logged(
@@ -54,9 +55,11 @@ def not_yet_logged(
 def log_measures(store: Store, evaluations: Sequence[Row]) -> int:
     """Add measures to the runs of their polls; those that are there already are left alone.
 
-    A team's run gets `<measure>.<horizon>` of the model and `<measure>.<horizon>.<baseline>`; the
-    week's run the same over all teams, and per priority as `<priority>/<measure>.<horizon>`; with
-    `across_teams/` before it where the cells are chosen across all teams together.
+    A team's run gets `<measure>.<horizon>` of the model, and `<measure>.<horizon>.<baseline>` of
+    what share of the incidents a baseline catches (all else of baselines is in `evaluations`). The
+    week's run gets shares of all teams together, and per priority as
+    `<priority>/<measure>.<horizon>`; with `across_teams/` before it where the cells are chosen
+    across all teams.
 
     Args:
         store: where to.
@@ -107,7 +110,11 @@ def _add(store: Store, week: Run, new: dict[str, list[Row]]) -> None:
 
 
 def _of_team(rows: Sequence[Row]) -> list[Metric]:
-    metrics = [_metric(_name(row), row["value"], row) for row in rows if row["value"] is not None]
+    metrics = [
+        _metric(_name(row), row["value"], row)
+        for row in rows
+        if row["value"] is not None and (row["method"] == MODEL or _is_share(row))
+    ]
     per_horizon = {row["horizon"]: row for row in rows}
     for horizon, row in per_horizon.items():
         metrics.append(_metric(f"incidents.{horizon}", row["incidents"], row))
@@ -120,7 +127,7 @@ def _of_week(rows: Sequence[Row]) -> list[Metric]:
     incidents: dict[str, int] = defaultdict(int)
     example: dict[str, Row] = {}
     for row in rows:
-        if not row["measure"].startswith(POOLED):
+        if not _is_share(row):
             continue
         across = "across_teams/" if row["team_id"] == ALL_TEAMS else ""
         for name in (f"{across}{_name(row)}", f"{across}{row['priority']}/{_name(row)}"):
@@ -132,6 +139,10 @@ def _of_week(rows: Sequence[Row]) -> list[Metric]:
         for name, row in example.items()
         if incidents[name] > 0
     ]
+
+
+def _is_share(row: Row) -> bool:
+    return str(row["measure"]).startswith(SHARE)
 
 
 def _name(row: Row) -> str:

@@ -44,6 +44,19 @@ def test_measures_that_become_known_later_are_added_beside_their_baselines(
     assert metrics["caught_share_at_3_percent.current"] == 0.2
 
 
+def test_of_a_baseline_only_what_it_catches_is_logged(store: Store, parent: str) -> None:
+    rows = evaluations_of(horizons=["current"])
+    log_measures(
+        store, [*rows, *(type(r)(**{**r.asDict(), "measure": "pai_at_3_percent"}) for r in rows)]
+    )
+    found = {name for name in child_of(store, parent).data.metrics if "at_3_percent" in name}
+    assert found == {
+        "caught_share_at_3_percent.current",
+        "caught_share_at_3_percent.current.all_history_count",
+        "pai_at_3_percent.current",
+    }
+
+
 def test_the_week_has_the_share_of_the_incidents_of_all_teams_together(
     store: Store, parent: str
 ) -> None:
