@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 
@@ -175,12 +174,10 @@ def run_command(
         if command == WEEKLY:
             note_poll_digests(job)
         manifest = _publish(run)
-        with ThreadPoolExecutor(1) as aside:  # maps are made by tasks, MLflow filled by the driver
-            maps = aside.submit(draw_maps, job) if command in ("forecast", WEEKLY) else None
-            if command in ("train", "evaluate", WEEKLY):
-                track(job, manifest)
-        if maps is not None:
-            maps.result()
+        if command in ("forecast", WEEKLY):
+            draw_maps(job)
+        if command in ("train", "evaluate", WEEKLY):
+            track(job, manifest)
     return job
 
 

@@ -92,10 +92,6 @@ def log_measures(store: Store, evaluations: Sequence[Row]) -> int:
 
 def _add(store: Store, week: Run, new: dict[str, list[Row]]) -> None:
     """Add the measures of a poll's horizons; the week's own tags last, which say it is done."""
-    scored = [
-        RunTag(f"scored_as_of.{horizon}", _instant(rows[0]["scored_as_of_at"]))
-        for horizon, rows in new.items()
-    ]
     of_team: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for rows in new.values():
         for row in rows:
@@ -103,7 +99,11 @@ def _add(store: Store, week: Run, new: dict[str, list[Row]]) -> None:
     for child in store.children_of(week):
         rows = of_team.get((child.data.tags["team"], child.data.tags["priority"]), [])
         if rows:
-            store.client.log_batch(child.info.run_id, metrics=_of_team(rows), tags=scored)
+            store.client.log_batch(child.info.run_id, metrics=_of_team(rows))
+    scored = [
+        RunTag(f"scored_as_of.{horizon}", _instant(rows[0]["scored_as_of_at"]))
+        for horizon, rows in new.items()
+    ]
     every = [row for rows in new.values() for row in rows]
     digests = [RunTag(f"measures.{horizon}", _digest(rows)) for horizon, rows in new.items()]
     store.client.log_batch(week.info.run_id, metrics=_of_week(every), tags=[*scored, *digests])

@@ -111,7 +111,7 @@ def test_only_what_is_not_logged_yet_is_asked_for(store: Store, parent: str) -> 
     scored = [(POLL, "current", as_of), (POLL, "early_1w", as_of)]
     assert not_yet_logged(store, scored) == [(POLL, "current"), (POLL, "early_1w")]
     log_measures(store, evaluations_of(horizons=["current"]))
-    tag = child_of(store, parent).data.tags["scored_as_of.current"]
+    tag = store.client.get_run(parent).data.tags["scored_as_of.current"]
     assert tag == as_of.astimezone(UTC).isoformat()
     assert not_yet_logged(store, scored) == [(POLL, "early_1w")]
     again = [(POLL, "current", as_of + timedelta(days=7))]
