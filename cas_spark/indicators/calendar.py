@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, date
+from functools import cache
 
 from astral import Observer
 from astral.sun import daylight
@@ -35,5 +36,10 @@ def calendar_values(poll: date, latitude: float) -> dict[str, float]:
 def latitude_of(columns: Integers, rows: Integers, crs: str) -> float:
     """Latitude in whole tenths of a degree of the middle of these cells of a grid in `crs`."""
     x, y = (CELL_SIZE_M * (float(axis.min() + axis.max()) + 1) / 2 for axis in (columns, rows))
-    to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    return round(float(to_degrees.transform(x, y)[1]), 1)
+    return round(float(_to_degrees(crs).transform(x, y)[1]), 1)
+
+
+@cache
+def _to_degrees(crs: str) -> Transformer:
+    """Kept for the next team: to look it up takes as long as some teams' indicators."""
+    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)

@@ -29,6 +29,7 @@ from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.visibility import NEVER, polls_that_see
 from cas_spark.lake.arrow_door import WrittenFile, checked, write_file
+from cas_spark.lake.digest import bytes_of
 from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.lake.table import Table
 
@@ -275,27 +276,67 @@ def bases_of(
     state = hashlib.sha256(f"{plan.grid_version}\n{plan.catalogue.fast.version}\n".encode())
     state.update(cells.column("cell_id").to_numpy().astype("<i8").tobytes())
     state.update(str(int(plan.edges[0])).encode())
-    events: list[tuple[int, str, bytes]] = []
-    for rows, columns in ((facts, FACT_COLUMNS), (suspects, SUSPECT_COLUMNS)):
-        if rows is not None:
-            known_at, superseded_at = _numbers(rows, "known_at"), _numbers(rows, "superseded_at")
-            first, until = polls_that_see(known_at, superseded_at, plan.edges)
-            # Told as if it never ended, so that a later end changes no earlier poll's basis.
-            told = [name for name in columns if name != "superseded_at"]
-            seen = np.flatnonzero(first < until)
-            values = zip(*(rows.column(name).take(seen).to_pylist() for name in told), strict=True)
-            for place, row in zip(seen, values, strict=True):
-                text = repr((*row, NEVER)).encode()
-                events.append((int(first[place]), "enters", text))
-                events.append((int(until[place]), "leaves", text))
-    events.sort()
+    kinds = [_events(facts, FACT_COLUMNS, plan.edges)]
+    if suspects is not None:
+        kinds.append(_events(suspects, SUSPECT_COLUMNS, plan.edges))
+    order = [("place", "ascending"), ("event", "ascending")]
+    events = pa.concat_tables(kinds).sort_by(order).combine_chunks()
+    places, texts = _numbers(events, "place"), events.column("event").combine_chunks()
     bases, done = {}, 0
     for index, poll in enumerate(plan.polls, start=plan.first_poll):
-        while done < len(events) and events[done][0] <= index:
-            state.update(events[done][1].encode() + events[done][2])
-            done += 1
+        until = int(np.searchsorted(places, index, side="right"))
+        state.update(bytes_of(texts.slice(done, until - done)))
         bases[poll] = state.copy().hexdigest()
+        done = until
     return bases
+
+
+def _events(rows: pa.Table, columns: Sequence[str], edges: Ints) -> pa.Table:
+    """When versions enter what polls see and when they leave it.
+
+    Each is told as if it never ended, so that a later end changes no earlier poll's basis.
+
+    Args:
+        rows: versions of facts.
+        columns: theirs.
+        edges: instants of the polls.
+
+    Returns:
+        `place` among the edges, and `event`: "enters" or "leaves" and the values, as Python's
+        `repr` of a tuple of them.
+    """
+    first, until = polls_that_see(
+        _numbers(rows, "known_at"), _numbers(rows, "superseded_at"), edges
+    )
+    seen = np.flatnonzero(first < until)
+    told = [_reprs(rows.column(name).take(seen)) for name in columns if name != "superseded_at"]
+    values = pc.binary_join_element_wise(*told, _text(str(NEVER)), _text(", "))
+    first, until = first[seen], until[seen]
+    parts = [("enters(", first, np.ones(len(seen), bool)), ("leaves(", until, until < len(edges))]
+    return pa.concat_tables(
+        pa.table(
+            {
+                "place": places[is_told],
+                "event": pc.binary_join_element_wise(
+                    _text(step), values.filter(pa.array(is_told)), _text(")"), _text("")
+                ),
+            }
+        )
+        for step, places, is_told in parts
+    )
+
+
+def _text(value: str) -> pa.LargeStringScalar:
+    return pa.scalar(value, pa.large_string())
+
+
+def _reprs(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers or texts as Python's `repr` has them."""
+    if not pa.types.is_string(values.type):
+        return values.cast(pa.large_string())
+    encoded = values.combine_chunks().dictionary_encode()
+    texts = [repr(text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(texts, pa.large_string()).take(encoded.indices)
 
 
 def _sorted(rows: pa.Table, columns: tuple[str, ...]) -> pa.Table:

@@ -37,7 +37,7 @@ def _update(state: "hashlib._Hash", array: pa.Array) -> None:
         encoded = array.cast(pa.large_binary()).fill_null(b"")
         lengths = pc.binary_length(encoded)
         state.update(lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
-        state.update(_bytes_of(encoded))
+        state.update(bytes_of(encoded))
     elif pa.types.is_boolean(kind):
         state.update(np.packbits(array.fill_null(False).to_numpy(zero_copy_only=False)).tobytes())
     elif pa.types.is_timestamp(kind):
@@ -54,7 +54,7 @@ def _update(state: "hashlib._Hash", array: pa.Array) -> None:
         raise TypeError(message)
 
 
-def _bytes_of(values: pa.LargeBinaryArray) -> memoryview:
+def bytes_of(values: pa.LargeBinaryArray | pa.LargeStringArray) -> memoryview:
     """All values one after another, as they lie there; none of them missing."""
     _, offsets, data = values.buffers()
     ends = np.frombuffer(offsets, dtype=np.int64)[values.offset : values.offset + len(values) + 1]
