@@ -107,9 +107,11 @@ _TABLES: dict[str, Table] = {table.name: table for table in tables.STATIC_TABLES
 
 def _append(job: Job, parts: dict[str, list[DataFrame]]) -> None:
     run_number = F.lit(job.run.number).cast("long").alias("run_number")
+    partitions = int(job.run.lake.spark.conf.get("spark.sql.shuffle.partitions") or 1)
     for name, frames in parts.items():
-        rows = reduce(DataFrame.unionByName, frames)
-        job.run.append(_TABLES[name], rows.select("*", run_number))
+        rows = reduce(DataFrame.unionByName, frames).select("*", run_number)
+        # Else every extract would bring tasks and files of its own, however few its rows.
+        job.run.append(_TABLES[name], rows.coalesce(partitions))
 
 
 def _deliver_incidents(
