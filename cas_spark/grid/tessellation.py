@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import CELL_SIZE_M, cell_id_of
 from cas_spark.grid.layers import POLYGONS
+from cas_spark.lake.spread import shuffle_partitions
 
 SIDES = (256, 64, 16, 4, 1)
 AREA_BITS = 40
@@ -41,7 +42,7 @@ def tessellate(teams: DataFrame) -> DataFrame:
         (double, 0-1, of all teams together, at most 1) and team_shares (array of team_id and share
         (double, 0-1), by id).
     """
-    partitions = int(teams.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
+    partitions = shuffle_partitions(teams.sparkSession)
     squares = teams.select(
         "team_id",
         "team_name",

@@ -312,6 +312,7 @@ def _events(rows: pa.Table, columns: Sequence[str], edges: Ints) -> pa.Table:
     told = [_reprs(rows.column(name).take(seen)) for name in columns if name != "superseded_at"]
     values = pc.binary_join_element_wise(*told, _text(str(NEVER)), _text(", "))
     first, until = first[seen], until[seen]
+    # What leaves after the last edge is told to no poll.
     parts = [("enters(", first, np.ones(len(seen), bool)), ("leaves(", until, until < len(edges))]
     return pa.concat_tables(
         pa.table(

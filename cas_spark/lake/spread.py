@@ -11,6 +11,11 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 SLOT = "slot"
 
 
+def shuffle_partitions(spark: SparkSession) -> int:
+    """In how many parts Spark splits what it shuffles, by the settings of its session."""
+    return int(spark.conf.get("spark.sql.shuffle.partitions") or 1)
+
+
 def _largest_first(rows: DataFrame, group: str) -> list[str]:
     """The groups, those with most rows first, so that no core ends alone with a large one."""
     sizes = rows.groupBy(group).count().collect()

@@ -16,6 +16,7 @@ from cas_spark.grid.layers import read_teams
 from cas_spark.grid.tessellation import tessellate
 from cas_spark.knowledge.calendar import instant_of
 from cas_spark.lake import tables
+from cas_spark.lake.spread import shuffle_partitions
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.revise import revise
@@ -107,7 +108,7 @@ _TABLES: dict[str, Table] = {table.name: table for table in tables.STATIC_TABLES
 
 def _append(job: Job, parts: dict[str, list[DataFrame]]) -> None:
     run_number = F.lit(job.run.number).cast("long").alias("run_number")
-    partitions = int(job.run.lake.spark.conf.get("spark.sql.shuffle.partitions") or 1)
+    partitions = shuffle_partitions(job.run.lake.spark)
     for name, frames in parts.items():
         rows = reduce(DataFrame.unionByName, frames).select("*", run_number)
         # Else every extract would bring tasks and files of its own, however few its rows.

@@ -18,8 +18,8 @@ from cas_spark.tracking.week import week_of
 log = logging.getLogger(__name__)
 
 SHARE = "caught_share_"
-"""Measures that start so are a share of incidents: of several methods comparable, and of teams
-together."""
+"""Measures that start so are shares of incidents: methods are compared by them, and teams can be
+taken together."""
 
 
 def not_yet_logged(
