@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.spatial import KDTree
 
 from cas_spark.grid.cells import CELL_SIZE_M
-from cas_spark.indicators.kernels import Doubles, Ints, Polls
+from cas_spark.indicators.kernels import Doubles, Ints, Polls, distinct_rows
 from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.knowledge.visibility import polls_that_see
 
@@ -136,11 +136,10 @@ def suspects_of(
     found = {}
     for of in priorities:
         used = (priority == of) & (first < until)
-        homes, home = np.unique(where[used], axis=0, return_inverse=True)
+        homes, home = distinct_rows(where[used])
         _, person = np.unique(key[used], return_inverse=True)
-        pairs = np.column_stack([person.reshape(-1), home.reshape(-1)])
-        lives, residence = np.unique(pairs, axis=0, return_inverse=True)
-        found[of] = Suspects(cells, homes, lives, residence.reshape(-1), first[used], until[used])
+        lives, residence = distinct_rows(np.column_stack([person.reshape(-1), home]))
+        found[of] = Suspects(cells, homes, lives, residence, first[used], until[used])
     return found
 
 

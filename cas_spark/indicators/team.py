@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy import sparse
 
 from cas_spark.indicators import kernels
@@ -129,17 +130,17 @@ def team_of(
     """
     at = np.column_stack([_numbers(cells, "column"), _numbers(cells, "row")])
     where = np.column_stack([_numbers(facts, "column"), _numbers(facts, "row")])
-    priority = np.array(facts.column("priority").to_pylist(), dtype=object)
+    priority = _places_among(priorities, facts.column("priority"))
     near = (where >= at.min(axis=0) - HALO_CELLS) & (where <= at.max(axis=0) + HALO_CELLS)
-    used = near.all(axis=1) & np.isin(priority, priorities)
-    places, place = np.unique(where[used], axis=0, return_inverse=True)
+    used = near.all(axis=1) & (priority >= 0)
+    places, place = kernels.distinct_rows(where[used])
     counts_at, known_at, superseded_at = (
         _numbers(facts, name)[used] for name in ("counts_at", "known_at", "superseded_at")
     )
-    every, counts = kernels.facts_of(place.reshape(-1), counts_at, known_at, superseded_at, edges)
+    every, counts = kernels.facts_of(place, counts_at, known_at, superseded_at, edges)
     priority = priority[used][counts]
     timings, timing = kernels.timings_of(every)
-    chosen = {of: priority == of for of in priorities}
+    chosen = {of: priority == number for number, of in enumerate(priorities)}
     chosen[ANY] = np.ones(len(priority), dtype=bool)
     space = Space(at, places)
     bandwidths = {i.bandwidth_m for i in catalogue.fast.indicators if i.bandwidth_m}
@@ -231,6 +232,12 @@ class _Values:
         """A value per poll, for every cell."""
         cells = len(self.team.cell_ids)
         return np.repeat(of_polls.astype(np.float32)[:, None], cells, axis=1)
+
+
+def _places_among(names: Sequence[str], told: pa.ChunkedArray) -> Ints:
+    """The place of each among the names; -1 where it is none of them."""
+    places = pc.index_in(told, pa.array(names, pa.string())).fill_null(-1)
+    return np.asarray(places.to_numpy(), dtype=np.int64)
 
 
 def _numbers(rows: pa.Table, name: str) -> Ints:

@@ -162,7 +162,7 @@ def checked(
     for rows in blocks:
         check_rows(rows, keys, columns)
         check_rows(pa.concat_tables([*before, rows.slice(0, 1)]), keys, columns)
-        yield rows, [digest_of_slice(part) for part in _per_poll(rows)]
+        yield rows, digests_of_slices(rows)
         before = [_ends_of(rows).slice(1)]
 
 
@@ -171,24 +171,24 @@ def _ends_of(rows: pa.Table) -> pa.Table:
     return rows.take(pa.array([0, rows.num_rows - 1] if rows.num_rows else [], pa.int64()))
 
 
-def _per_poll(rows: pa.Table) -> list[pa.Table]:
-    """The rows of each poll; nothing is copied."""
+def digests_of_slices(rows: pa.Table) -> list[str]:
+    """The sha256 of each poll's slice, values as their IEEE bytes, column by column.
+
+    Args:
+        rows: with poll_on, sorted by it.
+    """
     days = rows.column("poll_on").cast(pa.int32()).to_numpy()
     starts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist()]
-    ends = [*starts[1:], len(days)]
-    return [rows.slice(start, end - start) for start, end in zip(starts, ends, strict=True)]
-
-
-def digest_of_slice(rows: pa.Table) -> str:
-    """The sha256 of a slice's rows, values as their IEEE bytes, column by column."""
-    state = hashlib.sha256()
+    slices = list(zip(starts, [*starts[1:], len(days)], strict=True))
+    states = [hashlib.sha256() for _ in slices]
     for name in rows.column_names:
         values = rows.column(name)
-        whole = values.cast(_WHOLE[name]) if name in _WHOLE else values
-        little = whole.to_numpy()
-        state.update(name.encode())
-        state.update(little.astype(little.dtype.newbyteorder("<"), copy=False).data)
-    return state.hexdigest()
+        whole = (values.cast(_WHOLE[name]) if name in _WHOLE else values).to_numpy()
+        little = whole.astype(whole.dtype.newbyteorder("<"), copy=False)
+        for state, (start, end) in zip(states, slices, strict=True):
+            state.update(name.encode())
+            state.update(little[start:end].data)
+    return [state.hexdigest() for state in states]
 
 
 def commit_files(

@@ -51,7 +51,8 @@ def driver_memory_gib() -> int:
 def spark_defaults(jars: JarList) -> dict[str, str]:
     """Spark's settings on this machine."""
     cores = os.cpu_count() or 1
-    java_options = "-Duser.timezone=UTC"
+    # Pauses matter to nobody here, and collecting beside the work takes cores from it.
+    java_options = "-Duser.timezone=UTC -XX:+UseParallelGC"
     return {
         "spark.master": "local[*]",
         "spark.jars": ",".join(path.as_uri() for path in jars.files(JARS)),
@@ -70,6 +71,10 @@ def spark_defaults(jars: JarList) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": (RUNTIME / "warehouse").as_uri(),
         "spark.sql.shuffle.partitions": str(4 * cores),
+        # A week is some hundreds of queries. By default 100 generated classes are kept, and a class
+        # bears its stage's number: so nearly each query would be generated and compiled anew.
+        "spark.sql.codegen.cache.maxEntries": "10000",
+        "spark.sql.codegen.useIdInClassName": "false",
         # Adaptive execution must not fold the groups of a training into one task.
         "spark.sql.adaptive.coalescePartitions.enabled": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from cas_spark.errors import CasError
-from cas_spark.lake.arrow_door import check_rows, digest_of_slice, write_file
+from cas_spark.lake.arrow_door import check_rows, digests_of_slices, write_file
 
 KEYS = ("poll_on", "cell_id")
 POLL = date(2024, 1, 1)
@@ -70,8 +70,8 @@ def test_the_same_rows_make_the_same_file_and_other_rows_another(tmp_path: Path)
 
 
 def test_a_slice_digest_sees_every_bit() -> None:
-    zero = digest_of_slice(rows(values=[0.0, 1.0]))
-    assert digest_of_slice(rows(values=[0.0, 1.0])) == zero
-    assert digest_of_slice(rows(values=[-0.0, 1.0])) != zero
-    assert digest_of_slice(rows(values=[0.0, float(np.nextafter(np.float32(1), 2))])) != zero
-    assert digest_of_slice(rows(values=[0.0, 1.0], cells=[1, 3])) != zero
+    zero = digests_of_slices(rows(values=[0.0, 1.0]))
+    assert digests_of_slices(rows(values=[0.0, 1.0])) == zero
+    assert digests_of_slices(rows(values=[-0.0, 1.0])) != zero
+    assert digests_of_slices(rows(values=[0.0, float(np.nextafter(np.float32(1), 2))])) != zero
+    assert digests_of_slices(rows(values=[0.0, 1.0], cells=[1, 3])) != zero
