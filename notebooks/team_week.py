@@ -13,13 +13,14 @@ import os
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from IPython.display import Image, Markdown
 from pyspark.sql import functions as F
 
 import cas_spark
 from cas_spark.evaluation.measures import measure_name
 from cas_spark.forecasting.maps import as_png, draw_map
-from cas_spark.forecasting.reasons import sentence_of
+from cas_spark.forecasting.reasons import REASON, sentences_of
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
@@ -138,6 +139,8 @@ Image(as_png(draw_map(cells, chosen, settings, priority, horizon)))
 # %%
 indicators = {indicator.name: indicator for indicator in catalogue_of_lake(settings).indicators}
 top = [row for row in chosen if (row["priority"], row["horizon"]) == (priority, horizon)][:10]
+reasons = pa.array([[r.asDict() for r in row["reasons"]] for row in top], pa.list_(REASON))
+sentences = sentences_of(reasons, indicators, settings.priorities).to_pylist()
 pd.DataFrame(
     [
         {
@@ -146,9 +149,9 @@ pd.DataFrame(
             "band": row["band"],
             "probability": row["probability"],
             "week from": row["target_week_on"],
-            "reasons": sentence_of(row["reasons"], indicators, settings.priorities),
+            "reasons": sentence,
         }
-        for row in top
+        for row, sentence in zip(top, sentences, strict=True)
     ]
 ).set_index("rank")
 

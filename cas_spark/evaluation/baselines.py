@@ -21,7 +21,7 @@ from cas_spark.indicators.indicator import Indicator
 from cas_spark.indicators.kernels import Ints
 from cas_spark.indicators.nearby import facts_near_teams
 from cas_spark.indicators.team import Team, team_of
-from cas_spark.lake.spread import task_per_group_of_two
+from cas_spark.lake.spread import largest_first, task_per_group_of_two
 
 ALL_HISTORY = "all_history_count"
 THREE_YEARS = "three_year_count"
@@ -148,7 +148,8 @@ def baseline_scores(
 
     cells = land.select("team_id", "cell_id", "column", "row")
     facts = facts_near_teams(cells, incidents).withColumnRenamed("near_team_id", "team_id")
-    return task_per_group_of_two(work, SCORES_TYPE, "team_id", cells, facts)
+    teams = largest_first(cells, "team_id")
+    return task_per_group_of_two(work, SCORES_TYPE, "team_id", teams, cells, facts)
 
 
 def _scores_of_team(

@@ -13,7 +13,7 @@ from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
 from cas_spark.knowledge.calendar import polls_between
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.lake.spread import task_per_group
+from cas_spark.lake.spread import largest_first, task_per_group
 from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import TrainedModel
 from cas_spark.training.team_context import team_context
@@ -65,7 +65,8 @@ def model_scores(
         parts = list(_scores_of_team(team, context, of_task, catalogue, terms))
         return pa.concat_tables(parts) if parts else SCORES.empty_table()
 
-    return task_per_group(work, SCORES_TYPE, "team_id", files.sent_with(context))
+    teams = largest_first(context, "team_id")
+    return task_per_group(work, SCORES_TYPE, "team_id", teams, files.sent_with(context))
 
 
 def _scores_of_team(

@@ -29,12 +29,12 @@ from matplotlib.patches import Patch
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from cas_spark.forecasting.reasons import REASONS, Language, sentence_of
+from cas_spark.forecasting.reasons import REASONS, Language, sentences_of
 from cas_spark.grid.cells import CELL_SIZE_M, cell_polygons, columns_and_rows
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.spread import task_per_group
+from cas_spark.lake.spread import largest_first, task_per_group
 from cas_spark.settings import Settings
 
 FOLDER = "maps"
@@ -92,7 +92,8 @@ def write_maps(
 
     storage.delete(lake.spark, target)
     # A task per team, so that no machine ever holds the whole country.
-    written = task_per_group(work, "path string, content binary", "team_id", rows)
+    teams = largest_first(chosen, "team_id")
+    written = task_per_group(work, "path string, content binary", "team_id", teams, rows)
     paths = []
     for row in written.toLocalIterator() if not tasks_reach_lake else written.collect():
         if row["content"] is not None:
@@ -113,17 +114,19 @@ def _write_team(team: str, rows: pa.Table, settings: Settings, poll: date, folde
 
 def _features_of(chosen: pa.Table, settings: Settings, poll: date) -> pa.Table:
     """The chosen cells as both files hold them, with their squares as WKB in the grid's CRS."""
-    said = chosen["reasons"].to_pylist()
+    reasons = chosen["reasons"].combine_chunks()
+    told, numbers = reasons.flatten(), pc.list_value_length(reasons).to_numpy()
     indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
 
     def same(text: str | None) -> pa.Array:
         return pa.repeat(pa.scalar(text, pa.string()), len(chosen))
 
     def sentences(language: Language) -> pa.Array:
-        return pa.array(sentence_of(r, indicators, settings.priorities, language) for r in said)
+        return sentences_of(reasons, indicators, settings.priorities, language)
 
-    def of_reason(number: int, name: str, kind: pa.DataType) -> pa.Array:
-        return pa.array([r[number][name] if number < len(r) else None for r in said], kind)
+    def of_reason(number: int, name: str) -> pa.Array:
+        places = np.cumsum(numbers) - numbers + number
+        return told.field(name).take(pa.array(places, mask=numbers <= number))
 
     properties = {
         "cell_id": chosen["cell_id"],
@@ -144,8 +147,8 @@ def _features_of(chosen: pa.Table, settings: Settings, poll: date) -> pa.Table:
         "reasons_nl": sentences("nl"),
     }
     for number in range(REASONS):
-        raises_by = of_reason(number, "above_mean", pa.float64())
-        properties[f"reason_{number + 1}"] = of_reason(number, "indicator", pa.string())
+        raises_by = of_reason(number, "above_mean")
+        properties[f"reason_{number + 1}"] = of_reason(number, "indicator")
         properties[f"raises_by_{number + 1}"] = pc.round(raises_by, 4)
     of_groups = pc.list_flatten(chosen["raised_by"])  # of every cell the same groups, in order
     above_mean = pc.struct_field(of_groups, "above_mean").to_numpy().reshape(len(chosen), -1)

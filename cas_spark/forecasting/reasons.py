@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cas_spark.indicators.indicator import ANY, Indicator
 from cas_spark.settings.settings import Priority
@@ -169,25 +170,36 @@ def _number(value: float, language: Language, decimals: int = 1) -> str:
     return text.replace(".", ",") if language == "nl" else text
 
 
-def sentence_of(
-    reasons: Sequence[Mapping[str, float | str]],
+def sentences_of(
+    reasons: pa.ListArray,
     indicators: Mapping[str, Indicator],
     priorities: Mapping[str, Priority],
     language: Language = "en",
-) -> str:
-    """A sentence for the officer who reads the map.
+) -> pa.StringArray:
+    """A sentence per cell for the officer who reads the map.
 
     Args:
-        reasons: of `largest_reasons`.
+        reasons: of `largest_reasons`, a list of REASON per cell; what is no indicator of these is
+            not told.
         indicators: by name.
         priorities: of the settings.
         language: English or Dutch.
     """
-    said = [
-        phrase_of(indicators[str(r["indicator"])], float(r["value"]), priorities, language)
-        for r in reasons
-        if r["indicator"] in indicators
-    ]
-    if not said:
-        return _NONE_RAISES[language]
-    return f"{_RAISED_BY[language]}: {'; '.join(said)}."
+    told = reasons.flatten()
+    is_known = pc.is_in(told.field("indicator"), pa.array(indicators, pa.string()))
+    told, cells = told.filter(is_known), pc.list_parent_indices(reasons).filter(is_known)
+    pairs = list(
+        zip(*(told.field(name).to_pylist() for name in ("indicator", "value")), strict=True)
+    )
+    # Counts are small whole numbers, so few of many phrases differ.
+    phrases = {
+        (name, value): phrase_of(indicators[name], value, priorities, language)
+        for name, value in set(pairs)
+    }
+    numbers = np.bincount(cells.to_numpy(), minlength=len(reasons))
+    of_cells = pa.ListArray.from_arrays(
+        _offsets(numbers), pa.array([phrases[pair] for pair in pairs], pa.string())
+    )
+    listed = pc.binary_join(of_cells, "; ")
+    sentences = pc.binary_join_element_wise(f"{_RAISED_BY[language]}: ", listed, ".", "")
+    return pc.if_else(pa.array(numbers > 0), sentences, _NONE_RAISES[language])

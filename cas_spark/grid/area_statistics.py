@@ -21,7 +21,7 @@ from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import CELL_SIZE_M, Doubles
-from cas_spark.grid.tessellation import SHARE_BITS, tessellate
+from cas_spark.grid.tessellation import SHARE_BITS, shares_in_cells
 from cas_spark.settings.places import AreaEdition, AreaFigure, AreaStatistics
 
 STEPS = 1 << 16
@@ -141,13 +141,7 @@ def values_of_cells(areas: DataFrame, values: AreaValues) -> DataFrame:
         One row per cell: cell_id (long) and a column per figure (double, whole numbers of 2^-16;
         null where none of its areas has the figure).
     """
-    nameless = F.lit(None).cast("string")
-    polygons = areas.select(
-        F.col("area_id").alias("team_id"),
-        nameless.alias("team_name"),
-        nameless.alias("region"),
-        "geometry",
-    )
+    polygons = areas.select(F.col("area_id").alias("polygon_id"), "geometry")
     schema = StructType(
         [
             StructField("cell_id", LongType(), nullable=False),
@@ -155,10 +149,10 @@ def values_of_cells(areas: DataFrame, values: AreaValues) -> DataFrame:
         ]
     )
     shared = areas.sparkSession.sparkContext.broadcast(values)
-    cells = tessellate(polygons).select(
+    cells = shares_in_cells(polygons).select(
         "cell_id",
-        F.col("team_shares.team_id").alias("area_ids"),
-        F.col("team_shares.share").alias("shares"),
+        F.col("shares.polygon_id").alias("area_ids"),
+        F.col("shares.share").alias("shares"),
     )
     return cells.mapInArrow(_interpolator(lambda: shared.value), schema)
 

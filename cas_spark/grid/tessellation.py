@@ -1,4 +1,4 @@
-"""From the teams' polygons to cells: the exact area of each team in each cell.
+"""From polygons to cells: the exact area of each team, or other area, in each cell.
 
 A polygon is cut along the grid's own lines into squares of 256 cells a side, those into squares of
 64, and so on down to single cells. A square that lies wholly inside is done at once; only squares
@@ -29,8 +29,7 @@ OVERLAP_TOLERANCE = 1e-3
 def tessellate(teams: DataFrame) -> DataFrame:
     """The cells that the teams' polygons cover, each with every team's share of it.
 
-    Share of a team = area (cell ∩ the team's polygons) / 125² m². Polygons must not overlap: see
-    `check_teams_do_not_overlap`. The result is the same under any partitioning.
+    As `shares_in_cells`; polygons must not overlap: see `check_teams_do_not_overlap`.
 
     Args:
         teams: team_id, team_name, region (string) and geometry (valid polygons, metres in the
@@ -42,11 +41,47 @@ def tessellate(teams: DataFrame) -> DataFrame:
         (double, 0-1, of all teams together, at most 1) and team_shares (array of team_id and share
         (double, 0-1), by id).
     """
-    partitions = shuffle_partitions(teams.sparkSession)
-    squares = teams.select(
-        "team_id",
-        "team_name",
-        "region",
+    polygons = teams.select(F.col("team_id").alias("polygon_id"), "geometry")
+    # Names join the finished cells: pieces are many more, and move between tasks.
+    names = teams.groupBy(F.col("team_id").alias("polygon_id")).agg(
+        F.min("team_name").alias("team_name"), F.min("region").alias("region")
+    )
+    return (
+        shares_in_cells(polygons)
+        .join(F.broadcast(names), "polygon_id", "inner")
+        .select(
+            "cell_id",
+            "column",
+            "row",
+            F.col("polygon_id").alias("team_id"),
+            "team_name",
+            "region",
+            "land_share",
+            F.transform(
+                "shares",
+                lambda pair: F.struct(pair["polygon_id"].alias("team_id"), pair["share"]),
+            ).alias("team_shares"),
+        )
+    )
+
+
+def shares_in_cells(polygons: DataFrame) -> DataFrame:
+    """The cells that polygons cover, each with the share of it that every one of them has.
+
+    Share = area (cell ∩ the polygons of an id) / 125² m². The result is the same under any
+    partitioning.
+
+    Args:
+        polygons: polygon_id (string) and geometry (valid polygons, metres in the grid's CRS).
+
+    Returns:
+        One row per cell with land: cell_id (long), column and row (int), polygon_id (the one with
+        the largest share, ties by the smallest id), land_share (double, 0-1, of all together, at
+        most 1) and shares (array of polygon_id and share (double, 0-1), by id).
+    """
+    partitions = shuffle_partitions(polygons.sparkSession)
+    squares = polygons.select(
+        "polygon_id",
         F.lit(None).cast("int").alias("column"),
         F.lit(None).cast("int").alias("row"),
         F.lit(None).cast("int").alias("side"),
@@ -55,40 +90,32 @@ def tessellate(teams: DataFrame) -> DataFrame:
     for side in SIDES:
         squares = _cut(squares, side)
         if side == SIDES[1]:  # by now no piece is large, so the work spreads evenly
-            squares = squares.repartition(partitions, "team_id", "column", "row")
+            squares = squares.repartition(partitions, "polygon_id", "column", "row")
     areas = _cells_of(squares).repartition(partitions, "column", "row")
     shares = (
-        areas.groupBy("column", "row", "team_id")
-        .agg(
-            F.sum("area").alias("area"),
-            F.min("team_name").alias("team_name"),
-            F.min("region").alias("region"),
-        )
+        areas.groupBy("column", "row", "polygon_id")
+        .agg(F.sum("area").alias("area"))
         .select("*", _rounded_share(F.col("area")).alias("share"))
         .where(F.col("share") > 0)
     )
-    largest_first = F.struct(
-        (-F.col("share")).alias("minus_share"), "team_id", "team_name", "region"
-    )
+    largest_first = F.struct((-F.col("share")).alias("minus_share"), "polygon_id")
     cells = shares.groupBy("column", "row").agg(
-        F.min(largest_first).alias("team"),
+        F.min(largest_first).alias("largest"),
         _rounded_share(F.sum("area")).alias("land"),
-        F.array_sort(F.collect_list(F.struct("team_id", "share"))).alias("shares"),
+        F.array_sort(F.collect_list(F.struct("polygon_id", "share"))).alias("shares"),
     )
     return cells.select(
         cell_id_of(F.col("column"), F.col("row")).alias("cell_id"),
         "column",
         "row",
-        "team.team_id",
-        "team.team_name",
-        "team.region",
+        "largest.polygon_id",
         F.least(_as_share(F.col("land")), F.lit(1.0)).alias("land_share"),
         F.transform(
             "shares",
             lambda pair: F.struct(
-                pair["team_id"].alias("team_id"), _as_share(pair["share"]).alias("share")
+                pair["polygon_id"].alias("polygon_id"), _as_share(pair["share"]).alias("share")
             ),
-        ).alias("team_shares"),
+        ).alias("shares"),
     )
 
 
@@ -143,16 +170,12 @@ def _cut(squares: DataFrame, side: int) -> DataFrame:
         return F.when(is_full, F.array(own)).otherwise(reached)
 
     candidates = squares.select(
-        "team_id",
-        "team_name",
-        "region",
+        "polygon_id",
         F.explode(places("column", "ST_XMin", "ST_XMax")).alias("column"),
         places("row", "ST_YMin", "ST_YMax").alias("rows"),
         F.when(is_full, F.col("side")).otherwise(side).alias("side"),
         "piece",
-    ).select(
-        "team_id", "team_name", "region", "column", F.explode("rows").alias("row"), "side", "piece"
-    )
+    ).select("polygon_id", "column", F.explode("rows").alias("row"), "side", "piece")
     left, bottom = F.col("column") * CELL_SIZE_M, F.col("row") * CELL_SIZE_M
     square = F.call_function(
         "ST_PolygonFromEnvelope",
@@ -167,9 +190,7 @@ def _cut(squares: DataFrame, side: int) -> DataFrame:
     return (
         # Exploding an array of one keeps Spark from computing the intersection once per use.
         candidates.select(
-            "team_id",
-            "team_name",
-            "region",
+            "polygon_id",
             "column",
             "row",
             "side",
@@ -178,9 +199,7 @@ def _cut(squares: DataFrame, side: int) -> DataFrame:
         )
         .where(F.col("was_full") | (area > 0))
         .select(
-            "team_id",
-            "team_name",
-            "region",
+            "polygon_id",
             "column",
             "row",
             "side",
@@ -190,21 +209,17 @@ def _cut(squares: DataFrame, side: int) -> DataFrame:
 
 
 def _cells_of(squares: DataFrame) -> DataFrame:
-    """The cells of the squares, with the team's area in 2^-40 of a cell."""
+    """The cells of the squares, with the polygon's area in 2^-40 of a cell."""
     area = F.call_function("ST_Area", F.col("piece")) / CELL_SIZE_M**2 * 2**AREA_BITS
     last_step = F.col("side") - 1
     return squares.select(
-        "team_id",
-        "team_name",
-        "region",
+        "polygon_id",
         F.explode(F.sequence("column", F.col("column") + last_step)).alias("column"),
         "row",
         "side",
         F.coalesce(F.rint(area).cast("long"), F.lit(2**AREA_BITS)).alias("area"),
     ).select(
-        "team_id",
-        "team_name",
-        "region",
+        "polygon_id",
         "column",
         F.explode(F.sequence("row", F.col("row") + last_step)).alias("row"),
         "area",

@@ -30,7 +30,7 @@ from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.visibility import NEVER, polls_that_see
 from cas_spark.lake.arrow_door import WrittenFile, checked, write_file
 from cas_spark.lake.digest import bytes_of
-from cas_spark.lake.spread import task_per_group_of_two
+from cas_spark.lake.spread import largest_first, task_per_group_of_two
 from cas_spark.lake.table import Table
 
 
@@ -176,7 +176,8 @@ def _task_per_team(
         links = suspects_near_teams(kept, suspects)
         facts = facts.unionByName(links, allowMissingColumns=True)
     facts = facts.withColumnRenamed("near_team_id", "team_id")
-    return task_per_group_of_two(of_team, schema, "team_id", kept, facts)
+    teams = largest_first(kept, "team_id")
+    return task_per_group_of_two(of_team, schema, "team_id", teams, kept, facts)
 
 
 def write_team(

@@ -16,8 +16,11 @@ def shuffle_partitions(spark: SparkSession) -> int:
     return int(spark.conf.get("spark.sql.shuffle.partitions") or 1)
 
 
-def _largest_first(rows: DataFrame, group: str) -> list[str]:
-    """The groups, those with most rows first, so that no core ends alone with a large one."""
+def largest_first(rows: DataFrame, group: str) -> list[str]:
+    """The groups, those with most rows first, so that no core ends alone with a large one.
+
+    It runs a job, so give it rows that cost little.
+    """
     sizes = rows.groupBy(group).count().collect()
     return [row[group] for row in sorted(sizes, key=lambda row: (-row["count"], row[group]))]
 
@@ -58,14 +61,19 @@ def one_task_each(rows: DataFrame, group: str, slots: Mapping[str, int]) -> Data
 
 
 def task_per_group(
-    work: Callable[[str, pa.Table], pa.Table], schema: StructType | str, group: str, rows: DataFrame
+    work: Callable[[str, pa.Table], pa.Table],
+    schema: StructType | str,
+    group: str,
+    groups: Sequence[str],
+    rows: DataFrame,
 ) -> DataFrame:
-    """What `work` makes of each group's rows, a task per group, the largest first.
+    """What `work` makes of each group's rows, a task per group.
 
     Args:
         work: given a group's name and its rows; what it raises bears a note that names the group.
         schema: of what it returns.
         group: name of the column that says which group a row is of.
+        groups: that have rows, in the order in which they start: of `largest_first`.
         rows: of the groups.
     """
 
@@ -75,7 +83,7 @@ def task_per_group(
         with _working_on(name):
             return work(name, rows)
 
-    slots = slots_of(rows.sparkSession, _largest_first(rows, group))
+    slots = slots_of(rows.sparkSession, groups)
     if not slots:
         return rows.sparkSession.createDataFrame([], schema)
     return one_task_each(rows, group, slots).groupBy(SLOT).applyInArrow(task, schema)
@@ -85,10 +93,11 @@ def task_per_group_of_two(
     work: Callable[[str, pa.Table, pa.Table], pa.Table],
     schema: StructType | str,
     group: str,
+    groups: Sequence[str],
     rows: DataFrame,
     others: DataFrame,
 ) -> DataFrame:
-    """The same with a group's rows of two frames; the groups are those of the first."""
+    """The same with a group's rows of two frames; each group has rows in the first."""
 
     def task(key: tuple[pa.Scalar, ...], rows: pa.Table, others: pa.Table) -> pa.Table:
         del key
@@ -96,7 +105,7 @@ def task_per_group_of_two(
         with _working_on(name):
             return work(name, rows, others)
 
-    slots = slots_of(rows.sparkSession, _largest_first(rows, group))
+    slots = slots_of(rows.sparkSession, groups)
     if not slots:
         return rows.sparkSession.createDataFrame([], schema)
     of_group = one_task_each(rows, group, slots).groupBy(SLOT)

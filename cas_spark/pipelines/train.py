@@ -116,7 +116,7 @@ def expected_of(job: Job) -> Expected:
     settings, schedule = job.settings, job.schedule
     kept = job.cells().where("is_kept").groupBy("team_id")
     teams = kept.agg(F.min("region").alias("region"), F.count("*").alias("cells"))
-    rows = teams.orderBy("team_id").collect()
+    rows = teams.orderBy(F.desc("cells"), "team_id").collect()
     return Expected(
         poll=schedule.poll,
         polls=schedule.training,

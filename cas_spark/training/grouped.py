@@ -79,7 +79,9 @@ def fit_teams(
         )
 
     context = files.sent_with(data.context)
-    return task_per_group_of_two(work, from_arrow_schema(MADE), "team_id", context, data.labels)
+    return task_per_group_of_two(
+        work, from_arrow_schema(MADE), "team_id", list(expected.teams), context, data.labels
+    )
 
 
 def models_in(made: DataFrame, expected: Expected) -> list[TrainedModel]:

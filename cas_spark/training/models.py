@@ -24,7 +24,7 @@ class Expected:
     Attributes:
         poll: whose forecast the models make.
         polls: that they learn from, oldest first.
-        teams: team -> its region, None where it has none.
+        teams: team -> its region, None where it has none; those with most cells first.
         rows: of all teams together: a row per kept cell and poll.
         priorities, horizons: a model is expected for every combination with a team.
         catalogue: the indicators.

@@ -36,9 +36,10 @@ def given_to_pools(
         of_task, context = files.received(context)
         return given_by(team, team_rows(team, context, labels, of_task, expected), expected, pools)
 
-    context = data.context.where(~F.col("team_id").isin(sorted(unread)))
+    teams = [team for team in expected.teams if team not in unread]
+    context = files.sent_with(data.context.where(F.col("team_id").isin(teams)))
     return task_per_group_of_two(
-        give, from_arrow_schema(GIVEN), "team_id", files.sent_with(context), data.labels
+        give, from_arrow_schema(GIVEN), "team_id", teams, context, data.labels
     )
 
 

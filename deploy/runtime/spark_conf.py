@@ -22,6 +22,15 @@ MEMORY_SHARE = 4  # a quarter: the Python workers of the tasks need as much agai
 LEAST_MEMORY_GIB, MOST_MEMORY_GIB = 2, 8
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
+JAVA_OPTIONS = (
+    "-Duser.timezone=UTC",
+    # Pauses matter to nobody here, and collecting beside the work takes cores from it.
+    "-XX:+UseParallelGC",
+    # The newer algorithms of the geometry library that Sedona uses: quicker and sturdier.
+    "-Djts.overlay=ng",
+    "-Djts.relate=ng",
+)
+
 # Warnings of a start that nobody can do anything about hide the ones that matter.
 LOGGING_TEXT = """\
 # Of the logging itself: it complains where this machine's name has no address.
@@ -51,8 +60,7 @@ def driver_memory_gib() -> int:
 def spark_defaults(jars: JarList) -> dict[str, str]:
     """Spark's settings on this machine."""
     cores = os.cpu_count() or 1
-    # Pauses matter to nobody here, and collecting beside the work takes cores from it.
-    java_options = "-Duser.timezone=UTC -XX:+UseParallelGC"
+    java_options = " ".join(JAVA_OPTIONS)
     return {
         "spark.master": "local[*]",
         "spark.jars": ",".join(path.as_uri() for path in jars.files(JARS)),

@@ -1,9 +1,16 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from cas_spark.forecasting.reasons import by_group, largest_reasons, phrase_of, sentence_of
+from cas_spark.forecasting.reasons import (
+    REASON,
+    by_group,
+    largest_reasons,
+    phrase_of,
+    sentences_of,
+)
 from cas_spark.indicators.catalogue import catalogue_of
 from cas_spark.settings.places import AreaStatistics
 from cas_spark.settings.settings import Priority
@@ -175,13 +182,24 @@ def test_every_indicator_has_a_phrase() -> None:
 
 
 def test_a_sentence_joins_the_reasons_or_says_that_there_are_none() -> None:
-    reasons = [reason("burglary_count_4w", 3), reason("any_count_52w", 8)]
-    assert sentence_of(reasons, INDICATORS, PRIORITIES) == (
+    reasons = [
+        [reason("burglary_count_4w", 3), reason("any_count_52w", 8)],
+        [],
+        [reason("gone", 1), reason("burglary_count_4w", 3)],
+        [reason("gone", 1)],
+    ]
+    every = pa.array(reasons, pa.list_(REASON))
+    both, none, known, unknown = sentences_of(every, INDICATORS, PRIORITIES).to_pylist()
+    assert both == (
         "Raised most by: Burglary: 3 in the cell in the last 4 weeks; "
         "Incidents of any priority: 8 in the cell in the last 52 weeks."
     )
-    assert sentence_of([], INDICATORS, PRIORITIES).startswith("No indicator raises this cell")
-    assert sentence_of([], INDICATORS, PRIORITIES, "nl").startswith("Geen kenmerk")
+    assert known == "Raised most by: Burglary: 3 in the cell in the last 4 weeks."
+    assert none == unknown == "No indicator raises this cell above the rest of its team."
+    assert sentences_of(every.slice(1), INDICATORS, PRIORITIES).to_pylist() == [none, known, none]
+    dutch = sentences_of(every, INDICATORS, PRIORITIES, "nl").to_pylist()
+    assert dutch[0].startswith("Vooral verhoogd door: Woninginbraak: 3 ")
+    assert dutch[1].startswith("Geen kenmerk")
 
 
 def test_groups_add_up_what_raises_the_cell() -> None:
