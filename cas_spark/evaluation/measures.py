@@ -8,6 +8,8 @@ team and once across all teams together.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,9 +86,53 @@ class Ranking:
 
     @classmethod
     def of(cls, land: Ints, cell_ids: Ints, scores: Doubles) -> "Ranking":
-        """Rank cells, which are among the land cells (sorted)."""
-        order = np.lexsort((cell_ids, -scores))
-        return cls(np.searchsorted(land, cell_ids[order]), scores[order])
+        """Rank cells, each once, which are among the land cells (sorted)."""
+        at = np.searchsorted(land, cell_ids)
+        is_scored, of_land = np.zeros(len(land), dtype=bool), np.empty(len(land))
+        is_scored[at], of_land[at] = True, scores
+        # By cell id before they are sorted, so that a stable sort by one key breaks ties by it.
+        cells = np.flatnonzero(is_scored)
+        order = np.argsort(-of_land[cells], kind="stable")
+        return cls(cells[order], of_land[cells][order])
+
+    def in_teams(self, land: "Land") -> dict[str, "Ranking"]:
+        """The same of each team's cells among themselves; `at` among the team's own."""
+        team = land.team[self.at]
+        order = np.argsort(team, kind="stable")
+        parts = np.split(order, np.cumsum(np.bincount(team, minlength=len(land.of_team)))[:-1])
+        return {
+            name: Ranking(land.within[self.at[part]], self.scores[part])
+            for name, part in zip(land.of_team, parts, strict=True)
+        }
+
+
+@dataclass(frozen=True)
+class Land:
+    """The land cells of all teams.
+
+    Attributes:
+        cell_ids: sorted.
+        of_team: team -> the places of its cells among these, sorted.
+        team: of each cell its team's place among the teams.
+        within: of each cell its place among its team's cells.
+    """
+
+    cell_ids: Ints
+    of_team: Mapping[str, Ints]
+    team: npt.NDArray[np.unsignedinteger[Any]]
+    within: Ints
+
+    @classmethod
+    def of(cls, teams: Mapping[str, Ints]) -> "Land":
+        """The land of teams, each with its cells, none of them another's."""
+        cell_ids = np.sort(np.concatenate(list(teams.values())))
+        of_team = {name: np.searchsorted(cell_ids, np.sort(own)) for name, own in teams.items()}
+        # As few bytes as will do: numpy sorts small numbers by counting.
+        team = np.empty(len(cell_ids), dtype=np.min_scalar_type(len(teams)))
+        within = np.empty(len(cell_ids), dtype=np.int64)
+        for number, places in enumerate(of_team.values()):
+            team[places], within[places] = number, np.arange(len(places))
+        return cls(cell_ids, of_team, team, within)
 
 
 @dataclass(frozen=True)
@@ -215,35 +261,40 @@ def _rows_of_poll(
 ) -> Iterator[dict[str, object]]:
     blocks = _blocks_of(scores)
     # The cells of a team are those of the method that scores most of them: a baseline scores all.
-    land: dict[str, Ints] = {}
+    largest: dict[str, Ints] = {}
     for block in blocks:
-        if len(block.cell_ids) > len(land.get(block.team, ())):
-            land[block.team] = np.sort(block.cell_ids)
-    every = np.sort(np.concatenate(list(land.values())))
-    counts = {horizon: _counts(outcomes, horizon, every) for horizon in horizons}
-    lands = {ALL_TEAMS: every, **land}
-    for method, of_horizon, team, used in _by_method_and_place(blocks):
-        cells = lands[team]
-        at = np.searchsorted(every, cells)
-        # Sorting a whole country is what costs, so it is done once for all horizons.
+        if len(block.cell_ids) > len(largest.get(block.team, ())):
+            largest[block.team] = block.cell_ids
+    land = Land.of(largest)
+    places: dict[tuple[str, str], Place] = {}
+    for horizon in horizons:
+        counts = _counts(outcomes, horizon, land.cell_ids)
+        places[ALL_TEAMS, horizon] = Place(ALL_TEAMS, land.cell_ids, counts)
+        for team, at in land.of_team.items():
+            places[team, horizon] = Place(team, land.cell_ids[at], counts[at])
+    for (method, of_horizon), used in _by_method(blocks).items():
+        # Sorting a whole country is what costs, so it is done once for all horizons and teams.
         ranking = Ranking.of(
-            cells,
+            land.cell_ids,
             np.concatenate([block.cell_ids for block in used]),
             np.concatenate([block.scores for block in used]),
         )
-        for horizon, weeks in horizons.items():
-            if of_horizon not in (None, horizon):
-                continue
-            place = Place(team, cells, counts[horizon][at])
+        teams = {block.team for block in used}
+        of_teams = ranking.in_teams(land)
+        rankings = {ALL_TEAMS: ranking, **{t: r for t, r in of_teams.items() if t in teams}}
+        asked = [horizon for horizon in horizons if of_horizon in (None, horizon)]
+        for horizon, (team, of_place) in product(asked, rankings.items()):
+            told = {
+                "poll_on": poll,
+                "team_id": team,
+                "priority": priority,
+                "horizon": horizon,
+                "target_week_on": poll + timedelta(weeks=horizons[horizon]),
+                "method": method,
+            }
             is_model = method in LOGIT_METHODS
-            for found in measures_of(place, ranking, shares, is_model=is_model):
-                yield {
-                    "poll_on": poll,
-                    "team_id": team,
-                    "priority": priority,
-                    "horizon": horizon,
-                    "target_week_on": poll + timedelta(weeks=weeks),
-                    "method": method,
+            for found in measures_of(places[team, horizon], of_place, shares, is_model=is_model):
+                yield told | {
                     "measure": found.name,
                     "value": found.value,
                     "cells": found.cells,
@@ -286,16 +337,12 @@ def _blocks_of(scores: pa.Table) -> list[_Block]:
     ]
 
 
-def _by_method_and_place(
-    blocks: Sequence[_Block],
-) -> Iterator[tuple[str, str | None, str, Sequence[_Block]]]:
-    """(method, horizon, team, blocks), each method once for each team and once for all together."""
-    groups: dict[tuple[str, str | None, str], list[_Block]] = {}
+def _by_method(blocks: Sequence[_Block]) -> dict[tuple[str, str | None], list[_Block]]:
+    """(method, horizon) -> its blocks."""
+    groups: dict[tuple[str, str | None], list[_Block]] = {}
     for block in blocks:
-        for team in (ALL_TEAMS, block.team):
-            groups.setdefault((block.method, block.horizon, team), []).append(block)
-    for (method, horizon, team), used in groups.items():
-        yield method, horizon, team, used
+        groups.setdefault((block.method, block.horizon), []).append(block)
+    return groups
 
 
 def stamped(measures: DataFrame, scored_as_of: datetime, run_number: int) -> DataFrame:

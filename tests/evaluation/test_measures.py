@@ -14,6 +14,7 @@ from cas_spark.evaluation.baselines import SCORES_TYPE
 from cas_spark.evaluation.measures import (
     ALL_TEAMS,
     MODEL,
+    Land,
     Place,
     Ranking,
     measure,
@@ -91,6 +92,23 @@ def test_probabilities_are_judged_as_scikit_learn_judges_them(seed: int, cells: 
         base = np.full(len(happened), happened.mean())
         skill = 1 - log_loss(happened, chance) / log_loss(happened, base)
         assert found["log_loss_skill"] == pytest.approx(skill)
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 10_000), teams=st.integers(1, 300))
+def test_the_order_in_a_team_is_that_of_its_cells_alone(seed: int, teams: int) -> None:
+    place, scored, scores = country(seed, 600)
+    team = np.random.default_rng(seed + 1).integers(0, teams, len(place.cell_ids))
+    of_team = {str(t): place.cell_ids[team == t] for t in np.unique(team)}
+    land = Land.of({name: np.flip(own) for name, own in of_team.items()})
+    ranking = Ranking.of(land.cell_ids, scored, scores)
+    found = ranking.in_teams(land)
+    assert list(found) == list(of_team)
+    for name, own in of_team.items():
+        is_own = np.isin(scored, own)
+        best_first = sorted(zip(-scores[is_own], scored[is_own].tolist(), strict=True))
+        assert own[found[name].at].tolist() == [cell for _, cell in best_first]
+        assert found[name].scores.tolist() == [-minus for minus, _ in best_first]
 
 
 @pytest.mark.spark
