@@ -187,8 +187,10 @@ class Space:
 
     def in_cells(self, series: Doubles) -> Doubles:
         """The series of each cell's own place; 0 where it has none."""
-        nothing = np.zeros((1, series.shape[1]))
-        values: Doubles = np.concatenate([series, nothing])[self.at_cells]
+        if not len(series):
+            return np.zeros((len(self.cells), series.shape[1]))
+        values: Doubles = np.take(series, self.at_cells, axis=0, mode="clip")
+        values[self.at_cells == len(series)] = 0
         return values
 
     def of_team(self, series: Doubles) -> Doubles:

@@ -194,7 +194,9 @@ class _Values:
             values = space.in_cells(series)
         if indicator.kind == "ever":
             values = values > 0
-        return np.ascontiguousarray((values.T / float(1 << bits)).astype(np.float32))
+        if bits:
+            values = values / float(1 << bits)
+        return np.ascontiguousarray(values.astype(np.float32).T)
 
     def _over_ages(self, indicator: Indicator) -> tuple[Doubles, int]:
         """The weighted number of incidents per place and poll, in units of 2^-bits."""
