@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cas_spark.indicators import nearby, weights
 from cas_spark.indicators.catalogue import catalogue_of
+from cas_spark.indicators.kernels import distinct_rows
 from cas_spark.indicators.snapshots import Plan, bases_of
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.knowledge.calendar import instant_of, polls_between
@@ -207,6 +208,15 @@ def test_the_basis_changes_from_the_first_poll_that_sees_a_new_fact_on() -> None
     before = bases_of(cells_table(), facts_table([old]), plan())
     after = bases_of(cells_table(), facts_table([old, new]), plan())
     assert [before[poll] == after[poll] for poll in COMPUTED] == [True, True, True, False]
+
+
+@given(st.lists(st.tuples(st.integers(-500_000, 499_999), st.integers(-9, 9)), max_size=20))
+def test_different_rows_are_told_in_order_and_of_each_row_which_it_is(
+    rows: list[tuple[int, int]],
+) -> None:
+    different, which = distinct_rows(np.array(rows, dtype=np.int64).reshape(-1, 2))
+    assert [tuple(row) for row in different.tolist()] == sorted(set(rows))
+    assert [tuple(row) for row in different[which].tolist()] == rows
 
 
 def test_declared_weights_follow_their_formula() -> None:
