@@ -5,7 +5,7 @@ grid removed, so that removing cells can never flatter a measure. Cells are chos
 team and once across all teams together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import product
@@ -85,15 +85,17 @@ class Ranking:
     scores: Doubles
 
     @classmethod
-    def of(cls, land: Ints, cell_ids: Ints, scores: Doubles) -> "Ranking":
-        """Rank cells, each once, which are among the land cells (sorted)."""
-        at = np.searchsorted(land, cell_ids)
+    def of(cls, land: Ints, scored: Iterable[tuple[Ints, Doubles]]) -> "Ranking":
+        """Rank cells among the land cells (sorted), each told once with its score."""
         is_scored, of_land = np.zeros(len(land), dtype=bool), np.empty(len(land))
-        is_scored[at], of_land[at] = True, scores
+        for cell_ids, scores in scored:
+            at = np.searchsorted(land, cell_ids)
+            is_scored[at], of_land[at] = True, scores
         # By cell id before they are sorted, so that a stable sort by one key breaks ties by it.
         cells = np.flatnonzero(is_scored)
-        order = np.argsort(-of_land[cells], kind="stable")
-        return cls(cells[order], of_land[cells][order])
+        of_cells = of_land[cells]
+        order = np.argsort(-of_cells, kind="stable")
+        return cls(cells[order], of_cells[order])
 
     def in_teams(self, land: "Land") -> dict[str, "Ranking"]:
         """The same of each team's cells among themselves; `at` among the team's own."""
@@ -266,19 +268,16 @@ def _rows_of_poll(
         if len(block.cell_ids) > len(largest.get(block.team, ())):
             largest[block.team] = block.cell_ids
     land = Land.of(largest)
+    cells = {ALL_TEAMS: land.cell_ids} | {t: land.cell_ids[at] for t, at in land.of_team.items()}
     places: dict[tuple[str, str], Place] = {}
     for horizon in horizons:
         counts = _counts(outcomes, horizon, land.cell_ids)
-        places[ALL_TEAMS, horizon] = Place(ALL_TEAMS, land.cell_ids, counts)
-        for team, at in land.of_team.items():
-            places[team, horizon] = Place(team, land.cell_ids[at], counts[at])
+        for team, own in cells.items():
+            incidents = counts if team == ALL_TEAMS else counts[land.of_team[team]]
+            places[team, horizon] = Place(team, own, incidents)
     for (method, of_horizon), used in _by_method(blocks).items():
         # Sorting a whole country is what costs, so it is done once for all horizons and teams.
-        ranking = Ranking.of(
-            land.cell_ids,
-            np.concatenate([block.cell_ids for block in used]),
-            np.concatenate([block.scores for block in used]),
-        )
+        ranking = Ranking.of(land.cell_ids, ((block.cell_ids, block.scores) for block in used))
         teams = {block.team for block in used}
         of_teams = ranking.in_teams(land)
         rankings = {ALL_TEAMS: ranking, **{t: r for t, r in of_teams.items() if t in teams}}

@@ -51,7 +51,7 @@ def test_caught_shares_count_all_land_cells_and_all_incidents(
     found = {
         m.name: m
         for m in measures_of(
-            place, Ranking.of(place.cell_ids, scored, scores), [share], is_model=False
+            place, Ranking.of(place.cell_ids, [(scored, scores)]), [share], is_model=False
         )
     }
     caught = found[measure_name(share)]
@@ -78,7 +78,7 @@ def test_probabilities_are_judged_as_scikit_learn_judges_them(seed: int, cells: 
     found = {
         m.name: m.value
         for m in measures_of(
-            place, Ranking.of(place.cell_ids, scored, logits), [0.1], is_model=True
+            place, Ranking.of(place.cell_ids, [(scored, logits)]), [0.1], is_model=True
         )
     }
     chance = 1 / (1 + np.exp(-logits))
@@ -101,7 +101,8 @@ def test_the_order_in_a_team_is_that_of_its_cells_alone(seed: int, teams: int) -
     team = np.random.default_rng(seed + 1).integers(0, teams, len(place.cell_ids))
     of_team = {str(t): place.cell_ids[team == t] for t in np.unique(team)}
     land = Land.of({name: np.flip(own) for name, own in of_team.items()})
-    ranking = Ranking.of(land.cell_ids, scored, scores)
+    halves = zip(np.array_split(scored, 2), np.array_split(scores, 2), strict=True)
+    ranking = Ranking.of(land.cell_ids, halves)
     found = ranking.in_teams(land)
     assert list(found) == list(of_team)
     for name, own in of_team.items():
