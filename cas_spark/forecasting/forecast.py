@@ -99,13 +99,13 @@ def forecast(
         scorers = [Scorer.of(model) for model in in_order.to_pylist()]
         return scores_of_team(team, rows, scorers, land_cells[team], catalogue, settings)
 
-    largest_first = sorted(land_cells, key=lambda team: (-land_cells[team], team))
+    teams = sorted(land_cells, key=lambda team: (-land_cells[team], team))
     used = ("team_id", "priority", "horizon", "intercept", "coefficients", "draws")
     scored = task_per_group_of_two(
         score_team,
         _SCORES,
         "team_id",
-        largest_first,
+        teams,
         files.sent_with(context),
         models.select(*used),
     )

@@ -97,7 +97,10 @@ def task_per_group_of_two(
     rows: DataFrame,
     others: DataFrame,
 ) -> DataFrame:
-    """The same with a group's rows of two frames; each group has rows in the first."""
+    """The same with a group's rows of two frames; a group without rows in either makes no task.
+
+    One with rows in the second frame has some in the first.
+    """
 
     def task(key: tuple[pa.Scalar, ...], rows: pa.Table, others: pa.Table) -> pa.Table:
         del key
