@@ -38,7 +38,8 @@ def places_of(settings: Settings) -> tuple[list[str], str | None]:
     if uri is None:
         return places, None
     if uri.startswith(SQLITE):
-        return [*places, uri.removeprefix(SQLITE)], None
+        database = uri.removeprefix(SQLITE)
+        return [*places, database, f"{database}-wal"], None
     return places, without_password(uri)
 
 

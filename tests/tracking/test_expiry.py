@@ -37,7 +37,8 @@ def test_a_lake_without_mlflow_has_no_polls_there(tmp_path: Path) -> None:
 
 def test_what_only_a_server_can_look_into_is_told_without_its_password(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
-    inside = ([f"{tmp_path}/mlflow/artifacts", f"{tmp_path}/mlflow/mlflow.db"], None)
+    mlflow = f"{tmp_path}/mlflow"
+    inside = ([f"{mlflow}/artifacts", f"{mlflow}/mlflow.db", f"{mlflow}/mlflow.db-wal"], None)
     assert places_of(settings) == inside
     server = settings.tracking.model_copy(update={"uri": "postgresql://cas:secret@host/mlflow"})
     elsewhere = settings.model_copy(update={"tracking": server})

@@ -25,10 +25,13 @@ def test_a_declared_store_is_used_and_the_lake_left_alone(tmp_path: Path) -> Non
 
 
 def test_a_store_that_cannot_be_opened_is_told_without_its_password(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("not a database")
-    settings = settings_of(tmp_path, tracking={"uri": f"sqlite:///{tmp_path / 'mlflow.db'}"})
-    with pytest.raises(CasError, match="expected a tracking store that can be reached"):
-        open_store(settings)
+    database = tmp_path / "mlflow" / "mlflow.db"
+    database.parent.mkdir()
+    database.write_text("not a database")
+    declared = settings_of(tmp_path, tracking={"uri": f"sqlite:///{database}"})
+    for settings in (declared, settings_of(tmp_path)):
+        with pytest.raises(CasError, match="expected a tracking store that can be reached"):
+            open_store(settings)
     assert without_password("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
 
 
@@ -83,4 +86,4 @@ open_store(settings_of({str(lake)!r}))
     died = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert open_store(settings_of(lake)).client.search_experiments()
-    assert [path.name for path in (lake / "mlflow").iterdir()] == ["mlflow.db"]
+    assert not list((lake / "mlflow").glob("*unfinished*"))
