@@ -1,12 +1,12 @@
 """How much sooner two workers of one core are done than one: snapshots and training.
 
-    python benchmarks/cluster.py --settings conf/nl.yaml --poll 2024-10-28 --regions 2
+    python benchmarks/cluster.py --settings conf/nl.yaml --poll 2024-10-28
 
-In a folder of its own it takes in the extracts and makes the grid of some of a country's regions.
-From that lake it runs the steps `snapshots` and `train` on a standalone cluster of this machine,
-once with one worker and once with two, and prints the seconds of each stage and their ratios as one
-JSON line. Each worker keeps to a core of its own, else one worker would use the other core too, for
-Java's compiler and for Python. The digests of both must be the same.
+In a folder of its own it takes in the extracts and makes the grid, of some of a country's regions
+if asked. From that lake it runs the steps `snapshots` and `train` on a standalone cluster of this
+machine, once with one worker and once with two, and prints the seconds of each stage and their
+ratios as one JSON line. Each worker keeps to a core of its own, else one worker would use the other
+core too, for Java's compiler and for Python. The digests of both must be the same.
 """
 
 import json
@@ -83,6 +83,9 @@ def main(
             found[workers] = run_steps(path, lake, day, workers)
         if found[1]["digests"] != found[2]["digests"]:
             raise SystemExit("one worker and two do not come to the same digests")
+        seconds = {
+            n: found[n]["seconds"] | {"both": sum(found[n]["seconds"].values())} for n in found
+        }
         print(
             json.dumps(
                 {
@@ -90,10 +93,10 @@ def main(
                     "settings": loaded.name,
                     "regions": regions,
                     "poll": day,
-                    **{f"seconds_{n}_workers": found[n]["seconds"] for n in found},
+                    **{f"seconds_{n}_workers": seconds[n] for n in seconds},
                     "ratio": {
-                        step: round(found[2]["seconds"][step] / found[1]["seconds"][step], 3)
-                        for step in STEPS
+                        step: round(seconds[2][step] / seconds[1][step], 3)
+                        for step in (*STEPS, "both")
                     },
                 }
             )
