@@ -67,7 +67,6 @@ def measure_name(share: float) -> str:
 class Place:
     """The land cells of a team or of all teams, sorted, and the incidents of the week in them."""
 
-    name: str
     cell_ids: Ints
     incidents: Ints
 
@@ -274,7 +273,7 @@ def _rows_of_poll(
         counts = _counts(outcomes, horizon, land.cell_ids)
         for team, own in cells.items():
             incidents = counts if team == ALL_TEAMS else counts[land.of_team[team]]
-            places[team, horizon] = Place(team, own, incidents)
+            places[team, horizon] = Place(own, incidents)
     for (method, of_horizon), used in _by_method(blocks).items():
         # Sorting a whole country is what costs, so it is done once for all horizons and teams.
         ranking = Ranking.of(land.cell_ids, ((block.cell_ids, block.scores) for block in used))

@@ -199,10 +199,12 @@ def logits_of(model: Scorer, values: Mapping[str, Doubles], cells: int) -> Doubl
     return logits
 
 
-def _mean(contribution: Doubles) -> float:
-    """Its mean over the cells, exact and so the same everywhere."""
+def _above_mean(contribution: Doubles) -> Doubles:
+    """How far each cell lies above the mean of all, which is exact and so the same everywhere."""
+    if contribution.min() == contribution.max():  # else what rounds it would raise every cell
+        return np.zeros_like(contribution)
     whole = np.rint(contribution * MEAN_STEPS).astype(np.int64)
-    return int(whole.sum()) / (MEAN_STEPS * len(whole))
+    return contribution - int(whole.sum()) / (MEAN_STEPS * len(whole))
 
 
 def _stability(model: Scorer, values: Mapping[str, Doubles], number: int, cells: int) -> Doubles:
@@ -264,7 +266,7 @@ def _why(
     for place, (name, of_cells) in enumerate(contributions):
         values[:, place] = plain[name][chosen]
         every[:, place] = of_cells[chosen]
-        above_mean[:, place] = every[:, place] - _mean(of_cells)
+        above_mean[:, place] = _above_mean(of_cells)[chosen]
     parts = np.column_stack([np.full(len(chosen), model.intercept), every])
     ends = np.arange(len(chosen) + 1, dtype=np.int32) * parts.shape[1]
     told = {

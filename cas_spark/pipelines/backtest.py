@@ -120,7 +120,7 @@ def backtest(job: Job, span: Span) -> None:
     with run.stage("score") as said:
         asked_baselines = {of: {b.method: b for b in best} for of, best in chosen.items()}
         scores = _model_scores(at_tuning, terms).unionByName(
-            scores_of_baselines(job, asked_baselines, span.polls)
+            scores_of_baselines(job, asked_baselines, span.polls, job.cells())
         )
         measures = measure_scores(job, scores, due, job.known_until)
         measures = stamped(measures, job.known_until, run.number)
@@ -162,7 +162,7 @@ def _tune(
     at_used = F.col("poll_on").isin(list(used))
     models = _model_scores(at_tuning, terms).where(at_used)
     named = {of: {b.name: b for b in baselines} for of, baselines in every.items()}
-    baselines = scores_of_baselines(job, named, polls).where(at_used)
+    baselines = scores_of_baselines(job, named, polls, job.cells()).where(at_used)
     due = {poll: [horizon] for poll in used}
     share = settings.forecast.share
     rows = (

@@ -1,5 +1,6 @@
 """Evaluate: every stored forecast whose target week has settled by the end of the extracts."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
@@ -65,18 +66,28 @@ def _score_poll(job: Job, poll: date, horizons: list[str]) -> DataFrame:
         )
     )  # fmt: skip
     asked = {of: {b.method: b for b in usual(of)} for of in settings.priorities}
-    scores = of_model.unionByName(scores_of_baselines(job, asked, [poll]))
+    cells = job.cells(_grid_version_of(job, forecasts))
+    scores = of_model.unionByName(scores_of_baselines(job, asked, [poll], cells))
     measures = measure_scores(job, scores, {poll: horizons}, job.known_until)
     return stamped(measures, job.known_until, run.number)
 
 
+def _grid_version_of(job: Job, forecasts: DataFrame) -> str:
+    """The grid version that a poll's forecasts were made for, on whose cells they are scored."""
+    newest = forecasts.agg(F.max("run_number")).first()
+    made_by = None if newest is None else job.run.lake.manifest_of(newest[0])
+    if made_by is None:  # the run that goes on now
+        return job.settings.grid.version
+    return str(json.loads(made_by.settings)["grid"]["version"])
+
+
 def scores_of_baselines(
-    job: Job, asked: Mapping[str, Mapping[str, Baseline]], polls: Sequence[date]
+    job: Job, asked: Mapping[str, Mapping[str, Baseline]], polls: Sequence[date], cells: DataFrame
 ) -> DataFrame:
-    """What baselines think of all land cells at consecutive polls; see `baseline_scores`."""
+    """What baselines think of all these land cells at consecutive polls; see `baseline_scores`."""
     settings = job.settings
     edges = edges_until(polls[-1], job.calendar_from, settings.zone)
-    return baseline_scores(job.cells(), job.incidents, asked, polls, edges, settings.grid.crs)
+    return baseline_scores(cells, job.incidents, asked, polls, edges, settings.grid.crs)
 
 
 def measure_scores(

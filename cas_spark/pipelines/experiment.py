@@ -183,7 +183,7 @@ def _score(holding: Job, terms: Sequence[Term], polls: Sequence[date], backtest:
     context = context_of_kept_cells(holding, polls[0], polls[-1])
     of_models = model_scores(context, files, holding.catalogue, terms)
     counting = {of: {b.method: b for b in usual(of)[:1]} for of in settings.priorities}
-    scores = of_models.unionByName(scores_of_baselines(holding, counting, polls))
+    scores = of_models.unionByName(scores_of_baselines(holding, counting, polls, holding.cells()))
     due = {poll: list(settings.horizons) for poll in polls}
     measures = measure_scores(holding, scores, due, holding.known_until)
     measures = stamped(measures, holding.known_until, run.number)

@@ -248,13 +248,13 @@ class Job:
     def _turns(self) -> list[date]:
         return list(editions_by_turn(self.settings.grid, self.settings.polls.weekday_number))
 
-    def cells(self) -> DataFrame:
-        """The cells of the settings' grid version.
+    def cells(self, version: str | None = None) -> DataFrame:
+        """The cells of a grid version; of the settings' own where none is named.
 
         Raises:
             CasError: there are none yet.
         """
-        version = self.settings.grid.version
+        version = version or self.settings.grid.version
         cells = self.run.read(tables.CELLS).where(F.col("grid_version") == version)
         if cells.isEmpty():
             raise CasError(

@@ -154,16 +154,22 @@ def _make_database(database: Path) -> None:
     """Make MLflow's database whole or not at all: killed amid its migrations it is past mending."""
     database.parent.mkdir(parents=True, exist_ok=True)
     unfinished = database.with_suffix(".unfinished")
-    for left_behind in database.parent.glob(f"{unfinished.name}*"):  # with SQLite's journal
-        left_behind.unlink()
+    # With SQLite's journal; and the log of a database that is no more, which it would play back.
+    for left_behind in (*database.parent.glob(f"{unfinished.name}*"), _log_of(database)):
+        left_behind.unlink(missing_ok=True)
     MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
     unfinished.rename(database)
 
 
-def _commit_to_a_log(database: Path) -> None:
-    """Let a commit wait for the disk once, not thrice; a week in MLflow has nine thousand of them.
+def _log_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}-wal")
 
-    The file remembers it. https://www.sqlite.org/wal.html
+
+def _commit_to_a_log(database: Path) -> None:
+    """Let a commit wait for the disk once, not twice or more; a national week has thousands.
+
+    The database remembers it, and only programs on one machine may then have it open at the same
+    time. https://www.sqlite.org/wal.html
     """
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

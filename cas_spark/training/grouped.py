@@ -116,20 +116,24 @@ def train_team(
         pools: which rows they learn from.
     """
     start = time.monotonic()
+    given = GIVEN.empty_table()
     try:
         rows = team_rows(team, context, labels, files, expected)
         given = given_by(team, rows, expected, pools)
-        design = design_of(rows.matrix)
+        models = models_of(team, rows, design_of(rows.matrix), expected, settings)
     except TASK_FAULTS as error:
-        models = [
-            replace(blank(team, of, horizon, expected), reason=reason_of(error))
-            for of in expected.priorities
-            for horizon in expected.horizons
-        ]
-        return models, GIVEN.empty_table()
-    models = models_of(team, rows, design, expected, settings)
+        return none_of(team, expected, error), given
     seconds = round((time.monotonic() - start) / len(models), 3)
     return [replace(model, seconds=seconds) if model.fit else model for model in models], given
+
+
+def none_of(team: str, expected: Expected, error: Exception) -> list[TrainedModel]:
+    """The models of a team that has none for an error, each with the reason."""
+    return [
+        replace(blank(team, priority, horizon, expected), reason=reason_of(error))
+        for priority in expected.priorities
+        for horizon in expected.horizons
+    ]
 
 
 def models_of(

@@ -134,5 +134,7 @@ def fit_pool(
         priorities=(priority,),
         catalogue=replace(expected.catalogue, indicators=tuple(indicators)),
     )
-    design = design_of(values, weight)
-    return grouped.models_of(pool, of_pool, design, only, settings)
+    try:
+        return grouped.models_of(pool, of_pool, design_of(values, weight), only, settings)
+    except grouped.TASK_FAULTS as error:
+        return grouped.none_of(pool, only, error)

@@ -65,6 +65,8 @@ class Pools:
 def pools_of(labels: DataFrame, expected: Expected, settings: Training) -> Pools:
     """The pool of each model that needs one: its region if that has enough, else the country.
 
+    What its teams have is told by their labels, before any of their rows is read.
+
     Args:
         labels: of `TrainingData`.
         expected: what is to be trained.

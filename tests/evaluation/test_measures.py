@@ -38,7 +38,7 @@ def country(seed: int, cells: int) -> tuple[Place, np.ndarray, np.ndarray]:
     ids = np.sort(random.choice(10_000, cells, replace=False))
     incidents = random.poisson(0.3, cells)
     scored = random.permutation(ids[random.random(cells) < 0.8])
-    return Place("A", ids, incidents), scored, np.round(random.normal(-2, 1, len(scored)), 1)
+    return Place(ids, incidents), scored, np.round(random.normal(-2, 1, len(scored)), 1)
 
 
 @settings(max_examples=50)

@@ -75,3 +75,10 @@ def test_a_slice_digest_sees_every_bit() -> None:
     assert digests_of_slices(rows(values=[-0.0, 1.0])) != zero
     assert digests_of_slices(rows(values=[0.0, float(np.nextafter(np.float32(1), 2))])) != zero
     assert digests_of_slices(rows(values=[0.0, 1.0], cells=[1, 3])) != zero
+
+
+def test_a_slice_has_the_same_digest_whatever_lies_beside_it() -> None:
+    first = rows(values=[0.0, 1.0])
+    second = rows(values=[2.0, 1.0], polls=[date(2024, 1, 8)] * 2)
+    both = pa.concat_tables([first, second])
+    assert digests_of_slices(both) == [*digests_of_slices(first), *digests_of_slices(second)]

@@ -1,6 +1,8 @@
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,16 @@ def test_a_declared_store_is_used_and_the_lake_left_alone(tmp_path: Path) -> Non
     )
     assert (store.uri, store.artifacts) == (uri, artifacts)
     assert not (tmp_path / "lake").exists()
+
+
+def test_the_own_database_keeps_to_its_log_but_not_to_one_left_by_another(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow" / "mlflow.db"
+    database.parent.mkdir()
+    database.with_name("mlflow.db-wal").write_bytes(b"of a database that was removed")
+    open_store(settings_of(tmp_path))
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 def test_a_store_that_cannot_be_opened_is_told_without_its_password(tmp_path: Path) -> None:

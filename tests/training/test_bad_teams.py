@@ -41,6 +41,7 @@ def model_of(
     values: Mapping[str, np.ndarray],
     hits: Sequence[tuple[int, int]],
     expected: Expected = EXPECTED,
+    settings: Training = SETTINGS,
 ) -> TrainedModel:
     """The model of a team with these values, shape (polls, cells), and hits as (poll, cell)."""
     cells = next(iter(values.values())).shape[1]
@@ -69,7 +70,7 @@ def model_of(
         }
     )
     files = SnapshotFiles(str(folder), "snapshots", {"A": (written.name,)})
-    [model], given = train_team("A", context, labels, files, expected, SETTINGS, NO_POOLS)
+    [model], given = train_team("A", context, labels, files, expected, settings, NO_POOLS)
     assert given.num_rows == 0
     return model
 
@@ -108,6 +109,21 @@ def test_a_column_that_repeats_another_shares_its_weight(tmp_path: Path) -> None
     assert (model.status, model.dropped) == ("fitted", ("land_share",))
     assert model.fit is not None
     assert model.fit.coefficients[0] == pytest.approx(model.fit.coefficients[1], abs=1e-6)
+
+
+def test_a_fit_that_breaks_down_fails_the_team_with_the_reason_and_not_the_run(
+    tmp_path: Path,
+) -> None:
+    """Nothing tells two equal columns apart where nothing shrinks: no curvature can be inverted."""
+    unpenalised = SETTINGS.model_copy(update={"reg_param": 0.0})
+    hits = [(poll, 0) for poll in range(0, len(POLLS), 2)]
+    reasons = [
+        model_of(
+            tmp_path / str(seed), dict.fromkeys(FAST, counts(4, seed)), hits, settings=unpenalised
+        ).reason
+        for seed in range(4)  # rounding may hide it in one of them
+    ]
+    assert "2-th leading minor of the array is not positive definite" in reasons
 
 
 def test_a_single_cell_where_nothing_varies_is_told_by_its_base_rate(tmp_path: Path) -> None:
