@@ -78,6 +78,7 @@ def _grid_version_of(job: Job, forecasts: DataFrame) -> str:
     made_by = None if newest is None else job.run.lake.manifest_of(newest[0])
     if made_by is None:  # the run that goes on now
         return job.settings.grid.version
+    # Not by `settings_of`: a week must be scored also where this code no longer knows all of them.
     return str(json.loads(made_by.settings)["grid"]["version"])
 
 

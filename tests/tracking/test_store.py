@@ -1,3 +1,4 @@
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -29,11 +30,19 @@ def test_a_declared_store_is_used_and_the_lake_left_alone(tmp_path: Path) -> Non
 def test_the_own_database_keeps_to_its_log_but_not_to_one_left_by_another(tmp_path: Path) -> None:
     database = tmp_path / "mlflow" / "mlflow.db"
     database.parent.mkdir()
-    database.with_name("mlflow.db-wal").write_bytes(b"of a database that was removed")
+    other, log = tmp_path / "other.db", database.with_name("mlflow.db-wal")
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE of_another (number)")
+        connection.commit()
+        shutil.copy(other.with_name("other.db-wal"), log)
     open_store(settings_of(tmp_path))
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    assert "runs" in tables
+    assert "of_another" not in tables
 
 
 def test_a_store_that_cannot_be_opened_is_told_without_its_password(tmp_path: Path) -> None:
@@ -98,4 +107,5 @@ open_store(settings_of({str(lake)!r}))
     died = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert open_store(settings_of(lake)).client.search_experiments()
-    assert not list((lake / "mlflow").glob("*unfinished*"))
+    left = {path.name for path in (lake / "mlflow").iterdir()}
+    assert left - {"mlflow.db-wal", "mlflow.db-shm"} == {"mlflow.db"}  # its log, while it is open
