@@ -7,7 +7,8 @@ into a fixed number of buckets; the table's digest is that of its buckets' diges
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -61,15 +62,23 @@ def bytes_of(values: pa.LargeBinaryArray | pa.LargeStringArray) -> memoryview:
     return memoryview(data or b"")[ends[0] : ends[-1]]
 
 
-def digest_of_rows(rows: pa.Table, keys: Iterable[str]) -> str:
-    """The sha256 of these rows, sorted by `keys`, with the names of their columns."""
+def _digest_of_rows(ordered: pa.Table) -> str:
+    """The sha256 of these rows, in this order, with the names of their columns."""
     state = hashlib.sha256()
-    ordered = rows.sort_by([(key, "ascending") for key in keys])
     for name in ordered.column_names:
         state.update(name.encode())
         column = ordered.column(name).combine_chunks()
         _update(state, column.chunk(0) if isinstance(column, pa.ChunkedArray) else column)
     return state.hexdigest()
+
+
+def _repeated_key(ordered: pa.Table, keys: Sequence[str]) -> str | None:
+    """The first key that two rows have, of rows sorted by it."""
+    named = ordered.select(keys)
+    before, after = named.slice(0, max(0, len(named) - 1)), named.slice(1)
+    is_same = reduce(pc.and_, [pc.equal(before[key], after[key]) for key in keys])
+    place = pc.index(is_same, value=True).as_py()
+    return None if place < 0 else str(named.slice(place, 1).to_pylist()[0])
 
 
 def digest_of_parts(schema: str, parts: Iterable[tuple[str, str]]) -> str:
@@ -92,15 +101,12 @@ def digest_of_table(frame: DataFrame, table: Table) -> str:
 
     def digest_bucket(rows: pa.Table) -> pa.Table:
         number = rows.column("bucket")[0].as_py()
-        counts = rows.group_by(keys).aggregate([([], "count_all")])
-        repeated = counts.filter(pc.greater(counts.column("count_all"), 1)).select(keys)
-        example = str(repeated.slice(0, 1).to_pylist()[0]) if repeated.num_rows else None
-        digest = digest_of_rows(rows.select(columns), keys)
+        ordered = rows.select(columns).sort_by([(key, "ascending") for key in keys])
         return pa.table(
             {
                 "bucket": [f"{number:02d}"],
-                "sha256": [digest],
-                "repeated": pa.array([example], pa.string()),
+                "sha256": [_digest_of_rows(ordered)],
+                "repeated": pa.array([_repeated_key(ordered, keys)], pa.string()),
             }
         )
 
