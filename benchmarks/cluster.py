@@ -23,7 +23,9 @@ import typer
 from national import COMMAND, newest_run, settings_in, stages_of_newest_run
 
 STANDALONE = Path(__file__).parents[1] / "deploy" / "standalone"
-MASTER = "spark://127.0.0.1:7077"
+PORT = "7177"
+MASTER = f"spark://127.0.0.1:{PORT}"
+"""Not the usual port, and a folder of its own, so that a cluster that runs here goes on."""
 STEPS = ("snapshots", "train")
 """Each has a stage of its name, which is what is done in parallel."""
 WORKER_MEMORY, DRIVER_MEMORY = "3g", "3g"
@@ -43,21 +45,21 @@ def call(*command: str | Path, **environment: str) -> str:
 
 def run_steps(settings: Path, lake: Path, poll: str, workers: int) -> dict[str, Any]:
     """Seconds of the stages on a cluster of so many workers, and the digests at the end."""
-    seconds = {}
+    seconds, own = {}, {"CAS_STANDALONE_DIR": str(lake.with_name("standalone"))}
     try:
         size = (str(workers), "1", WORKER_MEMORY)
-        call(STANDALONE / "cluster", "start", *size, CAS_OWN_CORES="1")
+        call(STANDALONE / "cluster", "start", *size, **own, CAS_OWN_CORES="1", CAS_MASTER_PORT=PORT)
         more = {"spark.executor.memory": WORKER_MEMORY, "spark.driver.memory": DRIVER_MEMORY}
         options = [part for key, value in more.items() for part in ("--conf", f"{key}={value}")]
         told = call(
-            sys.executable, STANDALONE / "submission.py", "--master", MASTER, *options
+            sys.executable, STANDALONE / "submission.py", "--master", MASTER, *options, **own
         ).strip()
         conf = STANDALONE.parents[1] / told.removeprefix("SPARK_CONF_DIR=")
         for step in STEPS:
             call(COMMAND, step, "--settings", settings, "--poll", poll, SPARK_CONF_DIR=str(conf))
             seconds[step] = stages_of_newest_run(lake)[step]
     finally:
-        call(STANDALONE / "cluster", "stop")
+        call(STANDALONE / "cluster", "stop", **own)
     digests = {pair["table"]: pair["sha256"] for pair in newest_run(lake)["digests"]}
     return {"seconds": seconds, "digests": digests}
 

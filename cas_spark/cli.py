@@ -5,7 +5,9 @@ Exit codes: 0 done, 1 failed, 2 wrong settings or arguments.
 
 import json
 import logging
+import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -115,15 +117,7 @@ def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
     polls = {"--poll": day} if day else {}
     settings = _load(settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY))
     with _session(f"cas-spark {command} {settings.name}") as spark:
-        try:
-            job = run_command(spark, command, settings, day, bars(console))
-        except Exception as error:
-            asked = f" --poll {day}" if day else ""
-            error.add_note(
-                f"To go on, once the cause is mended: cas-spark {command} --settings "
-                f"{settings_path}{asked}. Readers still see the last complete run."
-            )
-            raise
+        job = run_command(spark, command, settings, day, bars(console))
         _print_report(job, settings_path)
 
 
@@ -363,7 +357,8 @@ def run_cli(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cas_spark").setLevel(logging.INFO)
     try:
-        app(arguments)
+        with _telling_how_to_go_on(arguments):
+            app(arguments)
     except SettingsError as error:
         console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True, highlight=False)
         return WRONG_SETTINGS
@@ -376,6 +371,27 @@ def run_cli(arguments: list[str]) -> int:
     ) as stop:  # typer's own: an unknown option, a date that is none, or all is well
         return stop.code if isinstance(stop.code, int) else FAILED
     return 0
+
+
+WRITING = {*STEPS, WEEKLY, "backtest", "experiment", "rebuild", "retain", "export-model"}
+
+
+@contextmanager
+def _telling_how_to_go_on(arguments: list[str]) -> Iterator[None]:
+    """Have an error of a command that writes bear the line that begins it again."""
+    folder = os.environ.get("SPARK_CONF_DIR")  # before a session sets its own
+    where = f"SPARK_CONF_DIR={shlex.quote(folder)} " if folder else ""
+    try:
+        yield
+    except SettingsError:
+        raise
+    except Exception as error:
+        if arguments and arguments[0] in WRITING:
+            error.add_note(
+                f"To go on, once the cause is mended: {where}cas-spark {shlex.join(arguments)}\n"
+                "Readers still see the last complete run."
+            )
+        raise
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ team and once across all teams together.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from itertools import product
+from datetime import date, datetime
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,16 @@ ALL_TEAMS = "*"
 """In place of a team: the cells are chosen across all teams together."""
 
 OBSERVED, EXPECTED = "observed", "expected"
+
+OUTSIDE = "incidents_outside_the_land"
+"""How many incidents of the week no land cell has, told where there are any.
+
+They lie in land that only another grid version has, and are part of no other figure.
+"""
+
+Due = Mapping[date, Mapping[str, date]]
+"""Poll -> horizon -> the first day of its target week, of what is to be measured."""
+
 _MEASURES = pa.schema(
     [
         ("poll_on", pa.date32()),
@@ -205,9 +215,8 @@ def _of_probabilities(
 def measure(
     scores: DataFrame,
     outcomes: DataFrame,
-    due: Mapping[date, Sequence[str]],
+    due: Due,
     shares: Sequence[float],
-    horizons: Mapping[str, int],
 ) -> DataFrame:
     """The measures of every poll, priority and horizon that is due.
 
@@ -215,36 +224,31 @@ def measure(
         scores: rows of `baselines.SCORES_TYPE`; each team's land cells stand in at least one
             method that scores all of them. Methods without a horizon are measured at every one.
         outcomes: priority, cell_id, week_on, incidents: those that count.
-        due: poll -> horizons whose target week has settled.
+        due: the target weeks, which have settled.
         shares: of the land cells that are chosen.
-        horizons: name -> weeks from the poll to the start of the target week.
 
     Returns:
         Rows of MEASURES_TYPE.
     """
-    weeks, due = dict(horizons), {poll: tuple(names) for poll, names in due.items()}
 
     def task(key: tuple[pa.Scalar, ...], scores: pa.Table, outcomes: pa.Table) -> pa.Table:
         poll, priority = (part.as_py() for part in key)
         if scores.num_rows == 0:  # outcomes of what nobody forecast
             return _MEASURES.empty_table()
-        asked = {name: weeks[name] for name in due.get(poll, ())}
-        rows = list(_rows_of_poll(poll, priority, scores, outcomes, shares, asked))
+        rows = list(_rows_of_poll(poll, priority, scores, outcomes, shares, due.get(poll, {})))
         return pa.Table.from_pylist(rows, schema=_MEASURES)
 
     keys = ["poll_on", "priority"]
-    happened = _outcomes_per_poll(outcomes, due, horizons)
+    happened = _outcomes_per_poll(outcomes, due)
     return scores.groupBy(*keys).cogroup(happened.groupBy(*keys)).applyInArrow(task, MEASURES_TYPE)
 
 
-def _outcomes_per_poll(
-    outcomes: DataFrame, due: Mapping[date, Sequence[str]], horizons: Mapping[str, int]
-) -> DataFrame:
+def _outcomes_per_poll(outcomes: DataFrame, due: Due) -> DataFrame:
     """What happened in the target weeks: poll_on, priority, horizon, cell_id, incidents."""
     targets = [
-        (poll, horizon, poll + timedelta(weeks=horizons[horizon]))
-        for poll, names in due.items()
-        for horizon in names
+        (poll, horizon, week_on)
+        for poll, weeks in due.items()
+        for horizon, week_on in weeks.items()
     ]
     schema = "poll_on date, horizon string, week_on date"
     asked = outcomes.sparkSession.createDataFrame(targets, schema)
@@ -258,7 +262,7 @@ def _rows_of_poll(
     scores: pa.Table,
     outcomes: pa.Table,
     shares: Sequence[float],
-    horizons: Mapping[str, int],
+    weeks: Mapping[str, date],
 ) -> Iterator[dict[str, object]]:
     blocks = _blocks_of(scores)
     # The cells of a team are those of the method that scores most of them: a baseline scores all.
@@ -269,8 +273,9 @@ def _rows_of_poll(
     land = Land.of(largest)
     cells = {ALL_TEAMS: land.cell_ids} | {t: land.cell_ids[at] for t, at in land.of_team.items()}
     places: dict[tuple[str, str], Place] = {}
-    for horizon in horizons:
-        counts = _counts(outcomes, horizon, land.cell_ids)
+    outside: dict[str, int] = {}
+    for horizon in weeks:
+        counts, outside[horizon] = _counts(outcomes, horizon, land.cell_ids)
         for team, own in cells.items():
             incidents = counts if team == ALL_TEAMS else counts[land.of_team[team]]
             places[team, horizon] = Place(own, incidents)
@@ -280,18 +285,23 @@ def _rows_of_poll(
         teams = {block.team for block in used}
         of_teams = ranking.in_teams(land)
         rankings = {ALL_TEAMS: ranking, **{t: r for t, r in of_teams.items() if t in teams}}
-        asked = [horizon for horizon in horizons if of_horizon in (None, horizon)]
+        asked = [horizon for horizon in weeks if of_horizon in (None, horizon)]
         for horizon, (team, of_place) in product(asked, rankings.items()):
             told = {
                 "poll_on": poll,
                 "team_id": team,
                 "priority": priority,
                 "horizon": horizon,
-                "target_week_on": poll + timedelta(weeks=horizons[horizon]),
+                "target_week_on": weeks[horizon],
                 "method": method,
             }
             is_model = method in LOGIT_METHODS
-            for found in measures_of(places[team, horizon], of_place, shares, is_model=is_model):
+            measures = measures_of(places[team, horizon], of_place, shares, is_model=is_model)
+            lost = outside[horizon] if team == ALL_TEAMS else 0
+            if lost:
+                of_lost = Measure(OUTSIDE, float(lost), len(land.cell_ids), 0, lost)
+                measures = chain(measures, [of_lost])
+            for found in measures:
                 yield told | {
                     "measure": found.name,
                     "value": found.value,
@@ -301,13 +311,14 @@ def _rows_of_poll(
                 }
 
 
-def _counts(outcomes: pa.Table, horizon: str, cell_ids: Ints) -> Ints:
-    """The incidents in each cell (sorted) in the target week of a horizon."""
+def _counts(outcomes: pa.Table, horizon: str, cell_ids: Ints) -> tuple[Ints, int]:
+    """The incidents in each cell (sorted) in the target week of a horizon, and those in none."""
     happened = outcomes.filter(pc.equal(outcomes.column("horizon"), horizon))
+    where, incidents = (happened.column(name).to_numpy() for name in ("cell_id", "incidents"))
+    is_land = np.isin(where, cell_ids)
     count = np.zeros(len(cell_ids), dtype=np.int64)
-    at = np.searchsorted(cell_ids, happened.column("cell_id").to_numpy())
-    count[at] = happened.column("incidents").to_numpy()
-    return count
+    count[np.searchsorted(cell_ids, where[is_land])] = incidents[is_land]
+    return count, int(incidents[~is_land].sum())
 
 
 @dataclass(frozen=True)

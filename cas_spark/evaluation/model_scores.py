@@ -80,11 +80,14 @@ def _scores_of_team(
     cells = len(of_team.cell_ids)
     for term in terms:
         models = term.of_team.get(team, ())
+        if not models:
+            continue
+        used = {name for model in models for name, _ in model.coefficients}
         polls = polls_between(term.first, term.last)
         rows = plain_rows(team, of_team, files, catalogue, polls)
         for number, poll in enumerate(polls):
             at_poll = rows.slice(number * cells, cells)
-            values = _transformed(at_poll, catalogue)
+            values = _transformed(at_poll, catalogue, used)
             scores: dict[str, dict[tuple[str | None, str], Doubles]] = {}
             for model in models:
                 of_priority = scores.setdefault(model.priority, {})
@@ -99,5 +102,9 @@ def _scores_of_team(
                 )
 
 
-def _transformed(rows: pa.Table, catalogue: Catalogue) -> dict[str, Doubles]:
-    return {i.name: transformed(rows.column(i.name).to_numpy(), i) for i in catalogue.indicators}
+def _transformed(rows: pa.Table, catalogue: Catalogue, used: set[str]) -> dict[str, Doubles]:
+    return {
+        i.name: transformed(rows.column(i.name).to_numpy(), i)
+        for i in catalogue.indicators
+        if i.name in used
+    }

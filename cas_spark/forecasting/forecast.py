@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from cas_spark.forecasting.reasons import RAISED_BY, REASON, by_group, largest_reasons
 from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.knowledge.calendar import target_weeks
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Forecast
@@ -93,6 +94,8 @@ def forecast(
     """
 
     def score_team(team: str, context: pa.Table, models: pa.Table) -> pa.Table:
+        if models.num_rows == 0:  # all of them failed, maybe for what would fail here too
+            return _ARROW_SCORES.empty_table()
         of_task, context = files.received(context)
         rows = plain_rows(team, team_context(team, context), of_task, catalogue, [poll])
         in_order = models.sort_by([("priority", "ascending"), ("horizon", "ascending")])
@@ -109,13 +112,8 @@ def forecast(
         files.sent_with(context),
         models.select(*used),
     )
-    target = F.create_map(
-        *[
-            F.lit(part)
-            for name, weeks in horizons.items()
-            for part in (name, poll + timedelta(weeks=weeks))
-        ]
-    )
+    weeks = target_weeks(poll, horizons)
+    target = F.create_map(*[F.lit(part) for pair in weeks.items() for part in pair])
     # Spark's exp is Java's StrictMath: the same bits on every machine, which numpy's is not.
     probability = F.lit(1.0) / (F.lit(1.0) + F.exp(-F.col("logit")))
     return scored.select(
@@ -157,7 +155,8 @@ def scores_of_team(
     rows = rows.sort_by("cell_id")
     cells = rows.column("cell_id").to_numpy()
     plain = {i.name: rows.column(i.name).to_numpy() for i in catalogue.indicators}
-    values = {i.name: transformed(plain[i.name], i) for i in catalogue.indicators}
+    used = {name for model in models for name, _ in model.coefficients}
+    values = {i.name: transformed(plain[i.name], i) for i in catalogue.indicators if i.name in used}
     bands = [(band.name, cells_to_choose(band.up_to, land_cells)) for band in settings.bands]
     parts = [
         _scores_of_model(team, cells, plain, values, model, bands, catalogue) for model in models

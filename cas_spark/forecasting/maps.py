@@ -99,6 +99,7 @@ def write_maps(
         if row["content"] is not None:
             storage.write_bytes(lake.spark, row["path"], row["content"])
         paths.append(row["path"])
+    storage.remove_unfinished(lake.spark, f"{lake.root}/{FOLDER}")
     return sorted(paths)
 
 

@@ -275,6 +275,9 @@ def bases_of(
     each poll's digest continues the one before.
     """
     state = hashlib.sha256(f"{plan.grid_version}\n{plan.catalogue.fast.version}\n".encode())
+    of_any = set(plan.priorities) - {i.of for i in plan.catalogue.fast.indicators}
+    if of_any:  # which priorities count in indicators of any crime; the catalogue names the others
+        state.update(repr(sorted(of_any)).encode())
     state.update(cells.column("cell_id").to_numpy().astype("<i8").tobytes())
     state.update(str(int(plan.edges[0])).encode())
     kinds = [_events(facts, FACT_COLUMNS, plan.edges)]

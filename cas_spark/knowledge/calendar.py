@@ -3,6 +3,7 @@
 So a week lasts 167, 168 or 169 hours. A poll is named by its local date; its instant is UTC.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,6 +19,11 @@ def instant_of(day: date, zone: ZoneInfo) -> datetime:
 def polls_between(first: date, last: date) -> list[date]:
     """The polls from `first` to `last`, both included, a week apart."""
     return [first + i * WEEK for i in range((last - first).days // 7 + 1)]
+
+
+def target_weeks(poll: date, horizons: Mapping[str, int]) -> dict[str, date]:
+    """Horizon -> the first day of its target week, so many weeks after the poll."""
+    return {name: poll + weeks * WEEK for name, weeks in horizons.items()}
 
 
 def poll_at_or_after(day: date, weekday: int) -> date:

@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from cas_spark.errors import CasError
-from cas_spark.lake.storage import arrow_file_system
+from cas_spark.lake.storage import UNFINISHED, arrow_file_system
 from cas_spark.lake.table import Table
 
 
@@ -90,8 +90,9 @@ def write_file(
 ) -> tuple[WrittenFile, list[str]]:
     """Write a team's rows, a row group per block, as one file of the table; in a task.
 
-    The name follows from the content, so that a task that is tried again, or twice at once, writes
-    the same file. The file appears whole or not at all. One block at a time is held in memory.
+    The name follows from the rows and how they are laid out, so that a task that is tried again, or
+    twice at once, writes the same file. The file appears whole or not at all. One block at a time
+    is held in memory.
 
     Args:
         root: the lake's root.
@@ -110,9 +111,10 @@ def write_file(
     system, folder = arrow_file_system(f"{root}/{table}")
     system.create_dir(folder, recursive=True)
     # A name of its own while it is written: two tries of a task may run at once.
-    unfinished = f"{folder}/.{uuid4().hex}.unfinished"
+    unfinished = f"{folder}/.{uuid4().hex}{UNFINISHED}"
     ends: list[pa.Table] = []
-    digests, rows_written = [], 0
+    digests: list[str] = []
+    rows_of_groups: list[int] = []
     try:
         with ExitStack() as opened:
             stream = opened.enter_context(system.open_output_stream(unfinished))
@@ -131,9 +133,11 @@ def write_file(
                     )
                 writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
                 digests += digests_of_block
-                rows_written += rows.num_rows
+                rows_of_groups.append(rows.num_rows)
                 ends.append(_ends_of(rows))
-        content = hashlib.sha256("\n".join([partition, *digests]).encode())
+        # Another version of the writer, or other row groups, make other bytes of the same rows.
+        layout = [pa.__version__, *map(str, rows_of_groups)]
+        content = hashlib.sha256("\n".join([partition, *layout, *digests]).encode())
         name = f"{content.hexdigest()[:40]}.parquet"
         size = system.get_file_info(unfinished).size
         system.move(unfinished, f"{folder}/{name}")
@@ -141,6 +145,7 @@ def write_file(
         if system.get_file_info(unfinished).type != pyarrow.fs.FileType.NotFound:
             system.delete_file(unfinished)
         raise
+    rows_written = sum(rows_of_groups)
     stats = _stats(pa.concat_tables(ends), rows_written)
     return WrittenFile(name, partition, size, rows_written, stats), digests
 

@@ -14,7 +14,7 @@ from cas_spark.lake.lake import Lake
 
 log = logging.getLogger(__name__)
 
-HALF_WRITTEN = (".unfinished", ".tmp")
+HALF_WRITTEN = (storage.UNFINISHED, ".tmp")
 """How files end that the Arrow door and Delta's log write before they give them their names."""
 
 
@@ -45,11 +45,20 @@ def remove_unnamed_files(lake: Lake, name: str) -> int:
         file
         for file in storage.files(lake.spark, path, recursive=True)
         if file.endswith(HALF_WRITTEN)
-        or (file.endswith(".parquet") and "/_" not in file and _base_name(file) not in named)
+        or (
+            file.endswith(".parquet")
+            and not _is_hidden(file, name)
+            and _base_name(file) not in named
+        )
     ]
     for file in unnamed:
         storage.delete(lake.spark, file)
     return len(unnamed)
+
+
+def _is_hidden(path: str, name: str) -> bool:
+    """Whether a file lies in a folder of the table's own that is none of its data's."""
+    return "/_" in "/" + path.rsplit(f"/{name}/", 1)[-1]
 
 
 def _base_name(path: str) -> str:

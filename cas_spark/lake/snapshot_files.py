@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import zip_longest
 
 import numpy as np
@@ -88,18 +88,15 @@ class SnapshotFiles:
                     held = file.metadata.row_group(number).column(column).statistics
                     if held.max >= first and held.min <= last:
                         found.append(_RowGroup(held.min, place, number, held.max, file))
-            # Files share no poll, so row groups in order are rows in order.
+            # By first polls; where one file fills a gap that another left, row groups overlap.
             found.sort(key=lambda group: (group.first, group.place, group.number))
-            rest: list[pa.Table] = []
+            rest: pa.Table | None = None
             for group, following in zip_longest(found, found[1:]):
                 read = group.file.read_row_group(group.number, columns=names, use_threads=False)
-                rows = pa.concat_tables([*rest, _between(read, first, last)])
-                whole = rows.num_rows
-                if following is not None and following.first == group.last:
-                    # Spark's writer ends a row group where it is full, also amid a poll.
-                    days = rows.column("poll_on").to_numpy()
-                    whole = int(np.searchsorted(days, np.datetime64(group.last)))
-                rest = [rows.slice(whole)]
+                rows = _in_order(rest, _between(read, first, last))
+                # Spark's writer ends a row group where it is full, also amid a poll.
+                whole = rows.num_rows if following is None else _before(rows, following.first)
+                rest = rows.slice(whole)
                 if whole:
                     yield rows.slice(0, whole)
 
@@ -122,7 +119,21 @@ class _RowGroup:
 
 
 def _between(rows: pa.Table, first: date, last: date) -> pa.Table:
+    start = _before(rows, first)
+    return rows.slice(start, _before(rows, last + timedelta(days=1)) - start)
+
+
+def _before(rows: pa.Table, day: date) -> int:
+    """How many of these rows, sorted by poll, are of polls before a day."""
+    return int(np.searchsorted(rows.column("poll_on").to_numpy(), np.datetime64(day)))
+
+
+def _in_order(rest: pa.Table | None, read: pa.Table) -> pa.Table:
+    """Rows of polls that were not whole yet and those read after them, by poll and cell."""
+    if rest is None or not rest.num_rows:
+        return read
+    rows = pa.concat_tables([rest, read])
     days = rows.column("poll_on").to_numpy()
-    start = int(np.searchsorted(days, np.datetime64(first)))
-    end = int(np.searchsorted(days, np.datetime64(last), side="right"))
-    return rows.slice(start, end - start)
+    if (days[1:] >= days[:-1]).all():
+        return rows
+    return rows.sort_by([("poll_on", "ascending"), ("cell_id", "ascending")])

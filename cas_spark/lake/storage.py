@@ -8,6 +8,9 @@ import pyarrow.fs
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+UNFINISHED = ".unfinished"
+"""How the names of files end that a task still writes, or wrote when it was killed."""
+
 
 def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """Hadoop's file system of a path, and the path as Hadoop writes it."""
@@ -55,7 +58,7 @@ def copy_whole(local: Path, path: str) -> list[str]:
     system.create_dir(folder, recursive=True)
     names = sorted(file.name for file in local.iterdir())
     for name in names:
-        unfinished = f"{folder}/.{uuid4().hex}.unfinished"
+        unfinished = f"{folder}/.{uuid4().hex}{UNFINISHED}"
         pyarrow.fs.copy_files(
             str(local / name),
             unfinished,
@@ -64,6 +67,13 @@ def copy_whole(local: Path, path: str) -> list[str]:
         )
         system.move(unfinished, f"{folder}/{name}")
     return [f"{path}/{name}" for name in names]
+
+
+def remove_unfinished(spark: SparkSession, path: str) -> None:
+    """Remove what tasks that were killed had begun to write in a folder or below it."""
+    for file in files(spark, path, recursive=True):
+        if file.endswith(UNFINISHED):
+            delete(spark, file)
 
 
 def upload(spark: SparkSession, local: str, path: str) -> None:

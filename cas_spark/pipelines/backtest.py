@@ -17,12 +17,13 @@ from cas_spark.evaluation.baselines import Baseline, candidates
 from cas_spark.evaluation.measures import (
     ALL_TEAMS,
     MODEL,
+    Due,
     measure_name,
     stamped,
 )
 from cas_spark.evaluation.model_scores import Term, model_scores, scorers_of
 from cas_spark.forecasting.forecast import Scorer
-from cas_spark.knowledge.calendar import instant_of, polls_between
+from cas_spark.knowledge.calendar import instant_of, polls_between, target_weeks
 from cas_spark.knowledge.settling import has_settled, newest_settled, settling_days
 from cas_spark.lake import tables
 from cas_spark.pipelines.evaluate import measure_scores, scores_of_baselines
@@ -163,7 +164,7 @@ def _tune(
     models = _model_scores(at_tuning, terms).where(at_used)
     named = {of: {b.name: b for b in baselines} for of, baselines in every.items()}
     baselines = scores_of_baselines(job, named, polls, job.cells()).where(at_used)
-    due = {poll: [horizon] for poll in used}
+    due = {poll: target_weeks(poll, {horizon: settings.horizons[horizon]}) for poll in used}
     share = settings.forecast.share
     rows = (
         measure_scores(job, models.unionByName(baselines), due, begun)
@@ -218,14 +219,14 @@ def _model_scores(at_tuning: Job, terms: Sequence[Term]) -> DataFrame:
     return model_scores(context, files, at_tuning.catalogue, terms)
 
 
-def _due(polls: Sequence[date], job: Job, days: int) -> dict[date, list[str]]:
-    """The horizons of each poll whose target week has settled by the end of the extracts."""
+def _due(polls: Sequence[date], job: Job, days: int) -> Due:
+    """The target weeks of each poll that have settled by the end of the extracts."""
     zone = job.settings.zone
     return {
-        poll: [
-            name
-            for name, weeks in job.settings.horizons.items()
-            if has_settled(poll + timedelta(weeks=weeks), days, zone, job.known_until)
-        ]
+        poll: {
+            name: week_on
+            for name, week_on in target_weeks(poll, job.settings.horizons).items()
+            if has_settled(week_on, days, zone, job.known_until)
+        }
         for poll in polls
     }

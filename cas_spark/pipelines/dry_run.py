@@ -1,11 +1,13 @@
 """A dry run: what a weekly run would do and how much of it, without writing anything."""
 
+import json
 from collections.abc import Sequence
 from datetime import date
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from cas_spark.errors import CasError
 from cas_spark.grid.layers import read_teams
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
@@ -48,11 +50,15 @@ def dry_run(spark: SparkSession, settings: Settings, poll: date | None, step: st
         is_reading=True,
     )
     job = Job(run, settings, poll, silently)
-    rows = [["ingest", *_extracts(job)], ["grid", *_grid(job)]]
-    if _holds_cells(job):
-        rows += _of_polls(job)
+    new = [path.rsplit("/", 1)[-1] for _, path, _ in new_files(job, settings.sources)]
+    rows = [["ingest", _names(new), f"{len(new)} new extracts"], ["grid", *_grid(job)]]
+    rest = "snapshots, models, forecast, maps"
+    if not _holds_cells(job):
+        rows.append([rest, "of every kept cell", "known after the grid"])
+    elif new and not _is_reached(job):
+        rows.append([rest, "of the poll that the new extracts reach", "known after ingest"])
     else:
-        rows.append(["snapshots, models, forecast", "of every kept cell", "known after the grid"])
+        rows += _of_polls(job)
     return TextReport(
         [
             TextTable(
@@ -63,9 +69,15 @@ def dry_run(spark: SparkSession, settings: Settings, poll: date | None, step: st
     )
 
 
-def _extracts(job: Job) -> list[str]:
-    new = [path for _, path, _ in new_files(job, job.settings.sources)]
-    return [_names([path.rsplit("/", 1)[-1] for path in new]), f"{len(new)} new extracts"]
+def _is_reached(job: Job) -> bool:
+    """Whether the extracts that the lake holds tell which polls a run would look at."""
+    if job.asked_poll is None:  # the newest, which is that of the newest extracts
+        return False
+    try:
+        _ = job.schedule
+    except CasError:
+        return False
+    return True
 
 
 def _names(names: Sequence[str]) -> str:
@@ -93,10 +105,10 @@ def _of_polls(job: Job) -> list[list[str]]:
     settings, polls = job.settings, job.schedule.snapshot_polls
     kept = job.cells().where("is_kept").groupBy("team_id").count().collect()
     cells = {row["team_id"]: int(row["count"]) for row in kept}
-    held = {
-        (row["team_id"], row["poll_on"])
-        for row in job.run.read(tables.SNAPSHOT_SLICES).select("team_id", "poll_on").collect()
-    }
+    held = set()
+    if _holds_snapshots_of(job):
+        found = job.run.read(tables.SNAPSHOT_SLICES).select("team_id", "poll_on").collect()
+        held = {(row["team_id"], row["poll_on"]) for row in found}
     missing = [(team, poll) for team in cells for poll in polls if (team, poll) not in held]
     rows = sum(cells[team] for team, _ in missing)
     slices = len(cells) * len(polls)
@@ -111,7 +123,24 @@ def _of_polls(job: Job) -> list[list[str]]:
         ],
         ["train", f"engine {settings.training.engine}", f"{models:,} models"],
         ["forecast", f"poll {job.poll}", f"{forecasts:,} rows"],
+        ["evaluate", "every forecast that has settled by then", "known after ingest"],
+        ["maps", "two files for each team", f"{2 * len(cells):,} files"],
+        [
+            "MLflow",
+            "a run for each team and priority, and the week's",
+            f"{len(cells) * len(settings.priorities) + 1:,} runs",
+        ],
     ]
+
+
+def _holds_snapshots_of(job: Job) -> bool:
+    """Whether the lake's snapshots are of the settings' grid version and indicators."""
+    made = [job.run.lake.last_manifest_of(step) for step in ("weekly", "snapshots")]
+    last = max((run for run in made if run), key=lambda run: run.number, default=None)
+    if last is None or json.loads(last.settings)["grid"]["version"] != job.settings.grid.version:
+        return False
+    columns = [column.name for column in job.snapshots.columns]
+    return job.run.read(job.snapshots).columns == columns
 
 
 def _time(lake: Lake, step: str) -> str:
@@ -119,4 +148,7 @@ def _time(lake: Lake, step: str) -> str:
     if last is None:
         return f"No `{step}` was complete on this lake yet, so how long it takes is not known."
     minutes = sum(last.stages.values()) / 60
-    return f"The last `{step}`, run {last.number} at {last.poll_on}, took {minutes:.1f} minutes."
+    return (
+        f"The stages of the last `{step}`, run {last.number} at {last.poll_on}, took {minutes:.1f} "
+        "minutes till it was published; maps and MLflow came after."
+    )

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.evaluation.baselines import Baseline, baseline_scores, usual
-from cas_spark.evaluation.measures import MODEL, measure, stamped
+from cas_spark.evaluation.measures import MODEL, Due, measure, stamped
 from cas_spark.indicators.snapshots import edges_until
 from cas_spark.knowledge.settling import has_settled, settling_days
 from cas_spark.knowledge.visibility import known_at
@@ -19,42 +19,60 @@ from cas_spark.pipelines.job import Job
 def evaluate(job: Job) -> None:
     """Score what can be scored by now and is not scored yet; the rest is counted, never zero.
 
-    Forecasts of the run's own poll are scored again, since they may have been made anew.
+    Forecasts of the run's own poll are scored again, since they may have been made anew. A horizon
+    is scored by the target week that its forecast was made for, whatever the settings say of it by
+    now; a priority that they no longer have is not, since nobody tells what happened of it.
     """
     run, settings = job.run, job.settings
     days = settling_days(job.incidents, job.known_until, settings)
-    stored = run.read(tables.FORECASTS).select("poll_on", "horizon", "target_week_on").distinct()
+    stored = (
+        run.read(tables.FORECASTS)
+        .select("poll_on", "priority", "horizon", "target_week_on")
+        .distinct()
+        .collect()
+    )
     scored = {
         (row["poll_on"], row["horizon"])
         for row in run.read(tables.EVALUATIONS).select("poll_on", "horizon").distinct().collect()
         if row["poll_on"] != job.poll
     }
-    due: dict[date, list[str]] = {}
+    unscored = {
+        (row["poll_on"], row["horizon"], row["target_week_on"])
+        for row in stored
+        if row["priority"] in settings.priorities and (row["poll_on"], row["horizon"]) not in scored
+    }
+    due: dict[date, dict[str, date]] = {}
     not_yet = 0
-    for row in stored.collect():
-        if (row["poll_on"], row["horizon"]) in scored:
-            continue
-        if has_settled(row["target_week_on"], days, settings.zone, job.known_until):
-            due.setdefault(row["poll_on"], []).append(row["horizon"])
+    for poll, horizon, week_on in sorted(unscored):
+        if has_settled(week_on, days, settings.zone, job.known_until):
+            due.setdefault(poll, {})[horizon] = week_on
         else:
             not_yet += 1
     run.facts["scored_as_of_at"] = job.known_until.isoformat()
     run.facts["forecasts_not_yet_scored"] = not_yet
+    dropped = {row["priority"] for row in stored} - set(settings.priorities)
+    run.facts["priorities_no_longer_scored"] = sorted(dropped)
     with run.stage("evaluate") as said:
-        for poll, horizons in sorted(due.items()):
-            rows = _score_poll(job, poll, sorted(horizons))
-            names = ", ".join(f"'{name}'" for name in sorted(horizons))
-            where = f"poll_on = DATE '{poll}' AND horizon IN ({names})"
+        for poll, weeks in due.items():
+            rows = _score_poll(job, poll, weeks)
+            names, priorities = (
+                ", ".join(f"'{name}'" for name in of) for of in (weeks, settings.priorities)
+            )
+            where = (
+                f"poll_on = DATE '{poll}' AND horizon IN ({names}) AND priority IN ({priorities})"
+            )
             run.replace(tables.EVALUATIONS, rows, where=where)
         said["polls scored"] = len(due)
         said["poll-horizons not yet settled"] = not_yet
 
 
-def _score_poll(job: Job, poll: date, horizons: list[str]) -> DataFrame:
-    """The rows of `evaluations` of a poll for the horizons that have settled."""
+def _score_poll(job: Job, poll: date, weeks: Mapping[str, date]) -> DataFrame:
+    """The rows of `evaluations` of a poll for the horizons whose target weeks have settled."""
     run, settings = job.run, job.settings
     forecasts = run.read(tables.FORECASTS).where(
-        (F.col("poll_on") == F.lit(poll)) & F.col("horizon").isin(horizons)
+        (F.col("poll_on") == F.lit(poll))
+        & F.col("horizon").isin(list(weeks))
+        & F.col("priority").isin(list(settings.priorities))
     )
     by_cell = F.sort_array(F.collect_list(F.struct("cell_id", "logit")))
     of_model = (
@@ -68,7 +86,7 @@ def _score_poll(job: Job, poll: date, horizons: list[str]) -> DataFrame:
     asked = {of: {b.method: b for b in usual(of)} for of in settings.priorities}
     cells = job.cells(_grid_version_of(job, forecasts))
     scores = of_model.unionByName(scores_of_baselines(job, asked, [poll], cells))
-    measures = measure_scores(job, scores, {poll: horizons}, job.known_until)
+    measures = measure_scores(job, scores, {poll: weeks}, job.known_until)
     return stamped(measures, job.known_until, run.number)
 
 
@@ -91,10 +109,8 @@ def scores_of_baselines(
     return baseline_scores(cells, job.incidents, asked, polls, edges, settings.grid.crs)
 
 
-def measure_scores(
-    job: Job, scores: DataFrame, due: Mapping[date, Sequence[str]], as_of: datetime
-) -> DataFrame:
+def measure_scores(job: Job, scores: DataFrame, due: Due, as_of: datetime) -> DataFrame:
     """The measures of what is due, by the outcomes that were known as of a moment."""
     settings = job.settings
     outcomes = known_at(job.outcomes, as_of)
-    return measure(scores, outcomes, due, settings.evaluation.shares, settings.horizons)
+    return measure(scores, outcomes, due, settings.evaluation.shares)

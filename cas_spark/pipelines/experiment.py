@@ -17,7 +17,7 @@ from cas_spark.evaluation.baselines import usual
 from cas_spark.evaluation.measures import CHALLENGER, MODEL, measure_name, stamped
 from cas_spark.evaluation.model_scores import Term, model_scores, scorers_of
 from cas_spark.indicators.catalogue import Catalogue, whole_catalogue
-from cas_spark.knowledge.calendar import polls_between
+from cas_spark.knowledge.calendar import polls_between, target_weeks
 from cas_spark.knowledge.settling import newest_settled, settling_days
 from cas_spark.lake import tables
 from cas_spark.lake.manifest import Manifest
@@ -184,7 +184,7 @@ def _score(holding: Job, terms: Sequence[Term], polls: Sequence[date], backtest:
     of_models = model_scores(context, files, holding.catalogue, terms)
     counting = {of: {b.method: b for b in usual(of)[:1]} for of in settings.priorities}
     scores = of_models.unionByName(scores_of_baselines(holding, counting, polls, holding.cells()))
-    due = {poll: list(settings.horizons) for poll in polls}
+    due = {poll: target_weeks(poll, settings.horizons) for poll in polls}
     measures = measure_scores(holding, scores, due, holding.known_until)
     measures = stamped(measures, holding.known_until, run.number)
     rows = measures.select(F.lit(backtest).alias("backtest"), "*")

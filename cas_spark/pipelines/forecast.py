@@ -6,6 +6,7 @@ from cas_spark.errors import CasError
 from cas_spark.forecasting.forecast import forecast as forecast_cells
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import following_tasks
 from cas_spark.pipelines.train import context_of_kept_cells, snapshot_files
 
 
@@ -25,8 +26,13 @@ def forecast(job: Job) -> None:
             expected="the models that the step train makes",
             do="Run `cas-spark train` with the same --poll first",
         )
-    with run.stage("forecast") as said:
-        land = job.cells().groupBy("team_id").count().collect()
+    land = job.cells().groupBy("team_id").count().collect()
+    teams = len(land)
+    with (
+        run.stage("forecast") as said,
+        job.show_progress("teams", teams) as advance,
+        following_tasks(run.lake.spark, teams, advance, teams),
+    ):
         rows = forecast_cells(
             context_of_kept_cells(job, job.poll, job.poll),
             snapshot_files(job, job.poll, job.poll),

@@ -12,13 +12,23 @@ RUNS_SHOWN = 10
 def status_of(lake: Lake, runs: int = RUNS_SHOWN) -> TextReport:
     """The newest complete runs, newest first, and which runs hold the lake or left it broken.
 
+    Minutes are of the stages till a run was published: maps and MLflow come after it.
+
     Args:
         lake: of which.
         runs: how many of the complete runs.
     """
     found = lake.runs
     newest = [] if found is None else found.orderBy(found["number"].desc()).limit(runs).collect()
-    columns = ["run", "step", "poll", "published (UTC)", "minutes", "longest stages", "commit"]
+    columns = [
+        "run",
+        "step",
+        "poll",
+        "published (UTC)",
+        "minutes of stages",
+        "longest stages",
+        "commit",
+    ]
     table = TextTable(f"{lake.root}, the last complete runs", columns, [_row(r) for r in newest])
     claims = claims_on(lake.spark, lake.root)
     lines = [f"At work: {claim}, last heard of {age:.0f} s ago" for claim, age in claims.live]

@@ -12,6 +12,7 @@ from cas_spark.lake import tables
 from cas_spark.lake.manifest import Manifest
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import following_tasks
 from cas_spark.tracking.experiment import log_experiment
 from cas_spark.tracking.measures import log_measures, not_yet_logged
 from cas_spark.tracking.store import open_store
@@ -21,9 +22,14 @@ from cas_spark.tracking.week import log_models
 def draw_maps(job: Job) -> None:
     """Write the maps of the run's poll."""
     run = job.run
-    with run.stage("maps") as said:
-        at_poll = F.col("poll_on") == F.lit(job.poll)
-        chosen = run.read(tables.FORECASTS).where(at_poll).where("is_chosen")
+    at_poll = F.col("poll_on") == F.lit(job.poll)
+    chosen = run.read(tables.FORECASTS).where(at_poll).where("is_chosen")
+    teams = chosen.select("team_id").distinct().count()
+    with (
+        run.stage("maps") as said,
+        job.show_progress("teams", teams) as advance,
+        following_tasks(run.lake.spark, teams, advance, teams),
+    ):
         said["files"] = len(write_maps(chosen, job.cells(), job.settings, job.poll, run.lake))
 
 

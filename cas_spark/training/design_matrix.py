@@ -5,6 +5,7 @@ applied here, for training and forecasting alike, and rounded, since logarithms 
 last bits between processors.
 """
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -22,11 +23,24 @@ from cas_spark.indicators.indicator import Indicator
 ROUNDING = 1 << 16
 
 
+class NotFiniteError(CasError):
+    """Values that are missing or not finite: no model may learn from them or judge by them."""
+
+    def __init__(self, indicator: Indicator, found: str = "rows without a finite number") -> None:
+        super().__init__(
+            what=f"indicator {indicator.name}",
+            found=found,
+            expected="a number in every row of `snapshots` and `cell_context`",
+            do="Run `cas-spark weekly` on a new grid.version; where it stays, report it with this "
+            "message",
+        )
+
+
 def transformed(values: npt.NDArray[np.float32], indicator: Indicator) -> npt.NDArray[np.float64]:
     """An indicator's plain values as a model reads them; rounded to 2^-16.
 
     Raises:
-        CasError: as `transform_into`.
+        NotFiniteError: as `transform_into`.
     """
     wide = np.empty(len(values))
     transform_into(wide, values, indicator)
@@ -39,19 +53,10 @@ def transform_into(
     """As `transformed`, into room that is there.
 
     Raises:
-        CasError: values that are missing or not finite: no model may learn from them or judge by
-            them.
+        NotFiniteError: values are missing or not finite.
     """
-    # The least and the greatest are finite only if all values are.
-    if len(values) and not (np.isfinite(values.min()) and np.isfinite(values.max())):
-        raise CasError(
-            what=f"indicator {indicator.name}",
-            found=f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} rows without a "
-            "finite number",
-            expected="a number in every row of `snapshots` and `cell_context`",
-            do="Run `cas-spark weekly` on a new grid.version; where it stays, report it with this "
-            "message",
-        )
+    if not are_finite(values):
+        raise NotFiniteError(indicator)
     # Both transforms leave 0 as it is, which most values are: nothing happened in most places.
     place = np.flatnonzero(values != 0)
     some = values[place].astype(np.float64)
@@ -66,13 +71,18 @@ def transform_into(
     room[place] = some
 
 
+def are_finite(values: npt.NDArray[np.float32]) -> bool:
+    """Whether all are; the least and the greatest are only if so."""
+    return not len(values) or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
+
+
 def matrix_of(rows: pa.Table, indicators: Sequence[Indicator]) -> npt.NDArray[np.float32]:
     """The transformed indicators of these rows, shape (indicators, rows).
 
     Exact in float32 below 2^8, as whole multiples of 2^-16.
 
     Raises:
-        CasError: as `transformed`.
+        NotFiniteError: as `transformed`.
     """
     matrix = np.empty((len(indicators), rows.num_rows), dtype=np.float32)
     fill_matrix(matrix, rows, indicators)
@@ -88,11 +98,20 @@ def fill_matrix(
 
 
 def room_for(shape: tuple[int, int], bytes_at_most: int) -> npt.NDArray[np.float32]:
-    """An empty matrix: in memory, or in a scratch file that is gone with it where it is larger."""
-    if shape[0] * shape[1] * np.dtype(np.float32).itemsize <= bytes_at_most:
+    """An empty matrix: in memory, or in a scratch file that is gone with it where it is larger.
+
+    Raises:
+        OSError: there is no room for the file.
+    """
+    size = shape[0] * shape[1] * np.dtype(np.float32).itemsize
+    if size <= bytes_at_most:
         return np.empty(shape, dtype=np.float32)
-    with tempfile.TemporaryFile() as scratch:
-        return np.memmap(scratch, dtype=np.float32, mode="w+", shape=shape)
+    # Spark's own folder for such files; the system's may be in memory.
+    folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
+    with tempfile.TemporaryFile(dir=folder) as scratch:
+        # Else a full disk would kill this process where it first writes there.
+        os.posix_fallocate(scratch.fileno(), 0, size)
+        return np.memmap(scratch, dtype=np.float32, mode="r+", shape=shape)
 
 
 def training_rows(

@@ -52,8 +52,8 @@ MODEL_TYPE = from_arrow_schema(_MODEL)
 MADE = pa.unify_schemas([_MODEL, GIVEN])
 """What a team's task makes: rows of models, with no pool, and rows of GIVEN, with nothing else."""
 
-TASK_FAULTS = (ArithmeticError, ValueError, OSError, CasError, pa.ArrowException)
-"""What goes wrong with one team's data; its models fail with the reason, others go on."""
+FIT_FAULTS = (ArithmeticError, ValueError)
+"""What goes wrong with a fit; its team's models fail with the reason, others go on."""
 
 
 def fit_teams(
@@ -114,14 +114,20 @@ def train_team(
         expected: what is to be trained.
         settings: the engine's.
         pools: which rows they learn from.
+
+    Raises:
+        OSError, pa.ArrowException: a file of the team cannot be read. Spark tries it again, maybe
+            on another machine; which models there are must not depend on one that is ailing.
     """
     start = time.monotonic()
-    given = GIVEN.empty_table()
     try:
         rows = team_rows(team, context, labels, files, expected)
-        given = given_by(team, rows, expected, pools)
+    except CasError as error:  # the team's rows are there, and are not as they must be
+        return none_of(team, expected, error), GIVEN.empty_table()
+    given = given_by(team, rows, expected, pools)
+    try:
         models = models_of(team, rows, design_of(rows.matrix), expected, settings)
-    except TASK_FAULTS as error:
+    except FIT_FAULTS as error:
         return none_of(team, expected, error), given
     seconds = round((time.monotonic() - start) / len(models), 3)
     return [replace(model, seconds=seconds) if model.fit else model for model in models], given

@@ -136,5 +136,5 @@ def fit_pool(
     )
     try:
         return grouped.models_of(pool, of_pool, design_of(values, weight), only, settings)
-    except grouped.TASK_FAULTS as error:
+    except grouped.FIT_FAULTS as error:
         return grouped.none_of(pool, only, error)

@@ -1,6 +1,7 @@
 """A team's rows as the grouped engine sees them: one matrix for all priorities and horizons."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,8 +12,9 @@ import pyarrow as pa
 
 from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.indicators.indicator import Indicator
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.training.design_matrix import fill_matrix, room_for
+from cas_spark.training.design_matrix import NotFiniteError, fill_matrix, room_for
 from cas_spark.training.models import Expected
 from cas_spark.training.team_context import TeamContext, team_context
 
@@ -55,15 +57,37 @@ def team_rows(
     size = len(slow.cell_ids) * len(expected.polls)
     matrix = room_for((len(indicators), size), expected.task_memory_bytes)
     done = 0
-    for rows in plain_blocks(team, slow, files, expected.catalogue, expected.polls):
-        fill_matrix(matrix[:, done : done + rows.num_rows], rows, indicators)
-        done += rows.num_rows
+    try:
+        for rows in plain_blocks(team, slow, files, expected.catalogue, expected.polls):
+            fill_matrix(matrix[:, done : done + rows.num_rows], rows, indicators)
+            done += rows.num_rows
+    except NotFiniteError as error:
+        every = plain_blocks(team, slow, files, expected.catalogue, expected.polls)
+        raise _first_not_finite(every, indicators) from error
     return TeamRows(
         matrix=matrix,
         cell_ids=slow.cell_ids,
         polls=expected.polls,
         positives=positives_of(labels, slow.cell_ids, expected),
     )
+
+
+def _first_not_finite(
+    blocks: Iterable[pa.Table], indicators: Sequence[Indicator]
+) -> NotFiniteError:
+    """The error of the first indicator that has such values, told of all rows, however they come.
+
+    What a task says of a failed model is part of what two runs must agree on.
+    """
+    bad, number = Counter[str](), 0
+    for rows in blocks:
+        number += rows.num_rows
+        for indicator in indicators:
+            values = rows.column(indicator.name).to_numpy()
+            bad[indicator.name] += int(np.count_nonzero(~np.isfinite(values)))
+    first = next(indicator for indicator in indicators if bad[indicator.name])
+    found = f"{bad[first.name]} of {number} rows without a finite number"
+    return NotFiniteError(first, found)
 
 
 def plain_rows(

@@ -3,10 +3,10 @@
     .venv/bin/python deploy/standalone/submission.py --master spark://127.0.0.1:7077
     SPARK_CONF_DIR=.runtime/standalone/conf cas-spark weekly --settings FILE --poll DATE
 
-The environment holds Python itself and the locked packages; executors unpack it and use nothing
-that happens to be installed where they run, save the C library. It is made anew only where the lock
-or the Python is another. The jars go with the submission as they do locally, by `spark.jars`, and
-this project's code by itself, at each start.
+The environment holds Python itself and the locked packages; executors unpack it and use no Python
+or package that happens to be installed where they run, only the system's libraries. It is made anew
+only where the lock or the Python is another. The jars go with the submission as they do locally, by
+`spark.jars`, and this project's code by itself, at each start.
 """
 
 import argparse
@@ -28,7 +28,9 @@ from places import LOCK_FILE, ROOT, RUNTIME, VENV, replace_text  # noqa: E402
 from spark_conf import HEADER, LOGGING_TEXT, spark_defaults  # noqa: E402
 
 FOLDER = RUNTIME / "standalone"
-CONF = FOLDER / "conf"
+"""Of the archive, which is slow to make."""
+
+CONF = Path(os.environ.get("CAS_STANDALONE_DIR", FOLDER)).resolve() / "conf"
 UNPACKED = "environment"
 """Name under which executors find the archive in their working folder."""
 

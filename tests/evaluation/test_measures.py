@@ -14,6 +14,7 @@ from cas_spark.evaluation.baselines import SCORES_TYPE
 from cas_spark.evaluation.measures import (
     ALL_TEAMS,
     MODEL,
+    OUTSIDE,
     Land,
     Place,
     Ranking,
@@ -24,7 +25,7 @@ from cas_spark.evaluation.measures import (
 from cas_spark.forecasting.forecast import cells_to_choose
 
 POLL = date(2024, 1, 8)
-HORIZONS = {"current": 0, "early_1w": 1}
+DUE = {POLL: {"current": POLL}}
 
 
 @given(share=st.sampled_from([0.01, 0.03, 0.05]), land=st.integers(1, 5000))
@@ -135,8 +136,7 @@ def test_cells_are_chosen_in_each_team_and_across_all_of_them(spark: SparkSessio
         ],
         "priority string, cell_id long, week_on date, incidents int",
     )
-    due = {POLL: ["current"]}
-    rows = measure(scores, outcomes, due, [0.2], HORIZONS)
+    rows = measure(scores, outcomes, DUE, [0.2])
     rows = rows.where(f"measure = '{measure_name(0.2)}'")
     found = {
         (row["method"], row["team_id"]): (row["cells"], row["caught"], row["incidents"])
@@ -160,7 +160,47 @@ def test_a_week_without_incidents_has_no_share_rather_than_zero(spark: SparkSess
     nothing = spark.createDataFrame(
         [], "priority string, cell_id long, week_on date, incidents int"
     )
-    rows = measure(scores, nothing, {POLL: ["current"]}, [0.03], HORIZONS)
+    rows = measure(scores, nothing, DUE, [0.03])
     of_team = rows.where("team_id = 'A'").collect()
     [caught] = [row for row in of_team if row["measure"] == measure_name(0.03)]
     assert (caught["value"], caught["incidents"], caught["caught"]) == (None, 0, 0)
+
+
+@pytest.mark.spark
+def test_an_incident_where_the_scored_grid_has_no_land_is_told_and_is_no_other_cells(
+    spark: SparkSession,
+) -> None:
+    scores = spark.createDataFrame(
+        [(POLL, "A", "burglary", "current", MODEL, [10, 20, 30], [-1.0, -2.0, -3.0])], SCORES_TYPE
+    )
+    happened = [
+        ("burglary", cell, POLL, number) for cell, number in ((10, 1), (20, 2), (15, 4), (40, 8))
+    ]
+    outcomes = spark.createDataFrame(
+        happened, "priority string, cell_id long, week_on date, incidents int"
+    )
+    rows = measure(scores, outcomes, DUE, [0.3])
+    found = {
+        (row["team_id"], row["measure"]): (row["cells"], row["caught"], row["incidents"])
+        for row in rows.where(f"measure IN ('{measure_name(0.3)}', '{OUTSIDE}')").collect()
+    }
+    assert found == {
+        ("A", measure_name(0.3)): (1, 1, 3),
+        (ALL_TEAMS, measure_name(0.3)): (1, 1, 3),
+        (ALL_TEAMS, OUTSIDE): (3, 0, 12),
+    }
+
+
+@pytest.mark.spark
+def test_the_target_week_is_the_one_that_is_due(spark: SparkSession) -> None:
+    scores = spark.createDataFrame(
+        [(POLL, "A", "burglary", "early", MODEL, [1], [-1.0])], SCORES_TYPE
+    )
+    week = POLL + timedelta(weeks=6)
+    outcomes = spark.createDataFrame(
+        [("burglary", 1, POLL, 5), ("burglary", 1, week, 2)],
+        "priority string, cell_id long, week_on date, incidents int",
+    )
+    rows = measure(scores, outcomes, {POLL: {"early": week}}, [0.3]).where("team_id = 'A'")
+    [caught] = rows.where(f"measure = '{measure_name(0.3)}'").collect()
+    assert (caught["target_week_on"], caught["caught"]) == (week, 2)

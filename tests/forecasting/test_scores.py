@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from cas_spark.errors import CasError
 from cas_spark.forecasting.forecast import Scorer, scores_of_team
 from cas_spark.indicators.catalogue import catalogue_of
 from tests.toy import settings_of_toy
@@ -13,9 +15,8 @@ from tests.toy import settings_of_toy
 CATALOGUE = catalogue_of(["burglary"])
 
 
-def scores_of(
-    values: dict[str, list[float]], coefficients: dict[str, float]
-) -> list[dict[str, Any]]:
+def scores_of(values: dict[str, list[float]], *models: dict[str, float]) -> list[dict[str, Any]]:
+    """What models with these coefficients think of cells with these values, others 0."""
     cells = len(next(iter(values.values())))
     rows = pa.table(
         {"cell_id": np.arange(cells)}
@@ -24,10 +25,18 @@ def scores_of(
             for name in CATALOGUE.names
         }
     )
-    model = Scorer("burglary", "current", -3.0, tuple(coefficients.items()), None)
+    scorers = [Scorer("burglary", "current", -3.0, tuple(of.items()), None) for of in models]
     forecast = settings_of_toy(Path("/nowhere")).forecast
-    scored: pa.Table = scores_of_team("A", rows, [model], cells, CATALOGUE, forecast)
+    scored: pa.Table = scores_of_team("A", rows, scorers, cells, CATALOGUE, forecast)
     return list(scored.to_pylist())
+
+
+def test_a_value_that_is_no_number_matters_to_the_models_that_look_at_it_and_to_no_other() -> None:
+    values = {"burglary_count_4w": [3.0, 0.0], "land_share": [0.7, float("nan")]}
+    assert len(scores_of(values, {"burglary_count_4w": 1.0})) == 2
+    assert scores_of(values) == []
+    with pytest.raises(CasError, match="land_share"):
+        scores_of(values, {"land_share": 1.0})
 
 
 def test_what_is_alike_in_all_cells_is_no_reason_however_it_is_rounded() -> None:

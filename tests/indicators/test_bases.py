@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.snapshots import Plan, bases_of
 from cas_spark.indicators.suspects import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS
@@ -65,3 +67,13 @@ def test_a_basis_is_what_the_first_program_told(
     suspects = None if of_links is None else table_of(of_links, SUSPECT_COLUMNS)
     found = bases_of(cells_table(), table_of(of_facts, FACT_COLUMNS), PLAN, suspects)
     assert found == told_row_by_row(rows, PLAN)
+
+
+def test_a_priority_that_counts_as_any_crime_alone_is_part_of_the_basis() -> None:
+    kept = tuple(i for i in PLAN.catalogue.indicators if i.of in (None, "burglary"))
+    both = replace(PLAN, catalogue=Catalogue(kept))
+    assert any(i.of is None for i in kept)
+    facts = table_of([], FACT_COLUMNS)
+    one = replace(both, priorities=("burglary",))
+    assert set(PLAN.priorities) > {"burglary"}
+    assert bases_of(cells_table(), facts, both) != bases_of(cells_table(), facts, one)

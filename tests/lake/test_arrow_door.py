@@ -69,6 +69,15 @@ def test_the_same_rows_make_the_same_file_and_other_rows_another(tmp_path: Path)
     assert {path.name for path in (tmp_path / "snapshots").iterdir()} == names
 
 
+def test_other_row_groups_make_another_file_of_the_same_rows(tmp_path: Path) -> None:
+    first, second = rows(), rows(polls=[date(2024, 1, 8)] * 2)
+    apart, digests = write_file(str(tmp_path), "snapshots", "A", [first, second], ["count"])
+    whole = pa.concat_tables([first, second])
+    together, same = write_file(str(tmp_path), "snapshots", "A", [whole], ["count"])
+    assert digests == same
+    assert apart.name != together.name
+
+
 def test_a_slice_digest_sees_every_bit() -> None:
     zero = digests_of_slices(rows(values=[0.0, 1.0]))
     assert digests_of_slices(rows(values=[0.0, 1.0])) == zero

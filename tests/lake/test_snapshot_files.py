@@ -43,6 +43,19 @@ def test_every_block_holds_all_rows_of_its_polls(
     assert pa.concat_tables(blocks).equals(rows_at(POLLS[first : last + 1]))
 
 
+@pytest.mark.parametrize("rows_per_group", [3, 4, 8, 11, 100])
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (1, 4), (2, 2)])
+def test_a_file_may_fill_a_gap_that_another_left(
+    tmp_path: Path, rows_per_group: int, first: int, last: int
+) -> None:
+    write(tmp_path, "around", [*POLLS[:2], *POLLS[4:]], rows_per_group)
+    write(tmp_path, "between", POLLS[2:4], rows_per_group)
+    files = SnapshotFiles(str(tmp_path), "snapshots", {"A": ("around", "between")})
+    blocks = list(files.blocks("A", ["count"], POLLS[first], POLLS[last]))
+    assert all(block.num_rows and block.num_rows % len(CELLS) == 0 for block in blocks)
+    assert pa.concat_tables(blocks).equals(rows_at(POLLS[first : last + 1]))
+
+
 def test_a_team_without_files_has_no_blocks(tmp_path: Path) -> None:
     files = SnapshotFiles(str(tmp_path), "snapshots", {})
     assert list(files.blocks("A", ["count"], POLLS[0], POLLS[-1])) == []

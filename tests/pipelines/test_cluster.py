@@ -38,25 +38,36 @@ def call(*command: str | Path, **environment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Path]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A master and two workers of a core each; the folder of a submission's settings."""
+    # A folder of its own: an operator's cluster on this machine goes on.
+    folder = str(tmp_path_factory.mktemp("standalone"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     more = ["spark.executor.memory=1g", "spark.driver.memory=2g", "spark.speculation=true"]
     try:
-        call("deploy/standalone/cluster", "start", "2", "1", "1g", CAS_MASTER_PORT=port)
+        call(
+            "deploy/standalone/cluster",
+            "start",
+            "2",
+            "1",
+            "1g",
+            CAS_MASTER_PORT=port,
+            CAS_STANDALONE_DIR=folder,
+        )
         told = call(
             sys.executable,
             "deploy/standalone/submission.py",
             "--master",
             f"spark://127.0.0.1:{port}",
             *(part for setting in more for part in ("--conf", setting)),
-            **os.environ,  # how a machine reaches the packages may stand there
+            # How a machine reaches the packages may stand in the environment.
+            **{**os.environ, "CAS_STANDALONE_DIR": folder},
         )
         yield ROOT / told.strip().removeprefix("SPARK_CONF_DIR=")
     finally:
-        call("deploy/standalone/cluster", "stop")
+        call("deploy/standalone/cluster", "stop", CAS_STANDALONE_DIR=folder)
 
 
 def test_a_worker_dies_and_a_task_fails_after_it_wrote_and_no_digest_changes(

@@ -1,4 +1,4 @@
-"""A forecast is scored on the cells and teams that it was made for, whatever the grid is then."""
+"""A forecast is scored as what it was made for, whatever the grid and the settings are by then."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.toy import POLL, content_of_toy, run_quietly, write_areas, write_sett
 pytestmark = pytest.mark.spark
 
 
-def test_a_grid_that_joins_two_teams_leaves_the_measures_of_their_forecasts_alone(
+def test_another_grid_other_horizons_or_priorities_leave_the_measures_of_stored_forecasts_alone(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     settings = load_settings(write_toy(tmp_path))
@@ -36,3 +36,25 @@ def test_a_grid_that_joins_two_teams_leaves_the_measures_of_their_forecasts_alon
     after = Lake(spark, settings.lake).read(tables.EVALUATIONS)
     assert {row["run_number"] for row in after.collect()} == {3}
     assert_df_equality(after.select(without_run), before, ignore_row_order=True)
+
+    # One horizon is of another week by now, and the others are gone.
+    content = content_of_toy(tmp_path)
+    moved = {name: weeks + 1 for name, weeks in [*settings.horizons.items()][:1]}
+    of_moved = load_settings(write_settings(tmp_path, horizons=moved))
+    run_quietly(spark, "evaluate", of_moved, POLL)
+    after = Lake(spark, settings.lake).read(tables.EVALUATIONS)
+    assert {row["run_number"] for row in after.collect()} == {4}
+    assert_df_equality(after.select(without_run), before, ignore_row_order=True)
+
+    # A priority that is no longer followed has no outcomes to be held against.
+    del content["priorities"]["robbery"]
+    del content["incidents"]["register"]["priority"]["codes"]["robbery"]
+    without = load_settings(
+        write_settings(tmp_path, priorities=content["priorities"], incidents=content["incidents"])
+    )
+    job = run_quietly(spark, "evaluate", without, POLL)
+    assert job.run.facts["priorities_no_longer_scored"] == ["robbery"]
+    after = Lake(spark, settings.lake).read(tables.EVALUATIONS)
+    assert_df_equality(after.select(without_run), before, ignore_row_order=True)
+    newest = {row["priority"]: row["run_number"] for row in after.collect()}
+    assert newest == {"burglary": 5, "robbery": 4}

@@ -53,8 +53,37 @@ def test_a_dry_run_counts_the_slices_rows_and_models_of_another_week(
     assert f"{cells:,} rows, {len(kept)} of" in text
     models = len(kept) * len(settings.priorities) * len(settings.horizons)
     assert f"{models} models" in text
-    assert "The last `weekly`, run 1" in text
+    assert "the last `weekly`, run 1" in text
     assert files_of(demo_lake.parent) == before
+
+
+def test_a_dry_run_with_other_indicators_counts_every_slice_anew(
+    spark: SparkSession, tmp_path: Path, demo_lake: Path
+) -> None:
+    shutil.copytree(demo_lake.parent, tmp_path / "lake")
+    fewer = {"leave_out": ["*density*"]}
+    settings = load_settings(write_settings(tmp_path / "lake", indicators=fewer))
+    teams = 2
+    text = text_of(dry_run(spark, settings, POLL, "weekly"))
+    polls = int(text.split(" slices")[0].split(" of ")[-1]) // teams
+    assert f"{teams * polls} of {teams * polls} slices" in text
+    assert "0 rows" not in text
+    assert f"{2 * teams} files" in text
+
+
+def test_a_dry_run_before_newer_extracts_are_taken_in_says_that_the_week_follows_from_them(
+    spark: SparkSession, tmp_path: Path, demo_lake: Path
+) -> None:
+    shutil.copytree(demo_lake.parent, tmp_path / "lake")
+    [*_, newest] = sorted((tmp_path / "lake").glob("incidents_*"))
+    shutil.copy(newest, newest.with_name("incidents_9.csv"))
+    with newest.with_name("incidents_9.csv").open("a", encoding="utf-8") as stream:
+        stream.write("\n")
+    settings = load_settings(write_settings(tmp_path / "lake"))
+    for poll in (None, POLL + timedelta(weeks=520)):
+        text = text_of(dry_run(spark, settings, poll, "weekly"))
+        assert "incidents_9.csv\n1 new extracts" in text
+        assert "of the poll that the new extracts reach" in text
 
 
 def test_an_error_in_a_task_names_the_stage_and_the_team_and_status_tells_of_it(

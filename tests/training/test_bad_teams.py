@@ -111,6 +111,16 @@ def test_a_column_that_repeats_another_shares_its_weight(tmp_path: Path) -> None
     assert model.fit.coefficients[0] == pytest.approx(model.fit.coefficients[1], abs=1e-6)
 
 
+def test_a_file_that_cannot_be_read_is_no_fault_of_the_team_so_its_task_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    gone = SnapshotFiles(str(tmp_path), "snapshots", {"A": ("gone.parquet",)})
+    context = pa.table({"valid_from_on": [POLLS[0]], "cell_id": [1], "land_share": [1.0]})
+    labels = pa.table({name: [] for name in ("priority", "cell_id", "poll_on", "horizons")})
+    with pytest.raises(FileNotFoundError):
+        train_team("A", context, labels, gone, EXPECTED, SETTINGS, NO_POOLS)
+
+
 def test_a_fit_that_breaks_down_fails_the_team_with_the_reason_and_not_the_run(
     tmp_path: Path,
 ) -> None:
