@@ -5,6 +5,7 @@ so the model of its region or of the whole country stands in) or `failed` with t
 missing.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -134,6 +135,6 @@ def reason_of(error: Exception) -> str:
     """What went wrong, in a line: what a task's own CasError says, or else the first line."""
     lines = str(error).strip().splitlines() or [repr(error)]
     # Spark tells the error of a Python task with its whole traceback before it.
-    named = f"{CasError.__module__}.{CasError.__qualname__}: "
-    of_task = [line.removeprefix(named) for line in lines if line.startswith(named)]
+    own = re.compile(rf"{CasError.__module__.split('.', maxsplit=1)[0]}\.[\w.]+: (.*)")
+    of_task = [found[1] for line in lines if (found := own.fullmatch(line))]
     return (of_task or lines)[0][:500]
