@@ -25,33 +25,15 @@ def evaluate(job: Job) -> None:
     """
     run, settings = job.run, job.settings
     days = settling_days(job.incidents, job.known_until, settings)
-    stored = (
-        run.read(tables.FORECASTS)
-        .select("poll_on", "priority", "horizon", "target_week_on")
-        .distinct()
-        .collect()
-    )
-    scored = {
-        (row["poll_on"], row["horizon"])
-        for row in run.read(tables.EVALUATIONS).select("poll_on", "horizon").distinct().collect()
-        if row["poll_on"] != job.poll
-    }
-    unscored = {
-        (row["poll_on"], row["horizon"], row["target_week_on"])
-        for row in stored
-        if row["priority"] in settings.priorities and (row["poll_on"], row["horizon"]) not in scored
-    }
     due: dict[date, dict[str, date]] = {}
     not_yet = 0
-    for poll, horizon, week_on in sorted(unscored):
+    for poll, horizon, week_on in _unscored(job):
         if has_settled(week_on, days, settings.zone, job.known_until):
             due.setdefault(poll, {})[horizon] = week_on
         else:
             not_yet += 1
     run.facts["scored_as_of_at"] = job.known_until.isoformat()
     run.facts["forecasts_not_yet_scored"] = not_yet
-    dropped = {row["priority"] for row in stored} - set(settings.priorities)
-    run.facts["priorities_no_longer_scored"] = sorted(dropped)
     with run.stage("evaluate") as said:
         for poll, weeks in due.items():
             rows = _score_poll(job, poll, weeks)
@@ -64,6 +46,28 @@ def evaluate(job: Job) -> None:
             run.replace(tables.EVALUATIONS, rows, where=where)
         said["polls scored"] = len(due)
         said["poll-horizons not yet settled"] = not_yet
+
+
+def _unscored(job: Job) -> list[tuple[date, str, date]]:
+    """Poll, horizon and target week of the stored forecasts that are not scored, sorted."""
+    run, priorities = job.run, job.settings.priorities
+    scored = {
+        (row["poll_on"], row["horizon"])
+        for row in run.read(tables.EVALUATIONS).select("poll_on", "horizon").distinct().collect()
+        if row["poll_on"] != job.poll
+    }
+    # Models tell of which polls there may be any, so that years of scored forecasts are not read.
+    models = run.read(tables.MODELS).where("intercept IS NOT NULL")
+    made = models.select("poll_on", "priority", "horizon").distinct().collect()
+    open_polls = {row["poll_on"] for row in made if (row["poll_on"], row["horizon"]) not in scored}
+    run.facts["priorities_no_longer_scored"] = sorted(
+        {row["priority"] for row in made} - set(priorities)
+    )
+    stored = run.read(tables.FORECASTS).where(
+        F.col("poll_on").isin(sorted(open_polls)) & F.col("priority").isin(list(priorities))
+    )
+    found = stored.select("poll_on", "horizon", "target_week_on").distinct().collect()
+    return sorted(tuple(row) for row in found if (row["poll_on"], row["horizon"]) not in scored)
 
 
 def _score_poll(job: Job, poll: date, weeks: Mapping[str, date]) -> DataFrame:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cas_spark.training.design_matrix import ROUNDING
+from cas_spark.training.design_matrix import ROUNDING, room_beside
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -58,9 +58,12 @@ class Design:
         )
 
     def sample(self, rows: Ints, weight: Floats) -> "Design":
-        """Some of the rows, each weighed by how many of these it stands for."""
+        """Some of the rows, each weighed by how many of these it stands for.
+
+        They lie in a scratch file where these do.
+        """
         own = weight if self.weight is None else weight * self.weight[rows]
-        values = np.empty((len(self.columns), len(rows)), dtype=np.float32)
+        values = room_beside(self.values, (len(self.columns), len(rows)))
         for place, column in enumerate(self.columns):
             np.take(self.values[column], rows, out=values[place], mode="clip")
         return Design(values, np.arange(len(values)), self.centre, self.scale, own)

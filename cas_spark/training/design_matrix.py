@@ -6,6 +6,7 @@ last bits between processors.
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -112,6 +113,11 @@ def room_for(shape: tuple[int, int], bytes_at_most: int) -> npt.NDArray[np.float
         # Else a full disk would kill this process where it first writes there.
         os.posix_fallocate(scratch.fileno(), 0, size)
         return np.memmap(scratch, dtype=np.float32, mode="r+", shape=shape)
+
+
+def room_beside(matrix: npt.NDArray[np.float32], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Room for what is made of a matrix of `room_for`: in memory, or in a file, as that is."""
+    return room_for(shape, 0 if isinstance(matrix, np.memmap) else sys.maxsize)
 
 
 def training_rows(

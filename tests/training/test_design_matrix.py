@@ -1,4 +1,4 @@
-"""The room for a team's matrix: in memory, or where Spark keeps its scratch files."""
+"""The room for a team's matrix and its samples: in memory, or in a scratch file of Spark's."""
 
 import resource
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cas_spark.training.design import design_of
 from cas_spark.training.design_matrix import room_for
 
 
@@ -28,6 +29,16 @@ def test_a_matrix_beyond_the_bound_lies_in_a_scratch_file_of_spark_that_is_gone_
     assert str(tmp_path) in Path("/proc/self/maps").read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == []
     assert not isinstance(room_for((3, 50), bytes_at_most=1000), np.memmap)
+
+
+def test_a_sample_of_rows_in_a_scratch_file_lies_in_one_too() -> None:
+    values = np.arange(40, dtype=np.float32).reshape(2, 20)
+    on_disk = room_for((2, 20), bytes_at_most=0)
+    on_disk[:] = values
+    chosen, weight = np.array([1, 5, 19]), np.ones(3, dtype=np.float32)
+    samples = [design_of(rows).sample(chosen, weight).values for rows in (values.copy(), on_disk)]
+    assert [isinstance(sample, np.memmap) for sample in samples] == [False, True]
+    np.testing.assert_array_equal(samples[0], samples[1])
 
 
 @pytest.mark.usefixtures("small_files_only")
