@@ -12,6 +12,7 @@ from cas_spark.errors import CasError
 from cas_spark.evaluation.baselines import BASELINES
 from cas_spark.evaluation.measures import MODEL
 from cas_spark.evaluation.model_scores import Term, model_scores
+from cas_spark.forecasting.forecast import Scorer
 from cas_spark.knowledge.calendar import instant_of
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
@@ -85,7 +86,8 @@ def test_polls_without_snapshots_are_never_left_out_silently(job: Job) -> None:
     context = context_of_kept_cells(job, SPAN.first, SPAN.last)
     rows = model_scores(context, files, job.catalogue, [])
     assert rows.count() == 0
-    short = Term(MODEL, SPAN.first, SPAN.last + timedelta(weeks=1), {"A": [], "B": []})
+    of_team = {"A": [Scorer("burglary", "current", 0.0, ())], "B": []}
+    short = Term(MODEL, SPAN.first, SPAN.last + timedelta(weeks=1), of_team)
     with pytest.raises(
         PythonException, match="found no rows at 2024-03-25; expected every kept cell at every poll"
     ):
