@@ -24,7 +24,7 @@ from rich.table import Table as Grid
 
 from cas_spark.errors import CasError, SettingsError
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.session import start_session
+from cas_spark.lake.session import RUNTIME, start_session
 from cas_spark.pipelines.backtest import Span
 from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import (
@@ -379,8 +379,9 @@ WRITING = {*STEPS, WEEKLY, "backtest", "experiment", "rebuild", "retain", "expor
 @contextmanager
 def _telling_how_to_go_on(arguments: list[str]) -> Iterator[None]:
     """Have an error of a command that writes bear the line that begins it again."""
-    folder = os.environ.get("SPARK_CONF_DIR")  # before a session sets its own
-    where = f"SPARK_CONF_DIR={shlex.quote(folder)} " if folder else ""
+    own = str(RUNTIME / "conf")  # which a session sets where nothing is set
+    folder = os.environ.get("SPARK_CONF_DIR", own)
+    where = f"SPARK_CONF_DIR={shlex.quote(folder)} " if folder != own else ""
     try:
         yield
     except SettingsError:

@@ -100,9 +100,18 @@ def test_a_failure_says_what_to_do_and_exits_with_1(
         raise CasError("the lake [red]", "nothing", "something", f"Start {name}")
 
     monkeypatch.setattr(cli, "start_session", fail)
+    monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
     code, text = told(capsys, "ingest", "--settings", str(path))
     assert code == 1
-    assert text == "the lake [red]: found nothing; expected something. Start cas-spark ingest toy"
+    assert text == (
+        "the lake [red]: found nothing; expected something. Start cas-spark ingest toy To go on, "
+        f"once the cause is mended: cas-spark ingest --settings {path} "
+        "Readers still see the last complete run."
+    )
+    monkeypatch.setenv("SPARK_CONF_DIR", "/of/a cluster")
+    arguments = ["--settings", str(path), "--as-of", "2024-01-01"]
+    _, text = told(capsys, "retain", *arguments)
+    assert f"SPARK_CONF_DIR='/of/a cluster' cas-spark retain {' '.join(arguments)}" in text
 
 
 def test_help_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
