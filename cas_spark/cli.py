@@ -42,7 +42,7 @@ from cas_spark.pipelines.export import ModelKey, export_model
 from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import bars
-from cas_spark.pipelines.report import TextReport, report_of
+from cas_spark.pipelines.report import TextReport, TextTable, report_of
 from cas_spark.pipelines.revisions_report import (
     count_revisions,
     pending_report,
@@ -117,8 +117,7 @@ def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
     polls = {"--poll": day} if day else {}
     settings = _load(settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY))
     with _session(f"cas-spark {command} {settings.name}") as spark:
-        job = run_command(spark, command, settings, day, bars(console))
-        _print_report(job, settings_path)
+        _print_report(run_command(spark, command, settings, day, bars(console)), settings_path)
 
 
 def _print_report(job: Job, settings_path: Path) -> None:
@@ -126,8 +125,8 @@ def _print_report(job: Job, settings_path: Path) -> None:
     grid = Grid(title=f"{job.settings.title} ({job.run.step})", show_header=False)
     grid.add_column()
     grid.add_column()
-    for what, figure in report.lines:
-        grid.add_row(what, figure)
+    for pair in report.lines:
+        grid.add_row(*pair)
     out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     out.print(grid)
     for label in report.labels:
@@ -195,14 +194,13 @@ def tables(
     if as_json:
         typer.echo(json.dumps(inventory, indent=2))
         return
-    grid = Grid(title=f"{loaded.lake}, run {inventory['run']}")
-    for column in ("table", "version", "rows", "digest"):
-        grid.add_column(column)
-    for table in inventory["tables"]:
-        grid.add_row(
-            table["name"], str(table["version"]), f"{table['rows']:,}", table["digest"][:16]
-        )
-    Console().print(grid)
+    rows = [
+        [table["name"], str(table["version"]), f"{table['rows']:,}", table["digest"][:16]]
+        for table in inventory["tables"]
+    ]
+    title = f"{loaded.lake}, run {inventory['run']}"
+    columns = ["table", "version", "rows", "digest"]
+    _print_tables(TextReport([TextTable(title, columns, rows)], []))
 
 
 @app.command()
@@ -366,9 +364,7 @@ def run_cli(arguments: list[str]) -> int:
         told = "\n".join([str(error), *getattr(error, "__notes__", [])])
         console.print(f"[red]{escape(told)}[/red]", soft_wrap=True, highlight=False)
         return FAILED
-    except (
-        SystemExit
-    ) as stop:  # typer's own: an unknown option, a date that is none, or all is well
+    except SystemExit as stop:  # typer's own: an option or a date that is none, or all is well
         return stop.code if isinstance(stop.code, int) else FAILED
     return 0
 
@@ -384,10 +380,8 @@ def _telling_how_to_go_on(arguments: list[str]) -> Iterator[None]:
     where = f"SPARK_CONF_DIR={shlex.quote(folder)} " if folder != own else ""
     try:
         yield
-    except SettingsError:
-        raise
-    except Exception as error:
-        if arguments and arguments[0] in WRITING:
+    except Exception as error:  # whatever it is: it goes on, with a note
+        if arguments and arguments[0] in WRITING and not isinstance(error, SettingsError):
             error.add_note(
                 f"To go on, once the cause is mended: {where}cas-spark {shlex.join(arguments)}\n"
                 "Readers still see the last complete run."

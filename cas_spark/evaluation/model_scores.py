@@ -8,13 +8,12 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from cas_spark.evaluation.baselines import SCORES, SCORES_TYPE, as_scores
-from cas_spark.forecasting.forecast import Scorer, logits_of
+from cas_spark.forecasting.forecast import Scorer, logits_of, values_for
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
 from cas_spark.knowledge.calendar import polls_between
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.spread import largest_first, task_per_group
-from cas_spark.training.design_matrix import transformed
 from cas_spark.training.models import TrainedModel
 from cas_spark.training.team_context import team_context
 from cas_spark.training.team_rows import plain_rows
@@ -82,13 +81,12 @@ def _scores_of_team(
         models = term.of_team.get(team, ())
         if not models:
             continue
-        used = {name for model in models for name, _ in model.coefficients}
         polls = polls_between(term.first, term.last)
         rows = plain_rows(team, of_team, files, catalogue, polls)
         for number, poll in enumerate(polls):
             at_poll = rows.slice(number * cells, cells)
-            values = _transformed(at_poll, catalogue, used)
-            scores: dict[str, dict[tuple[str | None, str], Doubles]] = {}
+            values = values_for(models, at_poll, catalogue)
+            scores = dict[str, dict[tuple[str | None, str], Doubles]]()
             for model in models:
                 of_priority = scores.setdefault(model.priority, {})
                 of_priority[model.horizon, term.method] = logits_of(model, values, cells)
@@ -100,11 +98,3 @@ def _scores_of_team(
                     of_priority,
                     at_poll.column("cell_id").combine_chunks(),
                 )
-
-
-def _transformed(rows: pa.Table, catalogue: Catalogue, used: set[str]) -> dict[str, Doubles]:
-    return {
-        i.name: transformed(rows.column(i.name).to_numpy(), i)
-        for i in catalogue.indicators
-        if i.name in used
-    }

@@ -155,8 +155,7 @@ def scores_of_team(
     rows = rows.sort_by("cell_id")
     cells = rows.column("cell_id").to_numpy()
     plain = {i.name: rows.column(i.name).to_numpy() for i in catalogue.indicators}
-    used = {name for model in models for name, _ in model.coefficients}
-    values = {i.name: transformed(plain[i.name], i) for i in catalogue.indicators if i.name in used}
+    values = values_for(models, rows, catalogue)
     bands = [(band.name, cells_to_choose(band.up_to, land_cells)) for band in settings.bands]
     parts = [
         _scores_of_model(team, cells, plain, values, model, bands, catalogue) for model in models
@@ -182,6 +181,22 @@ _ARROW_SCORES = pa.schema(
     ]
 )
 _SCORES = from_arrow_schema(_ARROW_SCORES)
+
+
+def values_for(
+    models: Sequence[Scorer], rows: pa.Table, catalogue: Catalogue
+) -> dict[str, Doubles]:
+    """Indicator -> the cells' transformed values, of those that any of the models looks at.
+
+    Raises:
+        NotFiniteError: one of them has a value that is no number.
+    """
+    used = {name for model in models for name, _ in model.coefficients}
+    return {
+        i.name: transformed(rows.column(i.name).to_numpy(), i)
+        for i in catalogue.indicators
+        if i.name in used
+    }
 
 
 def logits_of(model: Scorer, values: Mapping[str, Doubles], cells: int) -> Doubles:

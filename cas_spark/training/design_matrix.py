@@ -56,7 +56,8 @@ def transform_into(
     Raises:
         NotFiniteError: values are missing or not finite.
     """
-    if not are_finite(values):
+    # The least and the greatest are finite only if all values are.
+    if len(values) and not (np.isfinite(values.min()) and np.isfinite(values.max())):
         raise NotFiniteError(indicator)
     # Both transforms leave 0 as it is, which most values are: nothing happened in most places.
     place = np.flatnonzero(values != 0)
@@ -70,11 +71,6 @@ def transform_into(
     some /= ROUNDING
     room[:] = 0
     room[place] = some
-
-
-def are_finite(values: npt.NDArray[np.float32]) -> bool:
-    """Whether all are; the least and the greatest are only if so."""
-    return not len(values) or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
 def matrix_of(rows: pa.Table, indicators: Sequence[Indicator]) -> npt.NDArray[np.float32]:

@@ -12,6 +12,7 @@ from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.mending import remove_unnamed_files
 from cas_spark.lake.opening import open_run
 from cas_spark.lake.run import Run
 
@@ -53,6 +54,21 @@ def test_a_digest_sees_content_and_not_order_partitions_or_run(spark: SparkSessi
     assert digest_of_table(changed, tables.OUTCOMES) != digest
     fewer = outcomes(spark, *rows[:-1])
     assert digest_of_table(fewer, tables.OUTCOMES) != digest
+
+
+def test_what_no_version_names_is_removed_wherever_the_lake_lies(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    run = run_on(spark, tmp_path / "_work")
+    run.replace(tables.OUTCOMES, outcomes(spark, outcome(1)))
+    folder = tmp_path / "_work" / tables.OUTCOMES.name
+    (folder / "_kept").mkdir()
+    (folder / "_kept" / "1.parquet").touch()
+    (folder / "stray.parquet").touch()
+    assert remove_unnamed_files(run.lake, tables.OUTCOMES.name) >= 1
+    assert not (folder / "stray.parquet").exists()
+    assert (folder / "_kept" / "1.parquet").exists()
+    assert run.read(tables.OUTCOMES).count() == 1
 
 
 def test_two_rows_of_one_key_are_never_published(spark: SparkSession, tmp_path: Path) -> None:
