@@ -1,27 +1,17 @@
 """What is delivered: how the rows of an extract become incidents of a priority."""
 
 from datetime import date
-from functools import cache
-from itertools import combinations
-from typing import Annotated, ClassVar, Literal, Self
-from zoneinfo import available_timezones
+from typing import ClassVar, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from cas_spark.settings.codes import PriorityCodes
 from cas_spark.settings.effects import TAKING_BACK, Kinds
+from cas_spark.settings.location import Location
+from cas_spark.settings.moments import Known, Occurred, ZoneName
 from cas_spark.settings.paths import SettingsPath
-from cas_spark.settings.places import AnyCrs, FileFormat, Name
+from cas_spark.settings.places import FileFormat, Name
 from cas_spark.settings.section import Section
-
-
-def _known_zone(value: str) -> str:
-    if value not in available_timezones():
-        message = f"{value!r} is not a time zone: give an IANA name such as Europe/Amsterdam"
-        raise ValueError(message)
-    return value
-
-
-ZoneName = Annotated[str, AfterValidator(_known_zone)]
 
 
 class Provenance(Section):
@@ -30,117 +20,6 @@ class Provenance(Section):
     source: str
     purpose: str
     legal_basis: str
-
-
-class Interval(Section):
-    """When something happened: one moment, or an interval in which it must have happened."""
-
-    start: str = Field(description="column with the moment, or the start of the interval")
-    end: str | None = Field(default=None, description="column with the end of the interval")
-    formats: list[str] = Field(
-        default_factory=list,
-        description="patterns such as 'M/d/yyyy H:mm', tried in order; none for typed columns",
-    )
-
-
-class Occurred(Interval):
-    """When an incident happened, and which are too old to be used."""
-
-    earliest: date = Field(description="incidents before this date are rejected")
-
-
-class Known(Section):
-    """When a row became known to the police, from which moment alone it may be used.
-
-    `as_given`: the column is the moment itself. `next_month`: the column names the month in which
-    the row was coded, so all that is certain is that it was known when the next month began.
-    `assumed_delay`: assumed, not known: `delay_days` after it occurred, moved into the coded month
-    where that falls outside it; every figure made with it is labelled. Of a correction not even an
-    assumption says when in its month it was made, so that counts from the month's last instant.
-    """
-
-    column: str
-    formats: list[str] = Field(default_factory=list)
-    rule: Literal["as_given", "next_month", "assumed_delay"] = "as_given"
-    delay_days: int | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _delay_belongs_to_its_rule(self) -> Self:
-        if (self.rule == "assumed_delay") != (self.delay_days is not None):
-            message = "delay_days is needed for, and only for, the rule assumed_delay"
-            raise ValueError(message)
-        return self
-
-
-class Location(Section):
-    """Where: two columns with coordinates, or the geometry of a GeoPackage."""
-
-    x: str | None = None
-    y: str | None = None
-    geometry: str | None = None
-    crs: AnyCrs
-    missing: list[float] = Field(
-        default_factory=lambda: [0.0], description="coordinates that mean: unknown"
-    )
-
-    @model_validator(mode="after")
-    def _columns_or_geometry(self) -> Self:
-        if (self.x is None) != (self.y is None) or (self.x is None) == (self.geometry is None):
-            message = "give either both x and y, or geometry"
-            raise ValueError(message)
-        return self
-
-
-def _plain_pattern(value: str) -> str:
-    if not value or set(value) & set("[]"):
-        message = f"code {value!r}: write it out, with * for any characters and ? for exactly one"
-        raise ValueError(message)
-    return value
-
-
-CodePattern = Annotated[str, AfterValidator(_plain_pattern)]
-
-
-@cache
-def _have_a_code_in_common(one: str, other: str) -> bool:
-    """Whether some code matches both patterns."""
-    if not one or not other:
-        return set(one + other) <= {"*"}
-    if one[0] == "*":
-        return _have_a_code_in_common(one[1:], other) or _have_a_code_in_common(one, other[1:])
-    if other[0] == "*":
-        return _have_a_code_in_common(other, one)
-    return (one[0] == other[0] or "?" in one[0] + other[0]) and _have_a_code_in_common(
-        one[1:], other[1:]
-    )
-
-
-class PriorityCodes(Section):
-    """Which codes make a row one of which priority.
-
-    Codes are patterns: `*` stands for any characters, `?` for exactly one, and case matters. No
-    code may match two priorities; one that matches a priority and `other` is the priority's. A code
-    that matches neither is unknown, and its row is rejected as such.
-    """
-
-    column: str
-    codes: dict[Name, list[CodePattern]] = Field(min_length=1, description="priority -> codes")
-    other: list[CodePattern] = Field(
-        default_factory=list, description="known codes of no priority, counted apart"
-    )
-
-    @model_validator(mode="after")
-    def _one_priority_per_code(self) -> Self:
-        patterns = [(name, code) for name, codes in self.codes.items() for code in codes]
-        twice = [
-            f"{name} {code} and {other_name} {other}"
-            for (name, code), (other_name, other) in combinations(patterns, 2)
-            if name != other_name and _have_a_code_in_common(code, other)
-        ]
-        if twice:
-            message = f"a code may belong to one priority only, but some match {'; '.join(twice)}"
-            raise ValueError(message)
-        return self
 
 
 class Choice(Section):

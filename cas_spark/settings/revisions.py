@@ -5,7 +5,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from cas_spark.settings.effects import CHANGING, OF_INCIDENTS, OF_SUSPECTS, Kinds
-from cas_spark.settings.extracts import Extracts, Interval, LinkedIncident, named_once
+from cas_spark.settings.extracts import Extracts, LinkedIncident, named_once
+from cas_spark.settings.moments import Interval
 from cas_spark.settings.places import Name
 from cas_spark.settings.section import Section
 

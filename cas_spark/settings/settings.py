@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, model_validator
 
 from cas_spark.settings.effects import Effects
-from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncident, ZoneName
+from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncident
 from cas_spark.settings.generator import Generator
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
+from cas_spark.settings.moments import ZoneName
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.resources import Resources

@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.grid.cells import CELL_SIZE_M, cell_id_at, column_of, row_of
-from cas_spark.settings.extracts import Location
+from cas_spark.settings.location import Location
 
 TRANSFORMED_DECIMALS = 3
 """Sines differ in their last bits between processors, so transformed places are kept to the mm."""

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DateType, TimestampNTZType, TimestampType
 
 from cas_spark.errors import CasError
-from cas_spark.settings.extracts import Known
+from cas_spark.settings.moments import Known
 from cas_spark.sources.reading import text_of
 
 _QUOTED = re.compile(r"'[^']*'")

@@ -22,7 +22,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, FloatType, StringType, StructField, StructType
 
 from cas_spark.errors import CasError
-from cas_spark.settings.extracts import Extracts, Location
+from cas_spark.settings.extracts import Extracts
+from cas_spark.settings.location import Location
 
 LONGEST_VALUE = 1_000_000
 """Characters of a CSV value beyond which a quote must have been left open."""

@@ -23,8 +23,8 @@ from pyspark.sql import functions as F
 
 from cas_spark.lake.tables import REJECTED_ROWS, REVISIONS
 from cas_spark.settings import Settings
+from cas_spark.settings.codes import PriorityCodes
 from cas_spark.settings.effects import CHANGING
-from cas_spark.settings.extracts import PriorityCodes
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check

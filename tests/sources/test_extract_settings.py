@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from cas_spark.errors import SettingsError
 from cas_spark.settings import check_inputs, load_settings
-from cas_spark.settings.extracts import IncidentExtracts, PriorityCodes, _have_a_code_in_common
+from cas_spark.settings.codes import PriorityCodes, _have_a_code_in_common
+from cas_spark.settings.extracts import IncidentExtracts
 from tests.sources.deliveries import settings_of, source_of
 
 CONF = Path(__file__).parents[2] / "conf"
