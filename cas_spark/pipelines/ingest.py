@@ -24,8 +24,9 @@ from cas_spark.settings.extracts import Extracts, IncidentExtracts
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.coordinates import Land
+from cas_spark.sources.files import list_files, sha256_of
 from cas_spark.sources.incidents import Delivery, deliver
-from cas_spark.sources.reading import list_files, read_rows, sha256_of
+from cas_spark.sources.reading import read_rows
 from cas_spark.sources.removed import Removed
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
 from cas_spark.sources.suspects import SuspectDelivery, check_of_key, deliver_suspects

@@ -35,7 +35,7 @@ from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import Extracts
-from cas_spark.sources.reading import files_there, sha256_of
+from cas_spark.sources.files import files_there, sha256_of
 from cas_spark.tracking.expiry import forget_polls, old_polls, places_of
 from cas_spark.training.outcomes import outcomes_of
 

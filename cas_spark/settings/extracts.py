@@ -7,10 +7,11 @@ from pydantic import Field, model_validator
 
 from cas_spark.settings.codes import PriorityCodes
 from cas_spark.settings.effects import TAKING_BACK, Kinds
+from cas_spark.settings.file_form import FileForm
 from cas_spark.settings.location import Location
 from cas_spark.settings.moments import Known, Occurred, ZoneName
 from cas_spark.settings.paths import SettingsPath
-from cas_spark.settings.places import FileFormat, Name
+from cas_spark.settings.places import Name
 from cas_spark.settings.section import Section
 
 
@@ -78,30 +79,20 @@ class LinkedIncident(Section):
     )
 
 
-class Extracts(Section):
-    """Extracts of one form: where they lie, and what every kind of them tells."""
+class Extracts(FileForm):
+    """Extracts of one form: where they lie, how they are written, and what every kind holds."""
 
     kind: ClassVar[str]
     """The section of the settings in which they stand."""
 
     name: Name
     files: SettingsPath = Field(description="path or shell pattern of one or more files")
-    format: FileFormat
-    delimiter: str = ","
-    layer: str | None = Field(default=None, description="layer of a GeoPackage")
     provenance: Provenance
     complete_from: date = Field(description="first day of which all rows are delivered")
     timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
     known: Known
     location: Location | None = None
     exclude: list[Exclusion] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _layer_belongs_to_geopackage(self) -> Self:
-        if (self.format == "geopackage") != (self.layer is not None):
-            message = "layer is needed for, and only for, a geopackage"
-            raise ValueError(message)
-        return self
 
     @property
     def columns(self) -> list[str]:
@@ -153,7 +144,7 @@ class IncidentExtracts(PlacedExtracts):
             self.known.column,
             self.location.x,
             self.location.y,
-            self.priority.column,
+            *self.priority.column,
             self.reported_by.column if self.reported_by else None,
             *(self.correction.columns if self.correction else ()),
             *(exclusion.column for exclusion in self.exclude),

@@ -1,6 +1,5 @@
 """Reads a settings file and tells all that is wrong with it at once."""
 
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from cas_spark.errors import CasError, SettingsError
+from cas_spark.settings.paths import local_files
 from cas_spark.settings.settings import Settings
 
 EXTENDS = "extends"
@@ -40,7 +40,7 @@ def check_inputs(path: Path, settings: Settings) -> None:
     """
     named = [layer.path for layer in settings.grid.layers]
     named += [source.files for source in settings.sources]
-    missing = [name for name in named if "://" not in name and not glob(name)]
+    missing = [name for name in named if "://" not in name and not local_files(name)]
     problems = [f"no such file: {name}" for name in missing]
     try:
         if settings.pseudonym_key is not None:

@@ -1,5 +1,6 @@
 """Paths in settings: relative ones are meant from the folder of the settings file."""
 
+from glob import glob
 from pathlib import Path
 from typing import Annotated
 
@@ -15,3 +16,14 @@ def _resolve(value: str, info: ValidationInfo) -> str:
 
 
 SettingsPath = Annotated[str, AfterValidator(_resolve)]
+
+
+def local_files(pattern: str) -> list[str]:
+    """Return the local files that a path or a shell pattern names, sorted; an empty list for none.
+
+    A path that exists is meant as it stands, also where it holds signs of a pattern, such as
+    `crimes[1].csv`.
+    """
+    if Path(pattern).is_file():
+        return [pattern]
+    return sorted(path for path in glob(pattern) if Path(path).is_file())

@@ -216,6 +216,3 @@ class Grid(Section):
             )
             raise ValueError(message)
         return self
-
-
-FileFormat = Literal["csv", "parquet", "geopackage"]

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from cas_spark.settings.codes import Columns
 from cas_spark.settings.effects import CHANGING, OF_INCIDENTS, OF_SUSPECTS, Kinds
 from cas_spark.settings.extracts import Extracts, LinkedIncident, named_once
 from cas_spark.settings.moments import Interval
@@ -39,8 +40,9 @@ class RevisionExtracts(Extracts):
     suspect: LinkedSuspect | None = None
     kinds: Kinds
     decided: Decided | None = None
-    code: str | None = Field(
-        default=None, description="column with the right code, in the incidents' own codes"
+    code: Columns = Field(
+        default_factory=list,
+        description="columns with the right code, as many as make a code of the incidents",
     )
     occurred: Interval | None = None
 
@@ -56,7 +58,7 @@ class RevisionExtracts(Extracts):
                 f"kinds {sorted(kinds - set(possible))}: expected of {object_} some of "
                 f"{', '.join(possible)}"
             )
-        told = dict(zip(CHANGING, (self.code, self.location, self.occurred), strict=True))
+        told = dict(zip(CHANGING, (self.code or None, self.location, self.occurred), strict=True))
         names = dict(zip(CHANGING, ("code", "location", "occurred"), strict=True))
         for kind in CHANGING:
             if (kind in kinds) != (told[kind] is not None):
@@ -81,7 +83,7 @@ class RevisionExtracts(Extracts):
             self.kinds.column,
             self.known.column,
             self.decided.column if self.decided else None,
-            self.code,
+            *self.code,
             *((self.occurred.start, self.occurred.end) if self.occurred else ()),
             *((self.location.x, self.location.y) if self.location else ()),
             *(exclusion.column for exclusion in self.exclude),

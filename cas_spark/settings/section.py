@@ -1,12 +1,49 @@
 """The base of every settings section: frozen, and closed to names it does not know."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from cas_spark.settings.text import as_seen
+
+VERBATIM = {
+    "artifacts",
+    "comment",
+    "delimiter",
+    "file",
+    "files",
+    "folder",
+    "lake",
+    "path",
+    "uri",
+}
+"""Keys whose value is meant character by character: places, and signs in files."""
 
 
 class Section(BaseModel):
     """A part of the settings that a user writes.
 
-    Unknown keys are refused, so that a typing error never silently means the default.
+    Unknown keys are refused, so that a typing error never silently means the default. Text is as a
+    person sees it (see `settings.text`), as are the files that it is compared with.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_as_seen(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        return {
+            key: value if key in VERBATIM else _as_seen_throughout(value)
+            for key, value in content.items()
+        }
+
+
+def _as_seen_throughout(value: Any) -> Any:
+    """The text in lists and in mappings of names; sections inside have validators of their own."""
+    if isinstance(value, str):
+        return as_seen(value)
+    if isinstance(value, list):
+        return [_as_seen_throughout(item) if not isinstance(item, dict) else item for item in value]
+    return value

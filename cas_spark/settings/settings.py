@@ -111,7 +111,7 @@ class Settings(Section):
         if len(names) != len(set(names)):
             problems.append(f"incidents, suspects and revisions: the same name twice in {names}")
         for source in sources:
-            unknown = sorted(set(source.priority.codes) - set(self.priorities))
+            unknown = sorted(set(source.priority.priorities) - set(self.priorities))
             if unknown:
                 problems.append(
                     f"{source.kind}.{source.name}.priority.codes: {unknown} not among the "
@@ -119,7 +119,7 @@ class Settings(Section):
                 )
         problems += self._problems_of_suspects()
         problems += self._problems_of_revisions()
-        coded = {p for source in self.incidents for p in source.priority.codes}
+        coded = {p for source in self.incidents for p in source.priority.priorities}
         if set(self.priorities) - coded:
             problems.append(f"priorities without codes: {sorted(set(self.priorities) - coded)}")
         weekday = self.grid.valid_from.weekday()

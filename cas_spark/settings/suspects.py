@@ -98,6 +98,6 @@ class SuspectExtracts(PlacedExtracts):
             self.known.column,
             self.location.x,
             self.location.y,
-            self.priority.column,
+            *self.priority.column,
             *(exclusion.column for exclusion in self.exclude),
         )

@@ -13,7 +13,7 @@ from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
 from cas_spark.sources.coordinates import Bounds, Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
-from cas_spark.sources.reading import refusing
+from cas_spark.sources.files import refusing
 from cas_spark.sources.removed import Removed, without_removed
 
 LARGEST_OUTSIDE_SHARE = 0.5

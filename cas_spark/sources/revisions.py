@@ -30,8 +30,9 @@ from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
+from cas_spark.sources.files import refusing
 from cas_spark.sources.personal_data import check_columns
-from cas_spark.sources.reading import refusing, text_of
+from cas_spark.sources.reading import text_of
 from cas_spark.sources.removed import Removed, without_removed
 from cas_spark.sources.suspects import keyed, link_id
 
@@ -146,8 +147,8 @@ def _interpret(
     if occurred is not None and occurred.end is not None:
         end_text = text(occurred.end)
         end = F.when(end_text.isNull(), start).otherwise(instant(occurred.end, occurred.formats))
-    code = text(source.code) if source.code else nothing
     codes = _codes_of(source, settings)
+    code = values.code_of(source.code, text)
     x_text, y_text = (text_of(F.col(axis), rows.schema[axis].dataType) for axis in "xy")
     missing = source.location.missing if source.location else []
     no_moment = F.lit(None).cast("timestamp")
@@ -175,14 +176,18 @@ def _interpret(
         person.alias("suspect_key"),
         named.alias("incident_id"),
         code.alias("code"),
-        values.priority_of(code, codes.codes).alias("priority"),
+        values.priority_of(code, codes).alias("priority"),
         values.matches(code, codes.other).alias("is_other_code"),
         start.alias("occurred_from_at"),
         end.alias("occurred_until_at"),
         (text(occurred.start) if occurred else nothing).alias("occurred_from_text"),
         end_text.alias("occurred_until_text"),
-        values.coordinate_of(x_text, missing).alias("x"),
-        values.coordinate_of(y_text, missing).alias("y"),
+        values.coordinate_of(F.col("x"), rows.schema["x"].dataType, missing, source.decimal).alias(
+            "x"
+        ),
+        values.coordinate_of(F.col("y"), rows.schema["y"].dataType, missing, source.decimal).alias(
+            "y"
+        ),
         x_text.alias("x_text"),
         y_text.alias("y_text"),
         values.id_of(source.name, values.hash_of(content)).alias("revision_id"),

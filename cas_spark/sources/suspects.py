@@ -28,9 +28,10 @@ from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of
+from cas_spark.sources.files import refusing
 from cas_spark.sources.incidents import FEWEST_TO_JUDGE, LARGEST_OUTSIDE_SHARE
 from cas_spark.sources.personal_data import check_columns
-from cas_spark.sources.reading import refusing, text_of
+from cas_spark.sources.reading import text_of
 from cas_spark.sources.removed import Removed, without_removed
 
 CONTRADICTORY = "contradictory"
@@ -115,8 +116,7 @@ def _interpret(
 
     nothing = F.lit(None).cast("string")
     known, link = source.known, source.incident
-    code = text(source.priority.column)
-    x_text, y_text = (text_of(F.col(name), rows.schema[name].dataType) for name in "xy")
+    code = values.code_of(source.priority.column, text)
     given_moment = moments.instant_of(
         F.col("given")[known.column], kinds[known.column], known.formats, zone
     )
@@ -127,11 +127,15 @@ def _interpret(
         "malformed",
         F.array(*(values.value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
         code.alias("code"),
-        values.priority_of(code, source.priority.codes).alias("priority"),
+        values.priority_of(code, source.priority).alias("priority"),
         values.matches(code, source.priority.other).alias("is_other_code"),
         moments.known_at(known, given_moment, no_moment, F.lit(False), zone).alias("known_at"),
-        values.coordinate_of(x_text, source.location.missing).alias("x"),
-        values.coordinate_of(y_text, source.location.missing).alias("y"),
+        values.coordinate_of(
+            F.col("x"), rows.schema["x"].dataType, source.location.missing, source.decimal
+        ).alias("x"),
+        values.coordinate_of(
+            F.col("y"), rows.schema["y"].dataType, source.location.missing, source.decimal
+        ).alias("y"),
         keyed(text(source.person), source.name, key).alias("suspect_key"),
         incident_id.alias("incident_id"),
         (values.pseudonym([text(source.case)]) if source.case else nothing).alias("case_key"),

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import DataType, StringType, StructType
 
+from cas_spark.settings.codes import BETWEEN_CODES, PriorityCodes
 from cas_spark.settings.effects import Kinds
 from cas_spark.settings.extracts import Choice, IncidentExtracts, LinkedIncident, ReportedBy
 from cas_spark.sources import moments
@@ -14,6 +15,8 @@ from cas_spark.sources.reading import text_of
 
 ID_LENGTH = 32
 """Hexadecimal digits of an id: 128 bits, far too many for two rows to share one by chance."""
+
+_NUMBER = r"^[+-]?(\d+([.]\d*)?|[.]\d+)([eE][+-]?\d+)?$"
 
 Text = Callable[[str], Column]
 """What gives the text of a column as delivered."""
@@ -65,7 +68,7 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
     end = start
     if occurred.end:
         end = F.when(end_text.isNull(), start).otherwise(instant(occurred.end, occurred.formats))
-    code = text(source.priority.column)
+    code = code_of(source.priority.column, text)
     x_text, y_text = (text_of(F.col(name), rows.schema[name].dataType) for name in "xy")
     content = [text(column) for column in source.columns]
     if source.location.geometry:
@@ -78,13 +81,17 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
         told_kind(source.correction.kinds if source.correction else None, text).alias("told_kind"),
         F.array(*(value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
         code.alias("code"),
-        priority_of(code, source.priority.codes).alias("priority"),
+        priority_of(code, source.priority).alias("priority"),
         matches(code, source.priority.other).alias("is_other_code"),
         start.alias("occurred_from_at"),
         end.alias("occurred_until_at"),
         instant(known.column, known.formats).alias("known_given"),
-        coordinate_of(x_text, source.location.missing).alias("x"),
-        coordinate_of(y_text, source.location.missing).alias("y"),
+        coordinate_of(
+            F.col("x"), rows.schema["x"].dataType, source.location.missing, source.decimal
+        ).alias("x"),
+        coordinate_of(
+            F.col("y"), rows.schema["y"].dataType, source.location.missing, source.decimal
+        ).alias("y"),
         _reported_by(source.reported_by, text).alias("reported_by"),
         (pseudonym([text(source.case)]) if source.case else F.lit(None).cast("string")).alias(
             "case_key"
@@ -157,10 +164,23 @@ def value_that_excludes(exclusion: Choice, text: Text) -> Column:
     return F.when(value.isin(exclusion.equals), value)
 
 
-def priority_of(code: Column, codes: dict[str, list[str]]) -> Column:
-    """The priority whose patterns a code matches; null for none."""
+def code_of(columns: Sequence[str], text: Text) -> Column:
+    """Return the code that one or several columns make; null where all of them are blank."""
+    if not columns:
+        return F.lit(None).cast("string")
+    texts = [text(column) for column in columns]
+    if len(texts) == 1:
+        return texts[0]
+    joined = F.concat_ws(BETWEEN_CODES, *(F.coalesce(value, F.lit("")) for value in texts))
+    return F.when(F.coalesce(*texts).isNotNull(), joined)
+
+
+def priority_of(code: Column, codes: PriorityCodes) -> Column:
+    """Return the priority whose patterns a code matches, or that of every row; null for none."""
+    if codes.all_rows is not None:
+        return F.lit(codes.all_rows)
     return F.coalesce(
-        *(F.when(matches(code, patterns), F.lit(name)) for name, patterns in codes.items())
+        *(F.when(matches(code, patterns), F.lit(name)) for name, patterns in codes.codes.items())
     )
 
 
@@ -176,9 +196,23 @@ def _regex(pattern: str) -> str:
     return "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
 
 
-def coordinate_of(text: Column, missing: Sequence[float]) -> Column:
-    """A coordinate as a number (double); null where it cannot be read, or means: unknown."""
-    number = text.try_cast("double")
+def coordinate_of(
+    value: Column, kind: DataType, missing: Sequence[float], decimal: str = "."
+) -> Column:
+    """Return a coordinate as a number (double); null where it cannot be read, or means: unknown.
+
+    Args:
+        value: as delivered.
+        kind: its type.
+        missing: numbers that mean: unknown.
+        decimal: the sign between the whole and the decimals of text.
+    """
+    number = value.try_cast("double")
+    if isinstance(kind, StringType):
+        # Spark's cast also takes what no person means by a number, such as 12d and 0x1p3.
+        is_number = value.rlike(_NUMBER.replace(".", decimal))
+        as_spark_has_it = F.replace(value, F.lit(decimal), F.lit("."))
+        number = F.when(is_number, as_spark_has_it.try_cast("double"))
     is_unknown = F.isnan(number) | number.isin([float(value) for value in missing])
     return F.when(~is_unknown, number)
 

@@ -72,7 +72,8 @@ REJECTED: list[tuple[dict[str, str], str, str | None]] = [
     ({"x": "400010", "y": "100010"}, "outside_teams", "400010, 100010"),
     ({"x": "1e12"}, "outside_teams", "1e12, 400010"),
     ({"x": "1e308", "y": "-1e308"}, "outside_teams", "1e308, -1e308"),
-    ({"x": "Infinity"}, "outside_teams", "Infinity, 400010"),
+    ({"x": "Infinity"}, "coordinates_missing", "Infinity, 400010"),
+    ({"x": "100010d"}, "coordinates_missing", "100010d, 400010"),
     ({"x": "99999.99"}, "outside_teams", "99999.99, 400010"),
 ]
 
