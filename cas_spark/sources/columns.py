@@ -38,9 +38,8 @@ _PLAIN: Sequence[tuple[Callable[[pa.DataType], bool], pa.DataType]] = (
 )
 
 
-def plain_column(values: pa.Array) -> pa.Array:
-    """Return a column's values in their plain type; see `plain_type`, which must know it."""
-    kind = plain_type(values.type)
+def plain_column(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return a column's values in their plain type (see `plain_type`), text as a person sees it."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     return text_as_seen(values.cast(kind, safe=False) if values.type != kind else values)

@@ -14,7 +14,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
 from cas_spark.settings.extracts import Extracts
-from cas_spark.sources.columns import plain_column
+from cas_spark.sources.columns import plain_column, plain_type
 from cas_spark.sources.files import local_file_or_bytes
 
 GEOMETRY = "geometry"
@@ -89,7 +89,7 @@ def layer_rows(
     name = meta["geometry_name"] or "wkb_geometry"
     points = shapely.from_wkb(table.column(name).to_numpy(zero_copy_only=False))
     values = {
-        f"field_{place}": plain_column(table.column(column).combine_chunks())
+        f"field_{place}": _plain(table.column(column).combine_chunks())
         for place, column in enumerate(columns)
     }
     rows = pa.table(
@@ -102,6 +102,10 @@ def layer_rows(
     )
     # A time without a zone is local; Spark would otherwise take it for an instant.
     return spark.createDataFrame(rows, from_arrow_schema(rows.schema, prefer_timestamp_ntz=True))
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    return plain_column(values, plain_type(values.type) or pa.string())
 
 
 def _coordinate(

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
-from cas_spark.sources.columns import plain_column, plain_type
+from cas_spark.sources.columns import INSTANT, plain_column, plain_type
 from cas_spark.sources.files import look_at, rows_in_a_task
 from cas_spark.sources.text_files import Open
 
@@ -20,8 +20,14 @@ def parquet_types(spark: SparkSession, path: str) -> dict[str, pa.DataType]:
 
     def types(opening: Open) -> dict[str, pa.DataType]:
         with opening() as file:
-            schema = pq.ParquetFile(file).schema_arrow
-        return dict(zip(schema.names, schema.types, strict=True))
+            parquet = pq.ParquetFile(file)
+            types = dict(zip(parquet.schema_arrow.names, parquet.schema_arrow.types, strict=True))
+            for place in range(len(parquet.schema)):
+                column = parquet.schema.column(place)
+                # Spark, Hive and Impala write instants so; Arrow takes them for local times.
+                if column.physical_type == "INT96" and column.path in types:
+                    types[column.path] = INSTANT
+        return types
 
     return look_at(spark, path, types)
 
@@ -62,7 +68,9 @@ def parquet_rows(
             for batch in pq.ParquetFile(file).iter_batches(ROWS_OF_A_BATCH, columns=list(columns)):
                 numbers = pa.array(range(number, number + batch.num_rows), pa.int64())
                 number += batch.num_rows
-                values = [plain_column(batch.column(name)) for name in columns]
+                values = [plain_column(batch.column(name), plain[name]) for name in columns]
                 yield pa.record_batch([numbers, *values], schema=schema)
 
-    return rows_in_a_task(spark, path, batches, from_arrow_schema(schema, prefer_timestamp_ntz=True))
+    return rows_in_a_task(
+        spark, path, batches, from_arrow_schema(schema, prefer_timestamp_ntz=True)
+    )
