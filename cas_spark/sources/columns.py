@@ -1,5 +1,6 @@
 """Columns of files as the program works with them: few plain types, text as a person sees it."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
@@ -55,6 +56,8 @@ def text_as_seen(values: pa.Array) -> pa.Array:
     if not pa.types.is_string(values.type):
         return values
     if not pc.all(pc.string_is_ascii(values)).as_py():
-        values = pc.utf8_normalize(values, form="NFC")
+        # Arrow's own normalisation to NFC (25.0) leaves letters and accents apart.
+        composed = [v and unicodedata.normalize("NFC", v) for v in values.to_pylist()]
+        values = pa.array(composed, pa.string())
     trimmed = pc.utf8_trim(values, characters=INVISIBLE)
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
