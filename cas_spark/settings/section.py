@@ -32,18 +32,14 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _text_as_seen(cls, content: Any) -> Any:
-        if not isinstance(content, dict):
-            return content
-        return {
-            key: value if key in VERBATIM else _as_seen_throughout(value)
-            for key, value in content.items()
-        }
+        return _as_seen_throughout(content)
 
 
 def _as_seen_throughout(value: Any) -> Any:
-    """The text in lists and in mappings of names; sections inside have validators of their own."""
     if isinstance(value, str):
         return as_seen(value)
     if isinstance(value, list):
-        return [_as_seen_throughout(item) if not isinstance(item, dict) else item for item in value]
+        return [_as_seen_throughout(item) for item in value]
+    if isinstance(value, dict):
+        return {k: v if k in VERBATIM else _as_seen_throughout(v) for k, v in value.items()}
     return value
