@@ -142,15 +142,46 @@ class IncidentExtracts(PlacedExtracts):
         default=None, description="marks rows that correct or take back an earlier row"
     )
 
+    @model_validator(mode="after")
+    def _corrections_are_known_at_a_moment(self) -> Self:
+        if self.correction is not None and not self.known.columns:
+            message = (
+                "correction needs known.column: without it nothing says when a row was taken back. "
+                "Name the column, or use `exclude` for such rows"
+            )
+            raise ValueError(message)
+        return self
+
+    @property
+    def labels(self) -> list[str]:
+        """What must be said of its incidents wherever figures are shown."""
+        labels = []
+        if self.is_assumed:
+            days = self.known.delay_days
+            moved = ", moved into the month in which they were coded" if self.known.columns else ""
+            labels.append(
+                f"Assumed: incidents of {self.name} are taken as known {days} days after they "
+                f"occurred{moved}; the extracts do not say."
+            )
+        if self.occurred.unit == "day":
+            labels.append(
+                f"Incidents of {self.name} have a day but no time: nothing is known of their hours."
+            )
+        elif self.occurred.unit == "month":
+            labels.append(
+                f"Incidents of {self.name} have only a month: each counts in the week in which its "
+                "month has its middle, so no figure tells one week of a month from another."
+            )
+        return labels
+
     @property
     def columns(self) -> list[str]:
         """Every column that is mapped, once, in the order of the settings; no geometry."""
         return named_once(
             *self.key,
             self.case,
-            self.occurred.start,
-            self.occurred.end,
-            self.known.column,
+            *self.occurred.columns,
+            *self.known.columns,
             self.location.x,
             self.location.y,
             self.priority.column,
