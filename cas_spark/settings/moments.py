@@ -256,7 +256,7 @@ class Known(Written):
         if self.column is None and self.rule != "assumed_delay":
             problems.append(f"column is needed for the rule {self.rule}")
         problems += self.problems_of_formats(self.column)
-        unit = self.unit_of(self.column)
+        unit = None if problems else self.unit_of(self.column)
         if unit == "month" and self.rule in ("as_given", "next_day"):
             problems.append(
                 f"{_told(self.formats)} no day, so it says only in which month a row became known: "
