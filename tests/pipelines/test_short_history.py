@@ -1,4 +1,4 @@
-"""A backtest whose first poll has too little history for some windows: what it leaves out is told."""
+"""A backtest whose first poll has too little history for some windows names what it leaves out."""
 
 from datetime import date
 from pathlib import Path
