@@ -45,7 +45,14 @@ def backtest_report(job: Job, span: Span) -> TextReport:
             told = ", ".join(f"{ratio:.3f} times {method}" for method, ratio in ratios.items())
             lines.append(f"{horizon}, chosen {choice}: the model catches {told} (geometric mean)")
     facts = job.run.facts
-    lines.append(f"regularisation chosen on the year before: {facts['tuned_reg_param']:g}")
+    first, last = facts["tuned_on_polls"]
+    lines.append(
+        f"regularisation chosen on the weeks from {first} to {last}: {facts['tuned_reg_param']:g}"
+    )
+    for what in ("baselines", "indicators"):
+        names = facts[f"left_out_{what}"]
+        if names:
+            lines.append(f"{what} left out, since the history is too short: {', '.join(names)}")
     for priority, names in facts["tuned_baselines"].items():
         lines.append(f"baselines of {priority}: {'; '.join(names)}")
     lines.append(f"poll-horizons not yet scored: {facts['poll_horizons_not_yet_scored']}")

@@ -1,6 +1,6 @@
 """What a step works with: the run, the settings, the poll, and what steps of a run share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -14,11 +14,13 @@ from cas_spark.indicators.catalogue import Catalogue, catalogue_of_lake
 from cas_spark.knowledge.calendar import Schedule, instant_of, poll_at_or_after
 from cas_spark.knowledge.editions import editions_by_turn, turn_of, turns_between
 from cas_spark.knowledge.settling import plan, settling_days
+from cas_spark.knowledge.stretches import stretch_of, stretches
 from cas_spark.knowledge.visibility import without_purged
 from cas_spark.lake import tables
 from cas_spark.lake.run import Run
 from cas_spark.lake.table import Table
 from cas_spark.settings import Settings
+from cas_spark.settings.completeness import Period
 from cas_spark.training.outcomes import outcomes_of
 
 Advance = Callable[[int], None]
@@ -106,13 +108,35 @@ class Job:
 
     @cached_property
     def calendar_from(self) -> date:
-        """The first poll that has complete extracts from all sources after it, still kept whole."""
-        complete_from = [source.complete_from for source in self.settings.incidents]
-        kept_from = self.kept_from("incidents")
+        """The first poll of the history that the job's poll has: see `history_from`."""
+        return self.history_from([self.poll])
+
+    def history_from(self, polls: Sequence[date]) -> date:
+        """The first poll after which all sources are complete up to these polls, and kept whole.
+
+        Args:
+            polls: in order.
+
+        Raises:
+            CasError: the extracts have a gap before one of the polls, or between them.
+        """
+        first, _ = stretch_of(polls[0], self.stretches, polls[-1])
         return poll_at_or_after(
-            max([*complete_from, *([kept_from] if kept_from else [])]),
-            self.settings.polls.weekday_number,
+            max(first, self._incidents_kept_from or first), self.settings.polls.weekday_number
         )
+
+    @cached_property
+    def _incidents_kept_from(self) -> date | None:
+        return self.kept_from("incidents")
+
+    def weeks_of_history(self, poll: date) -> int:
+        """Whole weeks with complete extracts before a poll."""
+        return (poll - self.history_from([poll])).days // 7
+
+    @property
+    def stretches(self) -> list[Period]:
+        """The times of which all sources of incidents are complete."""
+        return stretches([source.periods for source in self.settings.incidents])
 
     def kept_from(self, kind: str) -> date | None:
         """The day from which on all facts of a class are kept; None where none went by its term."""
@@ -171,7 +195,8 @@ class Job:
             first = self.schedule.training[0]
             raise CasError(
                 what=f"the history before the first poll, {first}",
-                found=f"{weeks} weeks of extracts, too few for {', '.join(left_out)}",
+                found=f"{weeks} weeks of extracts since {self.calendar_from}, too few for "
+                f"{', '.join(left_out)}",
                 expected="extracts that reach back as far as the longest window",
                 do="Load earlier extracts, choose a later --poll, or set "
                 "polls.allow_short_history: true, which leaves these indicators out",

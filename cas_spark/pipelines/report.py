@@ -45,6 +45,7 @@ def report_of(job: Job) -> Report:
     if job.run.holds(tables.CELLS):
         _say_cells(job, report)
     _say_what_was_done_anew(job, report)
+    _say_what_was_left_out(job, report)
     if job.run.holds(tables.MODELS):
         _say_models(job, report)
     if job.run.holds(tables.EVALUATIONS):
@@ -94,6 +95,14 @@ def _say_what_was_done_anew(job: Job, report: Report) -> None:
     teams = ", ".join(sorted(anew)[:TEAMS_SHOWN]) + (", ..." if len(anew) > TEAMS_SHOWN else "")
     figures = f"{len(anew)} ({teams}), {sum(anew.values()):,} of their polls, for {revisions:,}"
     report.lines.append(("teams computed anew", f"{figures} revisions; their models retrained"))
+
+
+def _say_what_was_left_out(job: Job, report: Report) -> None:
+    """Which indicators and baselines look further back than the extracts reach without a gap."""
+    for what in ("indicators", "baselines"):
+        names = job.run.facts.get(f"left_out_{what}")
+        if names:
+            report.lines.append((f"{what} left out: too short a history", ", ".join(names)))
 
 
 def _say_models(job: Job, report: Report) -> None:

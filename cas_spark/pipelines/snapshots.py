@@ -44,7 +44,8 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         polls: consecutive.
 
     Raises:
-        CasError: the tasks wrote other rows than every kept cell at every poll.
+        CasError: the tasks wrote other rows than every kept cell at every poll, or the extracts
+            have a gap between the polls.
     """
     run = job.run
     holds_files = run.prepare_files(job.snapshots)
@@ -57,7 +58,7 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         priorities=tuple(job.settings.priorities),
         grid_version=job.settings.grid.version,
         crs=job.settings.grid.crs,
-        edges=edges_until(polls[-1], job.calendar_from, job.settings.zone),
+        edges=edges_until(polls[-1], job.history_from(polls), job.settings.zone),
         polls=tuple(polls),
         existing=existing,
         root=run.lake.root,

@@ -1,11 +1,12 @@
 """What is delivered: how the rows of an extract become incidents of a priority."""
 
 from datetime import date
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from cas_spark.settings.codes import PriorityCodes
+from cas_spark.settings.completeness import Period, gaps, problems_of_periods
 from cas_spark.settings.effects import TAKING_BACK, Kinds
 from cas_spark.settings.file_form import FileForm
 from cas_spark.settings.location import Location
@@ -127,11 +128,78 @@ class IncidentExtracts(PlacedExtracts):
         description="column with the case that a row belongs to; several incidents may share one, "
         "and a correction is linked by it. It is kept as a pseudonym only",
     )
+    complete: list[Period] = Field(
+        default_factory=list,
+        description="in place of `complete_from` where years are missing: [first day, last day] of "
+        "each time of which all rows are delivered, the last day `null` where it goes on",
+    )
     occurred: Occurred
     reported_by: ReportedBy | None = None
     correction: Correction | None = Field(
         default=None, description="marks rows that correct or take back an earlier row"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_says_from_when(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "complete_from" in values:
+            return values
+        match values.get("complete"):
+            case [[first, *_], *_]:
+                return {**values, "complete_from": first}
+        return values
+
+    @model_validator(mode="after")
+    def _periods_have_gaps_between(self) -> Self:
+        problems = problems_of_periods(self.complete)
+        if self.complete and self.complete_from != self.complete[0][0]:
+            problems.append("give complete or complete_from, not both")
+        if problems:
+            message = f"complete: {'; '.join(problems)}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _corrections_are_known_at_a_moment(self) -> Self:
+        if self.correction is not None and not self.known.columns:
+            message = (
+                "correction needs known.column: without it nothing says when a row was taken back. "
+                "Name the column, or use `exclude` for such rows"
+            )
+            raise ValueError(message)
+        return self
+
+    @property
+    def periods(self) -> list[Period]:
+        """The times of which all rows are delivered, in order."""
+        return self.complete or [(self.complete_from, None)]
+
+    @property
+    def labels(self) -> list[str]:
+        """What must be said of its incidents wherever figures are shown."""
+        labels = []
+        if self.is_assumed:
+            days = self.known.delay_days
+            moved = ", moved into the month in which they were coded" if self.known.columns else ""
+            labels.append(
+                f"Assumed: incidents of {self.name} are taken as known {days} days after they "
+                f"occurred{moved}; the extracts do not say."
+            )
+        for first, last in gaps(self.periods):
+            labels.append(
+                f"Incidents of {self.name} are missing from {first} to {last}: no figure counts "
+                "that time, and none reaches back over it."
+            )
+        if self.occurred.unit == "day":
+            labels.append(
+                f"Incidents of {self.name} have a day but no time: nothing is known of their hours."
+            )
+        elif self.occurred.unit == "month":
+            labels.append(
+                f"Incidents of {self.name} have only a month: each counts in the week in which its "
+                "month has its middle, so no figure tells one week of a month from another."
+            )
+        return labels
 
     @property
     def columns(self) -> list[str]:
@@ -139,9 +207,8 @@ class IncidentExtracts(PlacedExtracts):
         return named_once(
             *self.key,
             self.case,
-            self.occurred.start,
-            self.occurred.end,
-            self.known.column,
+            *self.occurred.columns,
+            *self.known.columns,
             self.location.x,
             self.location.y,
             *self.priority.column,

@@ -76,6 +76,8 @@ def _kind(annotation: Any) -> str:
         kind = " or ".join(f"`{part}`" for part in parts)
     elif origin is list:
         kind = f"list of {_kind(parts[0])}"
+    elif origin is tuple:
+        kind = f"[{', '.join(_kind(part) for part in parts)}]"
     elif origin is dict:
         kind = f"name → {_kind(parts[1])}"
     elif parts:  # Annotated

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from cas_spark.settings.codes import Columns
 from cas_spark.settings.effects import CHANGING, OF_INCIDENTS, OF_SUSPECTS, Kinds
 from cas_spark.settings.extracts import Extracts, LinkedIncident, named_once
-from cas_spark.settings.moments import Interval
+from cas_spark.settings.moments import Interval, Moment, Written, columns_of
 from cas_spark.settings.places import Name
 from cas_spark.settings.section import Section
 
@@ -19,11 +19,24 @@ class LinkedSuspect(Section):
     person: str = Field(description="column with the opaque key of the person, as in that source")
 
 
-class Decided(Section):
-    """The day on which it was decided; told in reports, and used for nothing else."""
+class Decided(Written):
+    """The day on which it was decided; reports say it, and nothing else uses it."""
 
-    column: str
-    formats: list[str] = Field(default_factory=list)
+    column: Moment
+
+    @model_validator(mode="after")
+    def _is_a_day(self) -> Self:
+        problems = self.problems_of_formats(self.column)
+        if self.unit_of(self.column) == "month":
+            problems.append("no day: expected the day of the decision")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are looked at."""
+        return columns_of(self.column)
 
 
 class RevisionExtracts(Extracts):
@@ -81,10 +94,10 @@ class RevisionExtracts(Extracts):
             *self.incident.key,
             self.suspect.person if self.suspect else None,
             self.kinds.column,
-            self.known.column,
-            self.decided.column if self.decided else None,
+            *self.known.columns,
+            *(self.decided.columns if self.decided else ()),
             *self.code,
-            *((self.occurred.start, self.occurred.end) if self.occurred else ()),
+            *(self.occurred.columns if self.occurred else ()),
             *((self.location.x, self.location.y) if self.location else ()),
             *(exclusion.column for exclusion in self.exclude),
         )

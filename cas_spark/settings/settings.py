@@ -201,11 +201,7 @@ class Settings(Section):
         if self.grid.teams.is_proxy:
             labels.append("Proxy teams: their boundaries stand in for the real ones.")
         for source in self.incidents:
-            if source.is_assumed:
-                labels.append(
-                    f"Assumed: incidents of {source.name} are taken as known "
-                    f"{source.known.delay_days} days after they occurred; the extracts do not say."
-                )
+            labels += source.labels
         if self.suspects:
             labels.append("Looks at where known suspects live, as numbers and distances of cells.")
         return labels

@@ -95,7 +95,7 @@ class SuspectExtracts(PlacedExtracts):
             self.person,
             *(self.incident.key if self.incident else []),
             self.case,
-            self.known.column,
+            *self.known.columns,
             self.location.x,
             self.location.y,
             *self.priority.column,

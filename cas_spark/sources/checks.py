@@ -65,10 +65,12 @@ def checks_of_corrections() -> list[Check]:
 
 def checks_of_incidents(source: IncidentExtracts, zone: str) -> list[Check]:
     """What an incident must satisfy besides, in order; `duplicate` comes after all of these."""
+    # Where nothing says when a row became known, it follows from when it happened.
+    of_known = [known_unreadable()] if source.known.columns else []
     return [
         unknown_code(),
         other_code(),
-        known_unreadable(),
+        *of_known,
         occurred_unreadable(),
         occurred_too_early(source.occurred.earliest, zone),
         interval_backwards(),

@@ -72,8 +72,7 @@ def deliver(
         CasError: most places lie outside the teams' land, so that the CRS must be wrong; the
             moments cannot be read with the formats of the settings; or the file is broken.
     """
-    spark = rows.sparkSession
-    values.check_values_are_readable(spark, rows, source)
+    values.check_values_are_readable(rows, source)
     interpreted = values.interpret(rows, source, settings.timezone)
     placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
     checked = _checked(placed, source, source.timezone or settings.timezone)

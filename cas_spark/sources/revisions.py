@@ -34,6 +34,7 @@ from cas_spark.sources.files import refusing
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.reading import text_of
 from cas_spark.sources.removed import Removed, without_removed
+from cas_spark.sources.spans import Delivered, span_of
 from cas_spark.sources.suspects import keyed, link_id
 
 RECLASSIFIED, RELOCATED, RETIMED = CHANGING
@@ -83,10 +84,11 @@ def deliver_revisions(
         CasError: the moments cannot be read with the formats of the settings, a mapped column of a
             source about suspects looks like personal data, or the file is broken.
     """
-    _check_formats(rows, source)
+    delivered = Delivered(values.kinds_of(rows), source.timezone or settings.timezone)
+    _check_moments(source, delivered)
     if source.suspect is not None:
         check_columns(rows, source, source.suspect.person, name)
-    interpreted = _interpret(rows, source, settings, key)
+    interpreted = _interpret(rows, source, settings, delivered, key)
     if source.location is not None:
         interpreted = coordinates.with_land_cell(
             interpreted, source.location, settings.grid.crs, land
@@ -109,57 +111,44 @@ def deliver_revisions(
     return _delivery(classified, figures, source, dataset_sha256, name)
 
 
-def _check_formats(rows: DataFrame, source: RevisionExtracts) -> None:
-    kinds, spark = values.kinds_of(rows), rows.sparkSession
-    told = [(source.known.column, source.known.formats)]
+def _check_moments(source: RevisionExtracts, delivered: Delivered) -> None:
+    name = f"{source.kind}.{source.name}"
+    moments.check_known(source.known, delivered, f"{name}.known")
     if source.decided is not None:
-        told.append((source.decided.column, source.decided.formats))
+        moments.check_formats(source.decided.column, source.decided, delivered)
     if source.occurred is not None:
-        ends = (source.occurred.start, source.occurred.end)
-        told += [(column, source.occurred.formats) for column in ends if column]
-    for column, formats in told:
-        moments.check_formats(spark, column, kinds[column], formats)
+        moments.check_interval(source.occurred, delivered, f"{name}.occurred")
 
 
 def _interpret(
-    rows: DataFrame, source: RevisionExtracts, settings: Settings, key: bytes | None
+    rows: DataFrame,
+    source: RevisionExtracts,
+    settings: Settings,
+    delivered: Delivered,
+    key: bytes | None,
 ) -> DataFrame:
     """Give every row its meaning; nothing is rejected here, what cannot be read is null."""
-    kinds = values.kinds_of(rows)
-    zone = source.timezone or settings.timezone
+    zone, text = delivered.zone, delivered.text
     nothing = F.lit(None).cast("string")
-
-    def text(column: str) -> Column:
-        return text_of(F.col("given")[column], kinds[column])
-
-    def instant(column: str | None, formats: list[str]) -> Column:
-        if column is None:
-            return F.lit(None).cast("timestamp")
-        return moments.instant_of(F.col("given")[column], kinds[column], formats, zone)
-
     named = values.named_incident(source.incident, text)
     person = nothing
     if source.suspect is not None and key is not None:
         person = keyed(text(source.suspect.person), source.suspect.source, key)
-    decided, occurred = source.decided, source.occurred
-    start = instant(occurred.start if occurred else None, occurred.formats if occurred else [])
-    end, end_text = start, nothing
-    if occurred is not None and occurred.end is not None:
-        end_text = text(occurred.end)
-        end = F.when(end_text.isNull(), start).otherwise(instant(occurred.end, occurred.formats))
+    no_moment = F.lit(None).cast("timestamp")
+    given = moments.known_given(source.known, delivered)
+    known = moments.known_at(source.known, given, no_moment, F.lit(True), zone)
+    start, until, from_text, until_text = no_moment, no_moment, nothing, nothing
+    if source.occurred is not None:
+        happened = moments.happened(source.occurred, delivered)
+        start, from_text, until_text = happened.start, happened.from_text, happened.until_text
+        until = moments.until(start, happened.last, known)
+    decided_at = no_moment
+    if source.decided is not None:
+        decided_at = span_of(source.decided.column, source.decided, delivered).start
     codes = _codes_of(source, settings)
     code = values.code_of(source.code, text)
     x_text, y_text = (text_of(F.col(axis), rows.schema[axis].dataType) for axis in "xy")
     missing = source.location.missing if source.location else []
-    no_moment = F.lit(None).cast("timestamp")
-    known = moments.known_at(
-        source.known,
-        instant(source.known.column, source.known.formats),
-        no_moment,
-        F.lit(True),
-        zone,
-    )
-    decided_at = instant(decided.column if decided else None, decided.formats if decided else [])
     content = [text(column) for column in source.columns]
     if source.suspect is not None:  # the hash of a person's key could be guessed, its pseudonym not
         of_person = source.suspect.person
@@ -171,7 +160,7 @@ def _interpret(
         values.told_kind(source.kinds, text).alias("told_kind"),
         text(source.kinds.column).alias("kind_text"),
         known.alias("known_at"),
-        text(source.known.column).alias("known_text"),
+        moments.known_text(source.known, delivered).alias("known_text"),
         F.to_date(F.from_utc_timestamp(decided_at, zone)).alias("decided_on"),
         person.alias("suspect_key"),
         named.alias("incident_id"),
@@ -179,15 +168,11 @@ def _interpret(
         values.priority_of(code, codes).alias("priority"),
         values.matches(code, codes.other).alias("is_other_code"),
         start.alias("occurred_from_at"),
-        end.alias("occurred_until_at"),
-        (text(occurred.start) if occurred else nothing).alias("occurred_from_text"),
-        end_text.alias("occurred_until_text"),
-        values.coordinate_of(F.col("x"), rows.schema["x"].dataType, missing, source.decimal).alias(
-            "x"
-        ),
-        values.coordinate_of(F.col("y"), rows.schema["y"].dataType, missing, source.decimal).alias(
-            "y"
-        ),
+        until.alias("occurred_until_at"),
+        from_text.alias("occurred_from_text"),
+        until_text.alias("occurred_until_text"),
+        values.coordinate_of(rows, "x", missing, source.decimal).alias("x"),
+        values.coordinate_of(rows, "y", missing, source.decimal).alias("y"),
         x_text.alias("x_text"),
         y_text.alias("y_text"),
         values.id_of(source.name, values.hash_of(content)).alias("revision_id"),

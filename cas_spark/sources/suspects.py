@@ -31,8 +31,8 @@ from cas_spark.sources.datasets import as_declared, dataset_of
 from cas_spark.sources.files import refusing
 from cas_spark.sources.incidents import FEWEST_TO_JUDGE, LARGEST_OUTSIDE_SHARE
 from cas_spark.sources.personal_data import check_columns
-from cas_spark.sources.reading import text_of
 from cas_spark.sources.removed import Removed, without_removed
+from cas_spark.sources.spans import Delivered
 
 CONTRADICTORY = "contradictory"
 
@@ -82,10 +82,10 @@ def deliver_suspects(
         CasError: a mapped column looks like personal data, most homes lie outside the teams' land,
             the moments cannot be read with the formats of the settings, or the file is broken.
     """
-    known, spark = source.known, rows.sparkSession
-    moments.check_formats(spark, known.column, values.kinds_of(rows)[known.column], known.formats)
+    delivered = Delivered(values.kinds_of(rows), source.timezone or settings.timezone)
+    moments.check_known(source.known, delivered, f"{source.kind}.{source.name}.known")
     check_columns(rows, source, source.person, name)
-    interpreted = _interpret(rows, source, settings.timezone, key)
+    interpreted = _interpret(rows, source, delivered, key)
     placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
     failed = checks.first_failed(_checks(source))
     checked = placed.select(
@@ -105,21 +105,14 @@ def deliver_suspects(
 
 
 def _interpret(
-    rows: DataFrame, source: SuspectExtracts, default_zone: str, key: bytes
+    rows: DataFrame, source: SuspectExtracts, delivered: Delivered, key: bytes
 ) -> DataFrame:
     """Give every row its meaning; nothing is rejected here, what cannot be read is null."""
-    kinds = values.kinds_of(rows)
-    zone = source.timezone or default_zone
-
-    def text(column: str) -> Column:
-        return text_of(F.col("given")[column], kinds[column])
-
+    text = delivered.text
     nothing = F.lit(None).cast("string")
     known, link = source.known, source.incident
     code = values.code_of(source.priority.column, text)
-    given_moment = moments.instant_of(
-        F.col("given")[known.column], kinds[known.column], known.formats, zone
-    )
+    given_moment = moments.known_given(known, delivered)
     no_moment = F.lit(None).cast("timestamp")
     incident_id = values.named_incident(link, text) if link is not None else nothing
     first = rows.select(
@@ -129,13 +122,11 @@ def _interpret(
         code.alias("code"),
         values.priority_of(code, source.priority).alias("priority"),
         values.matches(code, source.priority.other).alias("is_other_code"),
-        moments.known_at(known, given_moment, no_moment, F.lit(False), zone).alias("known_at"),
-        values.coordinate_of(
-            F.col("x"), rows.schema["x"].dataType, source.location.missing, source.decimal
-        ).alias("x"),
-        values.coordinate_of(
-            F.col("y"), rows.schema["y"].dataType, source.location.missing, source.decimal
-        ).alias("y"),
+        moments.known_at(known, given_moment, no_moment, F.lit(False), delivered.zone).alias(
+            "known_at"
+        ),
+        values.coordinate_of(rows, "x", source.location.missing, source.decimal).alias("x"),
+        values.coordinate_of(rows, "y", source.location.missing, source.decimal).alias("y"),
         keyed(text(source.person), source.name, key).alias("suspect_key"),
         incident_id.alias("incident_id"),
         (values.pseudonym([text(source.case)]) if source.case else nothing).alias("case_key"),

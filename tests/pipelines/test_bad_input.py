@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.knowledge.calendar import instant_of
+from cas_spark.knowledge.visibility import counts_at, known_at
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
@@ -71,6 +74,18 @@ def incidents_with(**changes: Any) -> dict[str, Any]:
         ),
         (
             "snapshots",
+            POLL,
+            incidents_with(complete=[["2020-01-01", "2023-12-31"], ["2024-02-05", None]]),
+            ["poll 2024-01-08", "2020-01-01 to 2023-12-31, and from 2024-02-05 on", "`complete`"],
+        ),
+        (
+            "snapshots",
+            POLL,
+            incidents_with(complete=[["2020-01-01", "2023-09-30"], ["2023-10-05", None]]),
+            ["13 polls to learn from", "first complete week of extracts from 2023-10-09"],
+        ),
+        (
+            "snapshots",
             date(2023, 3, 6),
             {"polls": {"count": 13, "allow_short_history": True}},
             ["grid version v1", "valid_from 2023-01-02", "polls from 2022-"],
@@ -126,6 +141,30 @@ def test_short_history_that_is_allowed_leaves_indicators_out_and_says_so(
     )
     assert not set(left_out) & set(columns.columns)
     assert "burglary_count_52w" in columns.columns
+
+
+def test_a_gap_is_no_quiet_time(spark: SparkSession, folder: Path) -> None:
+    """Nothing from before a gap counts, and no window reaches over it."""
+    gap = incidents_with(complete=[["2020-01-01", "2021-05-31"], ["2021-07-01", None]])
+    changes = gap | {"polls": {"count": 13, "allow_short_history": True}}
+    settings = load_settings(write_settings(folder, **changes))
+    run_quietly(spark, "snapshots", settings, POLL)
+    manifest = last_manifest(spark, folder)
+    left_out = manifest.facts["left_out_indicators"]
+    assert {"burglary_count_156w", "robbery_count_156w"} <= set(left_out)
+    assert "burglary_count_104w" not in left_out
+    lake = Lake(spark, settings.lake)
+    snapshots = lake.read_version("snapshots", manifest.versions_out["snapshots"])
+    [counted] = (
+        snapshots.where(F.col("poll_on") == F.lit(POLL))
+        .agg(F.sum("burglary_count_all").alias("all"))
+        .collect()
+    )
+    kept = lake.read(tables.CELLS).where("is_kept AND grid_version = 'v1'").select("cell_id")
+    seen = known_at(lake.read(tables.INCIDENTS), instant_of(POLL, settings.zone))
+    of_kept = seen.where("priority = 'burglary'").join(kept, "cell_id", "left_semi")
+    after_gap = counts_at() >= F.lit(instant_of(date(2021, 7, 5), settings.zone))
+    assert counted["all"] == of_kept.where(after_gap).count() < of_kept.count()
 
 
 @pytest.mark.parametrize(
