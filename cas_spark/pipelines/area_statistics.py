@@ -57,7 +57,15 @@ def read_editions(job: Job) -> list[Edition]:
         Edition(
             source,
             edition,
-            read_areas(spark, edition, *columns_of(source, edition), grid.crs),
+            read_areas(
+                spark,
+                edition,
+                *columns_of(source, edition),
+                grid.crs,
+                job.operations,
+                f"grid.area_statistics.{source.name}.{edition.published_on}",
+                source.overlaps,
+            ),
         )
         for source in grid.area_statistics
         for edition in source.editions
@@ -94,10 +102,11 @@ def figures_of_cells(job: Job, land: DataFrame, editions: Sequence[Edition]) -> 
     """
     cells = land.select("cell_id", "team_id", "land_share")
     # Cutting polygons is what costs, so those that several editions share are cut once.
-    by_layer: dict[tuple[str, str, str], list[Edition]] = {}
+    by_layer: dict[tuple[str | None, ...], list[Edition]] = {}
     for edition in editions:
         area, _ = columns_of(edition.source, edition.edition)
-        key = (edition.edition.path, edition.edition.layer, area)
+        layer = edition.edition
+        key = (layer.path, layer.layer, area, layer.operation, edition.source.overlaps)
         by_layer.setdefault(key, []).append(edition)
     for of_layer in by_layer.values():
         values = together([_values_of(job, edition) for edition in of_layer])

@@ -47,7 +47,7 @@ def ingest(job: Job) -> None:
     suspects = new_files(job, job.settings.suspects)
     revisions = new_files(job, job.settings.revisions)
     if incidents or suspects or revisions:
-        land = Land.of(land_cells(job))
+        land = Land.of(land_cells(job), job.operations)
         if incidents:
             _take_in_incidents(job, incidents, land)
         if suspects and secret is not None:
@@ -229,6 +229,6 @@ def land_cells(job: Job) -> DataFrame:
     if not cells.isEmpty():
         return cells
     if job.tessellation is None:
-        teams = read_teams(job.run.lake.spark, grid.teams, grid.crs)
+        teams = read_teams(job.run.lake.spark, grid.teams, grid.crs, job.operations)
         job.tessellation = tessellate(teams).persist()
     return job.tessellation

@@ -83,6 +83,6 @@ class RevisionExtracts(Extracts):
             self.decided.column if self.decided else None,
             self.code,
             *((self.occurred.start, self.occurred.end) if self.occurred else ()),
-            *((self.location.x, self.location.y) if self.location else ()),
+            *(self.location.columns if self.location else ()),
             *(exclusion.column for exclusion in self.exclude),
         )

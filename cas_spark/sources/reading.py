@@ -24,6 +24,7 @@ from pyspark.sql.types import DoubleType, FloatType, StringType, StructField, St
 from cas_spark.errors import CasError
 from cas_spark.settings.extracts import Extracts
 from cas_spark.settings.location import Location
+from cas_spark.sources.coordinates import point_of_text
 
 LONGEST_VALUE = 1_000_000
 """Characters of a CSV value beyond which a quote must have been left open."""
@@ -214,6 +215,8 @@ def _coordinates(location: Location | None, given: dict[str, Column]) -> tuple[C
     """The columns with x and y; nothing where the source tells no place."""
     if location is None:
         return F.lit(None).cast("string"), F.lit(None).cast("string")
+    if location.text is not None:
+        return point_of_text(given[location.text].cast("string"), location)
     if location.x is None or location.y is None:
         return F.col("point_x"), F.col("point_y")
     return given[location.x], given[location.y]

@@ -85,7 +85,7 @@ def deliver_suspects(
     moments.check_formats(spark, known.column, values.kinds_of(rows)[known.column], known.formats)
     check_columns(rows, source, source.person, name)
     interpreted = _interpret(rows, source, settings.timezone, key)
-    placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
+    placed = coordinates.with_land_cell(interpreted, source, settings.grid.crs, land)
     failed = checks.first_failed(_checks(source))
     checked = placed.select(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")
@@ -177,6 +177,7 @@ def _checks(source: SuspectExtracts) -> list[Check]:
         Check("person_missing", F.col("suspect_key").isNull(), F.lit(None)),
         Check("incident_missing", F.coalesce("incident_id", "case_key").isNull(), F.lit(None)),
         checks.coordinates_missing(),
+        checks.excluded_point(source.exclude_points),
         checks.outside_teams(),
     ]
     nothing = F.lit(None).cast("string")
