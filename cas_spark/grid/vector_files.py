@@ -64,14 +64,14 @@ def open_layer(path: str, name: str | None, read_bytes: ReadBytes | None = None)
             what=what,
             found=f"{len(layers)} layers: {', '.join(layers)}",
             expected="one layer, or the name of one of them",
-            do="Give the name of one of these layers in the settings",
+            do="Give the name of one of these as `layer`",
         )
     if name is not None and name not in layers:
         raise CasError(
             what=what,
             found="no such layer",
             expected=f"one of its layers: {', '.join(layers)}",
-            do="Give the name of one of these layers in the settings",
+            do="Give the name of one of these as `layer`",
         )
     info = pyogrio.read_info(source, layer=name or layers[0], force_feature_count=True)
     if info["geometry_type"] is None:
@@ -110,7 +110,7 @@ def read_table(layer: VectorLayer, columns: list[str]) -> tuple[pa.Table, npt.ND
     geometry = table.column(meta["geometry_name"] or "wkb_geometry")
     try:
         shapes = shapely.from_wkb(geometry.to_numpy(zero_copy_only=False))
-    except shapely.errors.GEOSException:  # curves, which GDAL turns into lines where asked to
+    except (shapely.errors.GEOSException, NotImplementedError):  # curves, which GDAL makes lines
         _, _, lines, _ = pyogrio.raw.read(layer.source, layer=layer.name, columns=[])
         shapes = shapely.from_wkb(lines)
     return table.select(columns), shapely.force_2d(shapes)

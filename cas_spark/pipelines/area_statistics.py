@@ -51,26 +51,30 @@ def read_editions(job: Job) -> list[Edition]:
     Raises:
         CasError: as `read_areas`.
     """
-    grid, spark = job.settings.grid, job.run.lake.spark
+    grid = job.settings.grid
     turns = editions_by_turn(grid, job.settings.polls.weekday_number)
     return [
-        Edition(
-            source,
-            edition,
-            read_areas(
-                spark,
-                edition,
-                *columns_of(source, edition),
-                grid.crs,
-                job.operations,
-                f"grid.area_statistics.{source.name}.{edition.published_on}",
-                source.overlaps,
-            ),
-        )
+        Edition(source, edition, _areas_of(job, source, edition))
         for source in grid.area_statistics
         for edition in source.editions
         if any(seen[source.name] == edition for seen in turns.values())
     ]
+
+
+def _areas_of(job: Job, source: AreaStatistics, edition: AreaEdition) -> DataFrame:
+    """The areas of an edition, read once by a command."""
+    key = (source.name, edition.published_on)
+    if key not in job.areas:
+        job.areas[key] = read_areas(
+            job.run.lake.spark,
+            edition,
+            *columns_of(source, edition),
+            job.settings.grid.crs,
+            job.operations,
+            f"grid.area_statistics.{source.name}.{edition.published_on}",
+            source.overlaps,
+        )
+    return job.areas[key]
 
 
 def write_figures(job: Job, editions: Sequence[Edition]) -> None:

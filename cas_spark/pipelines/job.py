@@ -39,6 +39,7 @@ class Job:
         is_purging: whether what was purged by now is used for no poll; else every poll sees what
             was known by then, for an accuracy as it was.
         tessellation: the land cells, where the lake does not hold them yet.
+        areas: of editions of area statistics that were read already, by source and day.
     """
 
     run: Run
@@ -47,6 +48,7 @@ class Job:
     show_progress: ShowProgress
     is_purging: bool = True
     tessellation: DataFrame | None = field(default=None)
+    areas: dict[tuple[str, date], DataFrame] = field(default_factory=dict)
 
     def at(self, poll: date) -> "Job":
         """The same command at another poll."""
