@@ -23,6 +23,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from cas_spark.errors import CasError, SettingsError
+from cas_spark.grid.layer_copies import copy_layer
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import RUNTIME, start_session
 from cas_spark.pipelines.backtest import Span
@@ -347,6 +348,9 @@ def generate_country(settings: SettingsFile) -> None:
     loaded = load_settings(settings)
     for path, rows in generate(loaded):
         console.print(f"{path}: {rows:,} rows", highlight=False)
+
+
+app.command(name="layers")(copy_layer)
 
 
 def run_cli(arguments: list[str]) -> int:

@@ -13,11 +13,11 @@ from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
 from cas_spark.lake.mending import remove_leftovers
 from cas_spark.lake.migrations import migrated
-from cas_spark.lake.run import DIGESTS_OF_SLICES, Run, newest_version
+from cas_spark.lake.run import DIGESTS_OF_SLICES, OPERATIONS, Run, newest_version
 
 log = logging.getLogger(__name__)
 
-CARRIED_ON = ("pseudonym_check", DIGESTS_OF_SLICES)
+CARRIED_ON = ("pseudonym_check", DIGESTS_OF_SLICES, OPERATIONS)
 """Facts that hold for the lake and not for a run, so that each run hands them on."""
 
 RETAINING = "retaining"

@@ -30,7 +30,8 @@ from cas_spark.lake.table import Table
 log = logging.getLogger(__name__)
 
 DIGESTS_OF_SLICES = "digests_of_slices"
-"""Name among a manifest's facts."""
+OPERATIONS = "operations"
+"""Names among a manifest's facts."""
 COMMIT = re.compile(r"(\d{20})\.json")
 """A file in a table's log, named by the version that it makes."""
 

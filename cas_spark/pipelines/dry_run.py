@@ -91,7 +91,7 @@ def _grid(job: Job) -> list[str]:
         cells = job.cells()
         kept = cells.where("is_kept").count()
         return [f"version {grid.version} is there", f"{cells.count():,} cells, {kept:,} kept"]
-    teams = read_teams(job.run.lake.spark, grid.teams, grid.crs)
+    teams = read_teams(job.run.lake.spark, grid.teams, grid.crs, job.operations)
     number = teams.select("team_id").distinct().count()
     return [f"version {grid.version} is made", f"{number:,} teams cut into cells"]
 

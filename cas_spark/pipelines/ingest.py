@@ -18,6 +18,7 @@ from cas_spark.knowledge.calendar import instant_of
 from cas_spark.lake import tables
 from cas_spark.lake.spread import shuffle_partitions
 from cas_spark.lake.table import Table
+from cas_spark.pipelines.area_statistics import read_editions
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.revise import revise
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
@@ -48,7 +49,7 @@ def ingest(job: Job) -> None:
     suspects = new_files(job, job.settings.suspects)
     revisions = new_files(job, job.settings.revisions)
     if incidents or suspects or revisions:
-        land = Land.of(land_cells(job))
+        land = Land.of(land_cells(job), job.operations)
         if incidents:
             _take_in_incidents(job, incidents, land)
         if suspects and secret is not None:
@@ -224,12 +225,17 @@ def _removed(job: Job, table: Table) -> Removed | None:
 
 
 def land_cells(job: Job) -> DataFrame:
-    """All land cells of the settings' grid version, from the lake or else from the polygons."""
+    """All land cells of the settings' grid version, from the lake or else from the polygons.
+
+    Raises:
+        CasError: polygons of teams or areas that overlap; and as `read_teams` and `read_areas`.
+    """
     grid = job.settings.grid
     cells = job.run.read(tables.CELLS).where(F.col("grid_version") == grid.version)
     if not cells.isEmpty():
         return cells
     if job.tessellation is None:
-        teams = read_teams(job.run.lake.spark, grid.teams, grid.crs)
+        read_editions(job)  # so that what is wrong with any polygon is told before extracts
+        teams = read_teams(job.run.lake.spark, grid.teams, grid.crs, job.operations)
         job.tessellation = tessellate(teams).persist()
     return job.tessellation

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.grid.operations import Operations, labels_of
 from cas_spark.indicators.catalogue import Catalogue, catalogue_of_lake
 from cas_spark.knowledge.calendar import Schedule, instant_of, poll_at_or_after
 from cas_spark.knowledge.editions import editions_by_turn, turn_of, turns_between
@@ -17,7 +18,7 @@ from cas_spark.knowledge.settling import plan, settling_days
 from cas_spark.knowledge.stretches import stretch_of, stretches
 from cas_spark.knowledge.visibility import without_purged
 from cas_spark.lake import tables
-from cas_spark.lake.run import Run
+from cas_spark.lake.run import OPERATIONS, Run
 from cas_spark.lake.table import Table
 from cas_spark.settings import Settings
 from cas_spark.settings.completeness import Period
@@ -40,6 +41,7 @@ class Job:
         is_purging: whether what was purged by now is used for no poll; else every poll sees what
             was known by then, for an accuracy as it was.
         tessellation: the land cells, where the lake does not hold them yet.
+        areas: of editions of area statistics that were read already, by source and day.
     """
 
     run: Run
@@ -48,6 +50,7 @@ class Job:
     show_progress: ShowProgress
     is_purging: bool = True
     tessellation: DataFrame | None = field(default=None)
+    areas: dict[tuple[str, date], DataFrame] = field(default_factory=dict)
 
     def at(self, poll: date) -> "Job":
         """The same command at another poll."""
@@ -83,6 +86,17 @@ class Job:
             poll = self.asked_poll
         self.run.poll = poll
         return poll
+
+    @property
+    def operations(self) -> Operations:
+        """How places and layers come to the grid's CRS: as the lake's first run chose."""
+        pinned = self.run.facts.setdefault(OPERATIONS, {})
+        return Operations(pinned, self.settings.grid.crs, self.settings.grid.version)
+
+    @property
+    def labels(self) -> list[str]:
+        """What must be said beside figures: of the settings, and of places that are not exact."""
+        return [*self.settings.labels, *labels_of(self.run.facts.get(OPERATIONS, {}))]
 
     @property
     def incidents(self) -> DataFrame:

@@ -40,7 +40,7 @@ class TextReport:
 
 def report_of(job: Job) -> Report:
     """The figures of the lake as the run left it, for the run's poll where they have one."""
-    report = Report(labels=job.settings.labels)
+    report = Report(labels=job.labels)
     _say_rows(job, report)
     if job.run.holds(tables.CELLS):
         _say_cells(job, report)

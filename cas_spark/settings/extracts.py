@@ -15,6 +15,9 @@ from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Name
 from cas_spark.settings.section import Section
 
+COARSEST_PLACES_M = 500
+"""Beyond, a place could be in any of some fifty cells, so that none of them can be told apart."""
+
 
 class Provenance(Section):
     """Where an extract comes from and why it may be used; kept with every extract."""
@@ -111,6 +114,19 @@ class PlacedExtracts(Extracts):
 
     location: Location
     priority: PriorityCodes
+    exclude_points: list[tuple[float, float]] = Field(
+        default_factory=list,
+        description="places [x, y] that are no place of an incident, such as the headquarters "
+        "where reports pile up; compared with the coordinates as delivered, rejected as "
+        "`excluded_point`",
+    )
+    location_precision_m: float = Field(
+        default=0,
+        ge=0,
+        le=COARSEST_PLACES_M,
+        description="how far the delivered places may lie from the true ones, as where they are "
+        "moved to the middle of a block; said beside figures where it is more than a cell",
+    )
 
 
 class IncidentExtracts(PlacedExtracts):
@@ -209,8 +225,7 @@ class IncidentExtracts(PlacedExtracts):
             self.case,
             *self.occurred.columns,
             *self.known.columns,
-            self.location.x,
-            self.location.y,
+            *self.location.columns,
             *self.priority.column,
             self.reported_by.column if self.reported_by else None,
             *(self.correction.columns if self.correction else ()),

@@ -38,9 +38,10 @@ def check_inputs(path: Path, settings: Settings) -> None:
     Raises:
         SettingsError: lists every file that is missing.
     """
-    named = [layer.path for layer in settings.grid.layers]
-    named += [source.files for source in settings.sources]
-    missing = [name for name in named if "://" not in name and not local_files(name)]
+    layers = [layer.path for layer in settings.grid.layers]
+    missing = [name for name in layers if "://" not in name and not Path(name).is_file()]
+    patterns = [source.files for source in settings.sources]
+    missing += [name for name in patterns if "://" not in name and not local_files(name)]
     problems = [f"no such file: {name}" for name in missing]
     try:
         if settings.pseudonym_key is not None:

@@ -4,8 +4,8 @@ from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from pyproj import CRS
-from pyproj.exceptions import CRSError
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
 
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.section import Section
@@ -16,7 +16,7 @@ def _any_crs(value: str) -> str:
     try:
         CRS.from_user_input(value)
     except CRSError as error:
-        message = f"{value!r} is not a CRS: give an authority code such as EPSG:28992, or WKT"
+        message = f"{value!r} is not a CRS: give an authority code such as EPSG:4326, or WKT"
         raise ValueError(message) from error
     return value
 
@@ -29,22 +29,50 @@ def _metric_crs(value: str) -> str:
         kind = "projected" if crs.is_projected else "geographic"
         message = (
             f"{value} is {kind} in {', '.join(sorted(units))}: cells are squares of 125 m, "
-            "so give a projected CRS in metres such as EPSG:28992"
+            "so give a projected CRS in metres, such as the national grid or the place's UTM zone"
         )
         raise ValueError(message)
     return value
 
 
+def _any_operation(value: str) -> str:
+    """Accept a coordinate operation that PROJ knows."""
+    try:
+        Transformer.from_pipeline(value)
+    except ProjError as error:
+        message = (
+            f"{value!r} is not an operation of PROJ: give the code of a datum transformation such "
+            "as EPSG:1173, or a text +proj=pipeline ..."
+        )
+        raise ValueError(message) from error
+    return value
+
+
 AnyCrs = Annotated[str, AfterValidator(_any_crs)]
+AnyOperation = Annotated[str, AfterValidator(_any_operation)]
 MetricCrs = Annotated[str, AfterValidator(_metric_crs)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Overlaps = Literal["refuse", "smallest"]
+OVERLAPS = (
+    "polygons that lie over each other by more than a sliver: refuse, or give the ground to the "
+    "smallest of them"
+)
 
 
 class Layer(Section):
-    """A layer of polygons, lines or points in a GeoPackage; its CRS is the file's own."""
+    """A layer of polygons, lines or points; its CRS is the file's own.
+
+    The file is a GeoPackage, GeoJSON, Shapefile or FlatGeobuf.
+    """
 
     path: SettingsPath
-    layer: str
+    layer: str | None = Field(
+        default=None, description="may be left out where the file has one layer only"
+    )
+    operation: AnyOperation | None = Field(
+        default=None,
+        description="PROJ's operation from the file's CRS to the grid's, as in `location`",
+    )
 
 
 class TeamLayer(Layer):
@@ -54,6 +82,7 @@ class TeamLayer(Layer):
     name: str | None = Field(default=None, description="column with the team's name")
     region: str | None = Field(default=None, description="column with the team's region")
     is_proxy: bool = Field(default=False, description="stand-ins, not the real boundaries")
+    overlaps: Overlaps = Field(default="refuse", description=OVERLAPS)
 
 
 class Surrounding(Layer):
@@ -100,6 +129,7 @@ class AreaStatistics(Section):
     missing: list[float] = Field(
         default_factory=list, description="numbers that stand for a missing figure, such as -99997"
     )
+    overlaps: Overlaps = Field(default="refuse", description=OVERLAPS)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

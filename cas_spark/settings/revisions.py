@@ -98,6 +98,6 @@ class RevisionExtracts(Extracts):
             *(self.decided.columns if self.decided else ()),
             *self.code,
             *(self.occurred.columns if self.occurred else ()),
-            *((self.location.x, self.location.y) if self.location else ()),
+            *(self.location.columns if self.location else ()),
             *(exclusion.column for exclusion in self.exclude),
         )

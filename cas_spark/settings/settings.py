@@ -22,6 +22,7 @@ from cas_spark.settings.schedule import WEEKDAYS, Polls
 from cas_spark.settings.section import Section
 from cas_spark.settings.suspects import PseudonymKey, SuspectExtracts
 
+CELL_SIZE_M = 125
 PLACES = {"lake", "path", "files", "folder", "uri", "artifacts", "pseudonym_key"}
 """Keys that say where something lies, not what it is."""
 
@@ -202,6 +203,13 @@ class Settings(Section):
             labels.append("Proxy teams: their boundaries stand in for the real ones.")
         for source in self.incidents:
             labels += source.labels
+        for placed in (*self.incidents, *self.suspects):
+            if placed.location_precision_m > CELL_SIZE_M:
+                labels.append(
+                    f"Coarse places: those of {placed.name} may lie "
+                    f"{placed.location_precision_m:g} m from the true ones, further than the "
+                    f"{CELL_SIZE_M} m of a cell."
+                )
         if self.suspects:
             labels.append("Looks at where known suspects live, as numbers and distances of cells.")
         return labels

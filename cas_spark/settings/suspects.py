@@ -96,8 +96,7 @@ class SuspectExtracts(PlacedExtracts):
             *(self.incident.key if self.incident else []),
             self.case,
             *self.known.columns,
-            self.location.x,
-            self.location.y,
+            *self.location.columns,
             *self.priority.column,
             *(exclusion.column for exclusion in self.exclude),
         )

@@ -18,6 +18,7 @@ and the first of several equal rows that is fine is the one that counts.
 | `occurred_after_known` | was known before it had happened |
 | `key_missing` | has none of the values of the key |
 | `coordinates_missing` | has no coordinates, or ones that mean: unknown |
+| `excluded_point` | lies at a place that the settings exclude |
 | `outside_teams` | lies in no land cell |
 | `duplicate` | bears a key, or without keys a content, that was there before |
 
@@ -77,6 +78,7 @@ def checks_of_incidents(source: IncidentExtracts, zone: str) -> list[Check]:
         occurred_after_known(),
         key_missing(),
         coordinates_missing(),
+        excluded_point(source.exclude_points),
         outside_teams(),
     ]
 
@@ -153,6 +155,13 @@ def key_missing() -> Check:
 def coordinates_missing() -> Check:
     """It has no coordinates that can be read, or such as mean: unknown."""
     return Check("coordinates_missing", F.col("x").isNull() | F.col("y").isNull(), _place())
+
+
+def excluded_point(points: Sequence[tuple[float, float]]) -> Check:
+    """It lies exactly at a place that the settings exclude."""
+    place = F.struct(F.col("x"), F.col("y"))
+    excluded = [F.struct(F.lit(x).alias("x"), F.lit(y).alias("y")) for x, y in points]
+    return Check("excluded_point", place.isin(excluded) if points else F.lit(False), _place())
 
 
 def outside_teams() -> Check:

@@ -168,12 +168,10 @@ def refusing(what: str) -> Iterator[None]:
         ) from error
 
 
-def local_file_or_bytes(spark: SparkSession, path: str) -> Path | bytes:
-    """Return a local file's path, or the bytes of one that only Hadoop can reach."""
-    if _is_local(path):
-        return _local_path(path)
+def bytes_of(spark: SparkSession, path: str) -> bytes | None:
+    """Return the bytes of a file that only Hadoop can reach; None where there is none."""
     found = _contents(spark, path).first()
-    return bytes(found["content"]) if found else b""
+    return bytes(found["content"]) if found else None
 
 
 def _contents(spark: SparkSession, path: str) -> DataFrame:

@@ -11,7 +11,7 @@ from cas_spark.lake.tables import INCIDENTS, REJECTED_ROWS, REVISIONS
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
-from cas_spark.sources.coordinates import Bounds, Land
+from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
 from cas_spark.sources.files import refusing
 from cas_spark.sources.removed import Removed, without_removed
@@ -74,7 +74,7 @@ def deliver(
     """
     values.check_values_are_readable(rows, source)
     interpreted = values.interpret(rows, source, settings.timezone)
-    placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
+    placed = coordinates.with_land_cell(interpreted, source, settings.grid.crs, land)
     checked = _checked(placed, source, source.timezone or settings.timezone)
     named = _named(checked, source)
     with refusing(f"extract {name}"):
@@ -94,7 +94,7 @@ def deliver(
             .localCheckpoint()
         )
         figures = _figures(classified)
-    _check_places(figures, source, settings, name, land.bounds)
+    _check_places(figures, source, settings, name, land)
     return _delivery(classified, figures, source, dataset_sha256, name)
 
 
@@ -178,19 +178,19 @@ def _figures(classified: DataFrame) -> Row:
 
 
 def _check_places(
-    figures: Row, source: IncidentExtracts, settings: Settings, name: str, land: Bounds
+    figures: Row, source: IncidentExtracts, settings: Settings, name: str, land: Land
 ) -> None:
     located, outside = int(figures["located"]), int(figures["outside"])
     if located < FEWEST_TO_JUDGE or outside <= LARGEST_OUTSIDE_SHARE * located:
         return
     row_number, x, y = figures["example"]
     crs, grid_crs = source.location.crs, settings.grid.crs
-    there_x, there_y = coordinates.transformed(x, y, crs, grid_crs)
+    there_x, there_y = coordinates.transformed(x, y, source, grid_crs, land)
     raise CasError(
         what=f"places of the extract {name}",
         found=f"{outside:,} of {located:,} outside the teams; row {row_number} with "
         f"x {x:,.1f}, y {y:,.1f} in {crs} lies at x {there_x:,.1f}, y {there_y:,.1f} in {grid_crs}",
-        expected=f"most inside the teams' {land} in {grid_crs}",
+        expected=f"most inside the teams' {land.bounds} in {grid_crs}",
         do=f"Mend incidents.{source.name}.location: the CRS is wrong, or x and y are swapped; "
         "nothing was written",
     )

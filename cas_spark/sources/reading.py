@@ -15,9 +15,10 @@ from cas_spark.errors import CasError
 from cas_spark.settings.extracts import Extracts
 from cas_spark.settings.location import Location
 from cas_spark.settings.text import as_seen
+from cas_spark.sources.coordinates import point_of_text
 from cas_spark.sources.csv_files import csv_header, csv_rows
 from cas_spark.sources.files import refusing
-from cas_spark.sources.layer_files import layer_rows, open_layer
+from cas_spark.sources.layer_files import GEOMETRY, layer_of, layer_rows
 from cas_spark.sources.parquet_files import parquet_rows, parquet_types
 
 
@@ -62,20 +63,18 @@ def _parquet_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame
 
 
 def _layer_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame | None:
-    layer = open_layer(spark, source, path)
+    layer = layer_of(spark, source, path)
     geometry = source.location.geometry if source.location else None
     if geometry is not None:
-        _check_columns(path, [geometry], [*layer.fields, layer.geometry])
-    return layer_rows(
-        spark, source, layer, _names_in_file(path, source.columns, list(layer.fields))
-    )
+        _check_columns(path, [geometry], [*layer.columns, layer.geometry, GEOMETRY])
+    return layer_rows(spark, layer, _names_in_file(path, source.columns, layer.columns))
 
 
 def _shaped(rows: DataFrame, source: Extracts) -> DataFrame:
     """Rows of any format in the shape that `read_rows` promises."""
     nothing = F.lit(None).cast("string")
     given = {name: F.col(f"field_{place}") for place, name in enumerate(source.columns)}
-    x, y = _coordinates(source.location, given)
+    x, y = _coordinates(source.location, given, source.decimal)
     return rows.select(
         F.col("row_number").cast("long").alias("row_number"),
         (F.col("malformed") if "malformed" in rows.columns else nothing).alias("malformed"),
@@ -85,10 +84,14 @@ def _shaped(rows: DataFrame, source: Extracts) -> DataFrame:
     )
 
 
-def _coordinates(location: Location | None, given: dict[str, Column]) -> tuple[Column, Column]:
+def _coordinates(
+    location: Location | None, given: dict[str, Column], decimal: str
+) -> tuple[Column, Column]:
     """The columns with x and y; nothing where the source has no place."""
     if location is None:
         return F.lit(None).cast("string"), F.lit(None).cast("string")
+    if location.text is not None:
+        return point_of_text(given[location.text].cast("string"), location, decimal)
     if location.x is None or location.y is None:
         return F.col("point_x"), F.col("point_y")
     return given[location.x], given[location.y]

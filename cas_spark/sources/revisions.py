@@ -91,7 +91,7 @@ def deliver_revisions(
     interpreted = _interpret(rows, source, settings, delivered, key)
     if source.location is not None:
         interpreted = coordinates.with_land_cell(
-            interpreted, source.location, settings.grid.crs, land
+            interpreted, source, settings.grid.crs, land
         ).withColumnRenamed("cell_id", "new_cell_id")
     else:
         interpreted = interpreted.withColumn("new_cell_id", F.lit(None).cast("long"))

@@ -86,7 +86,7 @@ def deliver_suspects(
     moments.check_known(source.known, delivered, f"{source.kind}.{source.name}.known")
     check_columns(rows, source, source.person, name)
     interpreted = _interpret(rows, source, delivered, key)
-    placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
+    placed = coordinates.with_land_cell(interpreted, source, settings.grid.crs, land)
     failed = checks.first_failed(_checks(source))
     checked = placed.select(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")
@@ -172,6 +172,7 @@ def _checks(source: SuspectExtracts) -> list[Check]:
         Check("person_missing", F.col("suspect_key").isNull(), F.lit(None)),
         Check("incident_missing", F.coalesce("incident_id", "case_key").isNull(), F.lit(None)),
         checks.coordinates_missing(),
+        checks.excluded_point(source.exclude_points),
         checks.outside_teams(),
     ]
     nothing = F.lit(None).cast("string")
