@@ -192,12 +192,12 @@ def test_dates_without_a_time_need_a_rule_and_a_precision_that_say_so(
     rows.write.parquet(str(tmp_path / "parts"))
     [part] = (tmp_path / "parts").glob("*.parquet")
     occurred = {"start": "began", "earliest": "2019-01-01"}
-    for changes, remedy in (
-        ({"known": {"column": "known", "rule": "next_day"}}, "register.occurred.precision: day"),
-        ({"known": {"column": "known"}}, "register.known.rule: next_day"),
+    next_day = {"column": "known", "rule": "next_day"}
+    for of_day, of_known, remedy in (
+        (occurred, next_day, "register.occurred.precision: day"),
+        (occurred | {"precision": "day"}, {"column": "known"}, "register.known.rule: next_day"),
     ):
-        of_day = occurred if "precision" in remedy else occurred | {"precision": "day"}
-        settings = settings_of(tmp_path, format="parquet", occurred=of_day, **changes)
+        settings = settings_of(tmp_path, format="parquet", occurred=of_day, known=of_known)
         with pytest.raises(CasError, match=f"dates without a time of day.* Set incidents.{remedy}"):
             delivered(spark, settings, part)
 

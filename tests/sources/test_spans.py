@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import StringType
 
 from cas_spark.settings.date_patterns import Unit
 from cas_spark.settings.moments import DateAndTime, DateParts, Known, Moment, Written, columns_of
@@ -41,20 +41,21 @@ def spans(
 ) -> list[Found]:
     """The spans of rows of text, one column after another as the moment names them."""
     names = columns_of(moment)
-    kinds = StructType([StructField(name, StringType()) for name in names])
+    fields = ", ".join(f"`{name}`: string" for name in names)
     frame = spark.createDataFrame(
         [(place, tuple(row)) for place, row in enumerate(rows)],
-        StructType([*StructType.fromDDL("place int").fields, StructField("given", kinds)]),
+        f"place int, given struct<{fields}>",
     )
     delivered = Delivered({name: StringType() for name in names}, zone)
     span = span_of(moment, Written(formats=list(formats), **written), delivered, precision)
     found = frame.select("place", F.unix_micros(span.start), F.unix_micros(span.end)).collect()
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    by_place = {
-        place: tuple(None if m is None else epoch + timedelta(microseconds=m) for m in ends)
-        for place, *ends in found
-    }
+    by_place = {place: (_moment(start), _moment(end)) for place, start, end in found}
     return [by_place[place] for place in range(len(rows))]
+
+
+def _moment(micros: int | None) -> datetime | None:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return None if micros is None else epoch + timedelta(microseconds=micros)
 
 
 def one(spark: SparkSession, text: str, pattern: str, **rest: Any) -> Found:
@@ -237,7 +238,7 @@ def test_when_a_row_became_known_is_what_plain_python_says(
         "next_month": Known(column="c", rule="next_month"),
         "delayed": Known(rule="assumed_delay", delay_days=days),
     }
-    moment, no = F.col("moment"), F.lit(value=False)
+    moment, no = F.col("moment"), F.lit(False)
     columns = [
         F.unix_seconds(known_at(rule, moment, moment, no, ZONE)).alias(name)
         for name, rule in rules.items()
