@@ -37,6 +37,7 @@ class Job:
         show_progress: shows how far long work is.
         is_purging: whether what was purged by now is used for no poll; else every poll sees what
             was known by then, for an accuracy as it was.
+        reread: names of the sources whose extracts are to be read again.
         tessellation: the land cells, where the lake does not hold them yet.
     """
 
@@ -45,6 +46,7 @@ class Job:
     asked_poll: date | None
     show_progress: ShowProgress
     is_purging: bool = True
+    reread: frozenset[str] = frozenset()
     tessellation: DataFrame | None = field(default=None)
 
     def at(self, poll: date) -> "Job":

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from cas_spark.settings.codes import PriorityCodes
+from cas_spark.settings.delivered import DeliveredInName
 from cas_spark.settings.effects import TAKING_BACK, Kinds
 from cas_spark.settings.location import Location
 from cas_spark.settings.moments import Known, Occurred, ZoneName
@@ -91,6 +92,11 @@ class Extracts(Section):
     layer: str | None = Field(default=None, description="layer of a GeoPackage")
     provenance: Provenance
     complete_from: date = Field(description="first day of which all rows are delivered")
+    delivered: date | DeliveredInName | None = Field(
+        default=None,
+        description="local day on which all its extracts were delivered, or where their names tell "
+        "it; rows known later are rejected. Without it that day is judged by the rows themselves",
+    )
     timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
     known: Known
     location: Location | None = None
