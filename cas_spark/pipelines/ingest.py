@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 SAID_OF_A_LINK = ("link_id", "known_at", "priority", "home_cell_id")
 
-AnyExtracts = TypeVar("AnyExtracts", bound=Extracts, covariant=True)
+AnyExtracts = TypeVar("AnyExtracts", bound=Extracts)
 File = tuple[AnyExtracts, str, str]
 """A source, and the path and sha256 of one of its extracts."""
 

@@ -69,8 +69,8 @@ def _of_rejections(entry: Mapping[str, Any]) -> str:
         else f"{entry['usual_share']:.1%} are usual"
     )
     return (
-        f"{entry['share']:.1%} of the rows of {entry['extract']} ({entry['source']}) were rejected, "
-        f"most as {entry['reason']}; {usual}"
+        f"{entry['share']:.1%} of the rows of {entry['extract']} ({entry['source']}) were "
+        f"rejected, most as {entry['reason']}; {usual}"
     )
 
 
@@ -198,7 +198,7 @@ def _ends(job: Job) -> dict[str, datetime]:
 
 
 def _sums(job: Job, cells: DataFrame, ends: Mapping[str, datetime]) -> DataFrame:
-    """source, team_id, priority and `sums`: rows that became known in each four weeks, newest first.
+    """source, team_id, priority and `sums`: rows that became known in each period, newest first.
 
     One row per source, team and priority that has any, however many the cells.
     """

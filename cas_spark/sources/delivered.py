@@ -124,7 +124,8 @@ def _last_moment_told(source: Extracts, name: str, zone: ZoneInfo) -> datetime:
             what=f"the extract {name}",
             found="no day of delivery in its name",
             expected=f"a name such as {pattern}, with a day that exists",
-            do=f"Rename the file, or mend {source.kind}.{source.name}.delivered; nothing was written",
+            do=f"Rename the file, or mend {source.kind}.{source.name}.delivered; nothing was "
+            "written",
         )
     end = day + timedelta(days=1)
     if source.known.rule in ("next_month", "assumed_delay"):  # later than the row was there
