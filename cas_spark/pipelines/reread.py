@@ -6,11 +6,11 @@ the same files in as if they were new: what follows is what a lake would hold th
 them otherwise. An earlier run is rebuilt from the rows that were moved.
 """
 
-import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
+from pydantic import ValidationError
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
@@ -18,7 +18,6 @@ from cas_spark.errors import CasError
 from cas_spark.knowledge.retention import ORDERED
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.recorded import settings_of
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import Extracts
 from cas_spark.settings.taken_in import (
@@ -28,8 +27,6 @@ from cas_spark.settings.taken_in import (
     settings_of_ids,
     settings_of_reading,
 )
-
-log = logging.getLogger(__name__)
 
 File = tuple[Extracts, str, str]
 """A source, and the path and sha256 of one of its extracts."""
@@ -150,12 +147,14 @@ def _differences(
     now = settings_of_reading(job.settings, source.name)
     if now is None or not held:
         return []
-    recorded = _recorded(job)
+    digest = digest_of_reading(now)
+    unsure = [row["run_number"] for row in held if row["source_sha256"] != digest]
+    recorded = _settings_of_runs(job, unsure)
     for row in held:
-        before = recorded(row["run_number"])
+        before = recorded.get(row["run_number"])
         told = settings_of_reading(before, source.name) if before is not None else None
         was = row["source_sha256"] or (digest_of_reading(told) if told is not None else None)
-        if was is not None and was != digest_of_reading(now):
+        if was is not None and was != digest:
             if told is None:
                 return [f"those of run {row['run_number']}, which this code cannot compare"]
             return differences_of_reading(told, now) or ["which ones cannot be told"]
@@ -171,19 +170,21 @@ def _differences(
     return []
 
 
-def _recorded(job: Job) -> Callable[[int], Settings | None]:
-    """What reads the settings of an earlier run: None where this code can no longer."""
+def _settings_of_runs(job: Job, numbers: Iterable[int]) -> dict[int, Settings | None]:
+    """The settings of complete runs by number; None where this code can no longer read them."""
+    runs, wanted = job.run.lake.runs, sorted(set(numbers))
+    if runs is None or not wanted:
+        return {}
+    read = cache(_settings_of)  # most runs have the same
+    rows = runs.where(F.col("number").isin(wanted)).select("number", "settings").collect()
+    return {row["number"]: read(row["settings"]) for row in rows}
 
-    @cache
-    def settings_of_run(number: int) -> Settings | None:
-        manifest = job.run.lake.manifest_of(number)
-        try:
-            return settings_of(manifest) if manifest is not None else None
-        except CasError as error:
-            log.warning("%s", error)
-            return None
 
-    return settings_of_run
+def _settings_of(text: str) -> Settings | None:
+    try:
+        return Settings.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 def _check_erasures_hold(job: Job, names: Sequence[str], held: dict[str, list[Row]]) -> None:
@@ -196,11 +197,11 @@ def _check_erasures_hold(job: Job, names: Sequence[str], held: dict[str, list[Ro
         return
     removed = job.run.read(tables.RETENTIONS).where(F.col("reason") == ORDERED)
     erased = {row["source"] for row in removed.select("source").distinct().collect()}
-    recorded = _recorded(job)
     for name in sorted(erased & set(names)):
         now = settings_of_ids(job.settings, name)
+        recorded = _settings_of_runs(job, [row["run_number"] for row in held[name]])
         for row in held[name]:
-            before = recorded(row["run_number"])
+            before = recorded.get(row["run_number"])
             told = settings_of_ids(before, name) if before is not None else None
             if told != now:
                 raise CasError(

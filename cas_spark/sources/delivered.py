@@ -34,6 +34,9 @@ of which an ordinary week may hold less than one row in a thousand."""
 LONGEST_GAP = 8
 """Weeks without rows, as a multiple of what is usual in the extract, after which a few rows are
 taken for mistaken."""
+LONGEST_GAP_OF_ROWS = 2600
+"""Such a gap is also longer than so many weeks over the number of rows: ten years for five rows,
+half a year for a hundred. Of few rows nobody can tell what is usual."""
 FEW_ROWS, FEW_SHARE = 2, 0.01
 
 
@@ -76,8 +79,8 @@ def last_moment_of(weeks: Sequence[tuple[int, int]], zone: ZoneInfo) -> datetime
     That is the end of the week after the last one that holds enough rows: the extract may have been
     delivered early in a week. A week holds enough with one in 1,000 of all rows, or with a tenth of
     what the median week has. Of the weeks that do, those after a gap far longer than usual are left
-    out where they hold two rows or one in 100 of all: in a small extract every row is more than one
-    in 1,000.
+    out where they hold at most two rows or one in 100 of all: in a small extract every row is more
+    than one in 1,000.
 
     Args:
         weeks: weeks from Monday to Monday, counted from the one that holds 1 January 1970, and the
@@ -100,7 +103,7 @@ def last_moment_of(weeks: Sequence[tuple[int, int]], zone: ZoneInfo) -> datetime
         starts = [week for week, _ in held[: place + 1]]
         gaps = [later - week for week, later in pairwise(starts)]
         usual = median(gaps[:-1]) if len(gaps) > 1 else 1
-        if gaps[-1] > LONGEST_GAP * usual:
+        if gaps[-1] > max(LONGEST_GAP * usual, LONGEST_GAP_OF_ROWS / rows):
             held, tail = held[:place], 0
     try:
         end = FIRST_MONDAY + timedelta(weeks=held[-1][0] + 2)

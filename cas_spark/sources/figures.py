@@ -112,7 +112,8 @@ def figures_of(
         known_from_micros=min(known, default=None),
         known_until_micros=max(known, default=None),
     )
-    last, total = (max(row["last"] for row in groups), sum(row["total"] for row in groups))
+    last = max((row["last"] for row in groups), default=0)
+    total = sum(row["total"] for row in groups)
     _check_every_row_is_there(figures, name, last, total)
     return figures
 

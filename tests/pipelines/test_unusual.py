@@ -69,7 +69,7 @@ def job_with(spark: SparkSession, folder: Path, known: dict[tuple[str, str], lis
     settings = settings_of_toy(folder)
     run = open_run(Lake(spark, settings.lake), "test", None, settings.as_json(), settings.sha256())
     cells = {"A": 1, "B": 2}
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for (team, priority), days in known.items():
         for day in days:
             number, moment = len(rows), END - timedelta(days=day)
