@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from cas_spark.lake.session import RUNTIME, start_session
 from cas_spark.pipelines.backtest import Span
 from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import (
+    INGEST,
     STEPS,
     WEEKLY,
     run_backtest,
@@ -77,6 +78,14 @@ Poll = Annotated[
     ),
 ]
 
+Reread = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reread",
+        help="Source whose extracts are read again, by the settings of now; may be repeated.",
+    ),
+]
+
 
 @contextmanager
 def _session(name: str) -> Iterator[SparkSession]:
@@ -87,10 +96,17 @@ def _session(name: str) -> Iterator[SparkSession]:
         spark.stop()
 
 
-def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Settings:
+def _load(
+    path: Path, polls: Mapping[str, date], *, needs_inputs: bool, reread: Sequence[str] = ()
+) -> Settings:
     """Settings and arguments, checked before Spark starts; every problem at once."""
     settings = load_settings(path)
-    problems = []
+    sources = [source.name for source in settings.sources]
+    problems = [
+        f"--reread {name}: no such source, expected one of {', '.join(sources)}"
+        for name in reread
+        if name not in sources
+    ]
     for option, poll in polls.items():
         try:
             settings.check_poll(poll)
@@ -113,12 +129,17 @@ def _plain(name: str) -> str:
     return name
 
 
-def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
+def _run(
+    command: str, settings_path: Path, poll: datetime | None, reread: Sequence[str] = ()
+) -> None:
     day = poll.date() if poll else None
     polls = {"--poll": day} if day else {}
-    settings = _load(settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY))
+    settings = _load(
+        settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY), reread=reread
+    )
     with _session(f"cas-spark {command} {settings.name}") as spark:
-        _print_report(run_command(spark, command, settings, day, bars(console)), settings_path)
+        job = run_command(spark, command, settings, day, bars(console), reread)
+        _print_report(job, settings_path)
 
 
 def _print_report(job: Job, settings_path: Path) -> None:
@@ -130,6 +151,8 @@ def _print_report(job: Job, settings_path: Path) -> None:
         grid.add_row(*pair)
     out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     out.print(grid)
+    for warning in report.warnings:
+        out.print(f"[yellow]Warning: {escape(warning)}[/yellow]", highlight=False)
     for label in report.labels:
         out.print(f"[bold]{label}[/bold]")
     if job.run.step == WEEKLY:
@@ -153,7 +176,10 @@ def _add_step(name: str, help_text: str) -> None:
     def command(settings: SettingsFile, poll: Poll = None) -> None:
         _run(name, settings, poll)
 
-    app.command(name, help=help_text)(command)
+    def ingest_command(settings: SettingsFile, poll: Poll = None, reread: Reread = None) -> None:
+        _run(name, settings, poll, reread or ())
+
+    app.command(name, help=help_text)(ingest_command if name == INGEST else command)
 
 
 for _name, _step in STEPS.items():
@@ -164,22 +190,26 @@ for _name, _step in STEPS.items():
 def weekly(
     settings: SettingsFile,
     poll: Poll = None,
+    reread: Reread = None,
     is_dry: Annotated[  # noqa: FBT002
         bool, typer.Option("--dry-run", help="Only say what would be done, and how much.")
     ] = False,
 ) -> None:
     """All steps in order, published as one run."""
     if is_dry:
-        _say_what_would_be_done(settings, poll)
+        _say_what_would_be_done(settings, poll, reread or ())
     else:
-        _run(WEEKLY, settings, poll)
+        _run(WEEKLY, settings, poll, reread or ())
 
 
-def _say_what_would_be_done(settings_path: Path, poll: datetime | None) -> None:
+def _say_what_would_be_done(
+    settings_path: Path, poll: datetime | None, reread: Sequence[str]
+) -> None:
     day = poll.date() if poll else None
-    settings = _load(settings_path, {"--poll": day} if day else {}, needs_inputs=True)
+    polls = {"--poll": day} if day else {}
+    settings = _load(settings_path, polls, needs_inputs=True, reread=reread)
     with _session(f"cas-spark {WEEKLY} --dry-run {settings.name}") as spark:
-        report = dry_run(spark, settings, day, WEEKLY)
+        report = dry_run(spark, settings, day, WEEKLY, reread)
     _print_tables(report)
 
 

@@ -119,3 +119,20 @@ def test_help_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     for step in ("ingest", "grid", "snapshots", "train", "forecast", "evaluate", "weekly"):
         assert step in text
+
+
+@pytest.mark.parametrize("command", [("ingest",), ("weekly",), ("weekly", "--dry-run")])
+def test_a_source_to_read_again_must_be_one_of_the_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    path = write_settings(tmp_path)
+    code, text = told(capsys, *command, "--settings", str(path), "--reread", "registre")
+    assert code == 2
+    assert "--reread registre: no such source, expected one of register" in text
+
+
+def test_no_other_step_reads_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_settings(tmp_path)
+    code, text = told(capsys, "grid", "--settings", str(path), "--reread", "register")
+    assert code == 2
+    assert "--reread" in text

@@ -95,6 +95,15 @@ def _tell_reasons_apart(forecasts: DataFrame) -> DataFrame:
     )
 
 
+def _tell_no_settings_of_reading(datasets: DataFrame) -> DataFrame:
+    """Older extracts do not tell by which settings they were read: their runs do."""
+    unknown = {
+        "source_sha256": F.lit(None).cast("string"),
+        "delivered_on": F.lit(None).cast("date"),
+    }
+    return _as_declared(datasets.withColumns(unknown), tables.DATASETS)
+
+
 def _type_of(table: Table, name: str) -> DataType:
     [found] = [column.type for column in table.columns if column.name == name]
     return found
@@ -126,6 +135,7 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (4, tables.CELLS.name): _leave_cells_to_be_judged,
     (4, tables.REVISIONS.name): _name_what_revisions_are_about,
     (5, tables.FORECASTS.name): _tell_reasons_apart,
+    (6, tables.DATASETS.name): _tell_no_settings_of_reading,
 }
 """(schema version, table) -> its rows as the next version has them."""
 

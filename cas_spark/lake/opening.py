@@ -17,7 +17,10 @@ from cas_spark.lake.run import DIGESTS_OF_SLICES, OPERATIONS, Run, newest_versio
 
 log = logging.getLogger(__name__)
 
-CARRIED_ON = ("pseudonym_check", DIGESTS_OF_SLICES, OPERATIONS)
+UNUSUAL = "unusual_deliveries"
+"""Name among a manifest's facts: what is unusual about the newest extracts of each source."""
+
+CARRIED_ON = ("pseudonym_check", DIGESTS_OF_SLICES, OPERATIONS, UNUSUAL)
 """Facts that hold for the lake and not for a run, so that each run hands them on."""
 
 RETAINING = "retaining"

@@ -1,7 +1,7 @@
 """A command: opens a run on the lake, does its steps in order, and publishes what they left."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 
@@ -38,8 +38,9 @@ log = logging.getLogger(__name__)
 
 Step = Callable[[Job], None]
 
+INGEST = "ingest"
 STEPS: Mapping[str, Step] = {
-    "ingest": ingest,
+    INGEST: ingest,
     "grid": grid,
     "snapshots": snapshots,
     "train": train,
@@ -150,6 +151,7 @@ def run_command(
     settings: Settings,
     poll: date | None,
     show_progress: ShowProgress,
+    reread: Collection[str] = (),
 ) -> Job:
     """Run one step, or all in order, and publish.
 
@@ -162,12 +164,13 @@ def run_command(
         settings: of the lake.
         poll: asked for; None for the newest that the extracts reach.
         show_progress: shows how far long work is.
+        reread: names of the sources whose extracts the step ingest reads again.
 
     Raises:
         CasError: as the steps do.
     """
     with _opened(Lake(spark, settings.lake), command, settings, poll) as run:
-        job = Job(run, settings, poll, show_progress)
+        job = Job(run, settings, poll, show_progress, reread=frozenset(reread))
         for name, step in STEPS.items():
             if command in (name, WEEKLY):
                 step(job)

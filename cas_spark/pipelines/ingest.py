@@ -4,11 +4,12 @@ Suspects are taken in apart from incidents: where settings have none, nothing te
 where they do, no byte of the incidents and outcomes differs.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TypeVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
@@ -20,7 +21,9 @@ from cas_spark.lake.spread import shuffle_partitions
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.area_statistics import read_editions
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.reread import check_reading, held_extracts, set_aside
 from cas_spark.pipelines.revise import revise
+from cas_spark.pipelines.unusual import note_unusual
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
@@ -31,6 +34,8 @@ from cas_spark.sources.reading import read_rows
 from cas_spark.sources.removed import Removed
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
 from cas_spark.sources.suspects import SuspectDelivery, check_of_key, deliver_suspects
+
+log = logging.getLogger(__name__)
 
 SAID_OF_A_LINK = ("link_id", "known_at", "priority", "home_cell_id")
 
@@ -45,10 +50,14 @@ def ingest(job: Job) -> None:
     secret = key.read() if key is not None else None
     if secret is not None:
         _check_key_is_the_same(job, secret)
-    incidents = new_files(job, job.settings.incidents)
-    suspects = new_files(job, job.settings.suspects)
-    revisions = new_files(job, job.settings.revisions)
-    if incidents or suspects or revisions:
+    there, held = listed_files(job, job.settings.sources), held_extracts(job)
+    check_reading(job, there, held)
+    set_aside(job, held)
+    new = new_files(job, there, held)
+    incidents = _of_kind(new, IncidentExtracts)
+    suspects = _of_kind(new, SuspectExtracts)
+    revisions = _of_kind(new, RevisionExtracts)
+    if new:
         land = Land.of(land_cells(job), job.operations)
         if incidents:
             _take_in_incidents(job, incidents, land)
@@ -57,7 +66,9 @@ def ingest(job: Job) -> None:
         if revisions:
             _take_in_revisions(job, revisions, secret, land)
         land.ids.unpersist()
-    revise(job, is_any_new=bool(incidents or suspects or revisions))
+    revise(job, is_any_new=bool(new))
+    if new:
+        note_unusual(job, land_cells(job))
 
 
 def _check_key_is_the_same(job: Job, secret: bytes) -> None:
@@ -73,19 +84,42 @@ def _check_key_is_the_same(job: Job, secret: bytes) -> None:
         )
 
 
-def new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts]]:
-    """Every extract that the lake does not hold."""
-    spark = job.run.lake.spark
-    held = {
-        (row["source"], row["sha256"])
-        for row in job.run.read(tables.DATASETS).select("source", "sha256").collect()
+def listed_files(job: Job, sources: Sequence[Extracts]) -> list[File[Extracts]]:
+    """Every extract that the settings name, each content of a source once."""
+    spark, seen = job.run.lake.spark, dict[tuple[str, str], str]()
+    found = []
+    for source in sources:
+        for path in list_files(spark, source):
+            sha256 = sha256_of(spark, path)
+            before = seen.setdefault((source.name, sha256), path)
+            if before == path:
+                found.append((source, path, sha256))
+            else:
+                log.warning("%s holds the same as %s: it is left out", path, before)
+    return found
+
+
+def new_files(
+    job: Job, there: Sequence[File[Extracts]], held: Mapping[str, Sequence[Row]]
+) -> list[File[Extracts]]:
+    """Every extract that the lake does not hold, or is to read again.
+
+    Args:
+        job: at work.
+        there: all extracts that the settings name.
+        held: source -> the extracts that the lake holds.
+    """
+    taken_in = {
+        (name, row["sha256"])
+        for name, rows in held.items()
+        if name not in job.reread
+        for row in rows
     }
-    wanted = [(source, path) for source in sources for path in list_files(spark, source)]
-    return [
-        (source, path, sha256)
-        for source, path in wanted
-        if (source.name, sha256 := sha256_of(spark, path)) not in held
-    ]
+    return [file for file in there if (file[0].name, file[2]) not in taken_in]
+
+
+def _of_kind(files: Sequence[File[Extracts]], kind: type[AnyExtracts]) -> list[File[AnyExtracts]]:
+    return [(source, path, sha) for source, path, sha in files if isinstance(source, kind)]
 
 
 def _take_in_incidents(job: Job, new: Sequence[File[IncidentExtracts]], land: Land) -> None:

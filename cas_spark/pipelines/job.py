@@ -40,6 +40,7 @@ class Job:
         show_progress: shows how far long work is.
         is_purging: whether what was purged by now is used for no poll; else every poll sees what
             was known by then, for an accuracy as it was.
+        reread: names of the sources whose extracts are to be read again.
         tessellation: the land cells, where the lake does not hold them yet.
         areas: of editions of area statistics that were read already, by source and day.
     """
@@ -49,6 +50,7 @@ class Job:
     asked_poll: date | None
     show_progress: ShowProgress
     is_purging: bool = True
+    reread: frozenset[str] = frozenset()
     tessellation: DataFrame | None = field(default=None)
     areas: dict[tuple[str, date], DataFrame] = field(default_factory=dict)
 

@@ -23,8 +23,10 @@ from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
+from cas_spark.lake.migrations import migrated
 from cas_spark.lake.opening import open_run
 from cas_spark.lake.run import Run
+from cas_spark.lake.table import Table
 from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.grid import grid, review_kept_cells
 from cas_spark.pipelines.job import Job, ShowProgress
@@ -158,9 +160,11 @@ def _removed_since(lake: Lake, number: int) -> list[Row]:
     """How many facts of which extract that the run had taken in are gone, and why."""
     if not lake.holds(tables.RETENTIONS):
         return []
-    taken_in = lake.read(tables.DATASETS).where(F.col("run_number") <= number)
-    extracts = taken_in.select("source", F.col("sha256").alias("dataset_sha256"), "name")
-    of_facts = F.col("class").isin(*FACTS) & (F.col("run_number") > number)
+    extracts = _as_of_run(lake, tables.DATASETS, tables.REPLACED_DATASETS, number).select(
+        "source", F.col("sha256").alias("dataset_sha256"), "name"
+    )
+    replaced = [table.name for _, table in tables.REPLACED]
+    of_facts = F.col("class").isin(*FACTS, *replaced) & (F.col("run_number") > number)
     removed = lake.read(tables.RETENTIONS).where(of_facts).join(extracts, extracts.columns[:2])
     return (
         removed.groupBy("class", "reason", "source", F.col("name").alias("extract"))
@@ -172,30 +176,44 @@ def _removed_since(lake: Lake, number: int) -> list[Row]:
 
 def _bring_facts(job: Job, lake: Lake, number: int) -> None:
     """What the run had taken in: facts as delivered, and the revisions of them, decided anew."""
-    run, taken_in = job.run, F.col("run_number") <= number
-    nothing = F.lit(None)
+    run, nothing = job.run, F.lit(None)
     undecided = {
         column.name: nothing.cast(column.type)
         for column in tables.REVISIONS.columns
         if column.name in ("kind", "effect", "reason", "linked_id", "effective_at", "processed_run")
     } | {"status": F.lit("pending")}
     standing = {name: nothing.cast("timestamp") for name in ("superseded_at", "purged_at")}
+    changed = {
+        tables.INCIDENTS.name: standing,
+        tables.SUSPECTS.name: standing,
+        tables.REVISIONS.name: undecided,
+    }
     with run.stage("facts as taken in") as said:
-        for table, changes in (
-            (tables.DATASETS, {}),
-            (tables.REJECTED_ROWS, {}),
-            (tables.INCIDENTS, standing),
-            (tables.SUSPECTS, standing),
-            (tables.REVISIONS, undecided),
-        ):
+        for table, replaced in tables.REPLACED:
             if not lake.holds(table):
                 continue
-            rows = lake.read(table).where(taken_in)
+            rows, changes = _as_of_run(lake, table, replaced, number), changed.get(table.name)
             if table is tables.INCIDENTS:
                 rows = rows.where("version = 1")
             run.replace(table, rows.withColumns(changes) if changes else rows)
             said[table.name] = run.read(table).count()
     revise(job, is_any_new=True)
+
+
+def _as_of_run(lake: Lake, table: Table, replaced: Table, number: int) -> DataFrame:
+    """The rows that a run had taken in, also those whose source was read again after it."""
+    last = lake.last_manifest
+    version = last.schema_version if last is not None else tables.SCHEMA_VERSION
+    rows = lake.read(table)
+    # A lake of an older schema version that no run has written since.
+    migrated_rows = migrated(table.name, rows, version)
+    rows = (rows if migrated_rows is None else migrated_rows).where(F.col("run_number") <= number)
+    if not lake.holds(replaced):
+        return rows
+    stood = lake.read(replaced).where(
+        (F.col("run_number") <= number) & (F.col("replaced_by_run") > number)
+    )
+    return rows.unionByName(stood.select(*rows.columns))
 
 
 def _bring_grid(job: Job, lake: Lake) -> None:

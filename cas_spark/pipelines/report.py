@@ -9,15 +9,17 @@ from cas_spark.evaluation.measures import ALL_TEAMS, MODEL, measure_name
 from cas_spark.knowledge.revisions import count_by_status
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.unusual import warnings_of
 
 TEAMS_SHOWN = 8
 
 
 @dataclass
 class Report:
-    """Lines of (what, figure), and the labels that must stand beside them."""
+    """Lines of (what, figure), what is unusual, and the labels that must stand beside them."""
 
     lines: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
 
 
@@ -40,7 +42,7 @@ class TextReport:
 
 def report_of(job: Job) -> Report:
     """The figures of the lake as the run left it, for the run's poll where they have one."""
-    report = Report(labels=job.labels)
+    report = Report(warnings=warnings_of(job), labels=job.labels)
     _say_rows(job, report)
     if job.run.holds(tables.CELLS):
         _say_cells(job, report)

@@ -43,6 +43,7 @@ RETAIN = "retain"
 MAPS, EXTRACTS, MLFLOW = "maps", "extracts", "mlflow"
 
 _TABLES = {table.name: table for table in tables.STATIC_TABLES if table.name in IDS}
+_REPLACED = {table.name: table for _, table in tables.REPLACED if table.name in IDS}
 _OF_FACTS = ("incidents", "suspects", "revisions")
 _TERMS: Mapping[str, tuple[str, ...]] = {
     "incidents": ("incidents",),
@@ -50,6 +51,10 @@ _TERMS: Mapping[str, tuple[str, ...]] = {
     "revisions": _OF_FACTS,
     "revision_costs": _OF_FACTS,
     "rejected_rows": (*_OF_FACTS, "rejected_rows"),
+    "replaced_incidents": ("incidents",),
+    "replaced_suspects": ("incidents", "suspects"),
+    "replaced_revisions": _OF_FACTS,
+    "replaced_rejected_rows": (*_OF_FACTS, "rejected_rows"),
     EXTRACTS: (EXTRACTS,),
     MAPS: ("exports",),
     MLFLOW: ("exports",),
@@ -148,6 +153,7 @@ def _facts(run: Run) -> Facts:
         run.read(tables.REVISION_COSTS),
         run.read(tables.REJECTED_ROWS),
         run.read(tables.DATASETS),
+        {name: run.read(table) for name, table in _REPLACED.items() if run.holds(table)},
     )
 
 
@@ -171,7 +177,7 @@ def _due_files(
     }
     ordered = run.read(tables.RETENTIONS).select("reason", "source", "dataset_sha256")
     for name, frame in rows.items():
-        if name in (*_OF_FACTS, tables.REJECTED_ROWS.name):
+        if name in (*_OF_FACTS, tables.REJECTED_ROWS.name, *_REPLACED):
             ordered = ordered.union(frame.select("why", "source", "dataset_sha256"))
     for row in ordered.where(F.col("reason") == ORDERED).distinct().collect():
         whys[row["source"], row["dataset_sha256"]] = ORDERED
@@ -219,7 +225,7 @@ def _remove(
         )
         run.merge(tables.ERASURES, erased.join(run.read(tables.ERASURES), "id_sha256", "left_anti"))
         for name, table in _TABLES.items():
-            if run.holds(table) and not rows[name].isEmpty():
+            if run.holds(table) and name in rows and not rows[name].isEmpty():
                 run.merge(table, run.read(table).limit(0), rows[name].select(*table.keys))
                 said[name] = rows[name].count()
         if not rows["incidents"].isEmpty():

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from cas_spark.settings.codes import PriorityCodes
 from cas_spark.settings.completeness import Period, gaps, problems_of_periods
+from cas_spark.settings.delivered import DeliveredInName
 from cas_spark.settings.effects import TAKING_BACK, Kinds
 from cas_spark.settings.file_form import FileForm
 from cas_spark.settings.location import Location
@@ -93,6 +94,11 @@ class Extracts(FileForm):
     files: SettingsPath = Field(description="path or shell pattern of one or more files")
     provenance: Provenance
     complete_from: date = Field(description="first day of which all rows are delivered")
+    delivered: date | DeliveredInName | None = Field(
+        default=None,
+        description="local day on which all its extracts were delivered, or where their names tell "
+        "it; rows known later are rejected. Without it that day is judged by the rows themselves",
+    )
     timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
     known: Known
     location: Location | None = None

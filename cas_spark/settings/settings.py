@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from cas_spark.settings.effects import Effects
 from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncident
 from cas_spark.settings.generator import Generator
+from cas_spark.settings.intake import Intake
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
 from cas_spark.settings.moments import ZoneName
 from cas_spark.settings.paths import SettingsPath
@@ -89,6 +90,7 @@ class Settings(Section):
         description="name of the source -> its extracts of later decisions: see docs/revisions.md",
     )
     effects: Effects = Effects()
+    intake: Intake = Intake()
     retention: Retention = Retention()
     priorities: dict[Name, Priority] = Field(min_length=1)
     polls: Polls = Polls()

@@ -20,10 +20,12 @@ and the first of several equal rows that is fine is the one that counts.
 | `coordinates_missing` | has no coordinates, or ones that mean: unknown |
 | `excluded_point` | lies at a place that the settings exclude |
 | `outside_teams` | lies in no land cell |
+| `known_after_delivery` | became known after its extract was delivered: see `delivered` |
 | `duplicate` | bears a key, or without keys a content, that was there before |
 
 A correction is kept wherever it happened and whatever its code, since it is about another row:
-only `malformed`, an `exclude`, `known_unreadable` and `duplicate` reject it.
+only `malformed`, an `exclude`, `known_unreadable`, `known_after_delivery` and `duplicate` reject
+it.
 
 The functions look at the columns of `values.interpret` and `cell_id`, and return a check: a reason,
 a column that says whether the row fails (null counts as no), and a column with the value that does.

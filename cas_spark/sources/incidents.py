@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
@@ -13,6 +13,8 @@ from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
+from cas_spark.sources.delivered import KNOWN_AFTER_DELIVERY, without_late
+from cas_spark.sources.figures import Figures, check_some_are_used, figures_of
 from cas_spark.sources.files import refusing
 from cas_spark.sources.removed import Removed, without_removed
 
@@ -69,15 +71,17 @@ def deliver(
         The frames, computed once. Every instant is UTC.
 
     Raises:
-        CasError: most places lie outside the teams' land, so that the CRS must be wrong; the
-            moments cannot be read with the formats of the settings; or the file is broken.
+        CasError: most places lie outside the teams' land, so that the CRS must be wrong; no row
+            can be used; the moments cannot be read with the formats of the settings; or the file is
+            broken.
     """
     values.check_values_are_readable(rows, source)
     interpreted = values.interpret(rows, source, settings.timezone)
     placed = coordinates.with_land_cell(interpreted, source, settings.grid.crs, land)
     checked = _checked(placed, source, source.timezone or settings.timezone)
-    named = _named(checked, source)
     with refusing(f"extract {name}"):
+        in_time = without_late(checked, source, name, settings.timezone, F.col("known_text"))
+        named = _named(in_time, source)
         # Computed once, and without its lineage: `already` may stand on other extracts of this run,
         # whose plans would otherwise double with each.
         compared = _without_duplicates(named, source, already, already_revised)
@@ -93,9 +97,14 @@ def deliver(
             .drop("of_key")
             .localCheckpoint()
         )
-        figures = _figures(classified)
-    _check_places(figures, source, settings, name, land)
-    return _delivery(classified, figures, source, dataset_sha256, name)
+        is_located = ~F.coalesce(F.col("is_correction"), F.lit(False)) & (
+            F.col("reason").isNull()
+            | F.col("reason").isin(checks.OUTSIDE_TEAMS, checks.DUPLICATE, KNOWN_AFTER_DELIVERY)
+        )
+        figures = figures_of(classified, name, F.col("is_correction"), is_located)
+    _check_places(classified, figures, source, settings, name, land)
+    check_some_are_used(figures, source, name)
+    return _delivery(classified, figures, source, settings, dataset_sha256, name)
 
 
 def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
@@ -156,34 +165,21 @@ def _without_duplicates(
     )
 
 
-def _figures(classified: DataFrame) -> Row:
-    """One row of figures about all rows of the extract; computing it keeps them."""
-    is_correction, is_fine = F.col("is_correction"), F.col("reason").isNull()
-    is_outside = F.col("reason") == checks.OUTSIDE_TEAMS
-    is_located = ~is_correction & (is_fine | is_outside | (F.col("reason") == checks.DUPLICATE))
-    known_micros = F.when(is_fine, F.unix_micros("known_at"))
-    figures = classified.agg(
-        F.count("*").alias("rows_read"),
-        F.count_if(is_fine & ~is_correction).alias("rows_accepted"),
-        F.count_if(is_fine & is_correction).alias("rows_revisions"),
-        F.count_if(~is_fine).alias("rows_rejected"),
-        F.min(known_micros).alias("known_from_micros"),
-        F.max(known_micros).alias("known_until_micros"),
-        F.count_if(is_located).alias("located"),
-        F.count_if(is_outside).alias("outside"),
-        F.min(F.when(is_outside, F.struct("row_number", "x", "y"))).alias("example"),
-    ).first()
-    assert figures is not None  # noqa: S101  # an aggregate without groups has one row
-    return figures
-
-
 def _check_places(
-    figures: Row, source: IncidentExtracts, settings: Settings, name: str, land: Land
+    classified: DataFrame,
+    figures: Figures,
+    source: IncidentExtracts,
+    settings: Settings,
+    name: str,
+    land: Land,
 ) -> None:
-    located, outside = int(figures["located"]), int(figures["outside"])
+    rejections = figures.rejections.get(checks.OUTSIDE_TEAMS)
+    located, outside = figures.located, rejections.rows if rejections is not None else 0
     if located < FEWEST_TO_JUDGE or outside <= LARGEST_OUTSIDE_SHARE * located:
         return
-    row_number, x, y = figures["example"]
+    is_outside = F.col("reason") == checks.OUTSIDE_TEAMS
+    example = classified.where(is_outside).orderBy("row_number").select("row_number", "x", "y")
+    row_number, x, y = example.take(1)[0]
     crs, grid_crs = source.location.crs, settings.grid.crs
     there_x, there_y = coordinates.transformed(x, y, source, grid_crs, land)
     raise CasError(
@@ -197,7 +193,12 @@ def _check_places(
 
 
 def _delivery(
-    classified: DataFrame, figures: Row, source: IncidentExtracts, dataset_sha256: str, name: str
+    classified: DataFrame,
+    figures: Figures,
+    source: IncidentExtracts,
+    settings: Settings,
+    dataset_sha256: str,
+    name: str,
 ) -> Delivery:
     is_correction, is_fine = F.col("is_correction"), F.col("reason").isNull()
     rows = classified.withColumns(
@@ -225,14 +226,10 @@ def _delivery(
             "status": F.lit("pending"),
         }
     )
-    counts = {
-        figure: int(figures[f"rows_{figure}"])
-        for figure in ("read", "accepted", "revisions", "rejected")
-    }
     return Delivery(
         accepted=as_declared(accepted, INCIDENTS),
         revisions=as_declared(with_nothing_else(corrections, REVISIONS), REVISIONS),
         rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
-        dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
-        counts=counts,
+        dataset=dataset_of(figures, source, settings, dataset_sha256, name, rows.sparkSession),
+        counts=figures.counts("read", "accepted", "revisions", "rejected"),
     )

@@ -9,6 +9,7 @@
 | `unknown_code` | reclassifies into a code that the settings do not name |
 | `coordinates_missing` | relocates to nowhere |
 | `occurred_unreadable`, `interval_backwards`, `occurred_after_known` | retimes to no such time |
+| `known_after_delivery` | became known after its extract was delivered: see `delivered` |
 | `duplicate` | says what was said before |
 
 A row that reclassifies into a code of no priority, or relocates out of the teams, takes its
@@ -18,7 +19,7 @@ incident back. Of a rejected row that is about a suspect no value is kept.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from cas_spark.lake.tables import REJECTED_ROWS, REVISIONS
@@ -30,6 +31,8 @@ from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
+from cas_spark.sources.delivered import without_late
+from cas_spark.sources.figures import Figures, check_some_are_used, figures_of
 from cas_spark.sources.files import refusing
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.reading import text_of
@@ -81,8 +84,9 @@ def deliver_revisions(
         The frames, computed once. Every instant is UTC.
 
     Raises:
-        CasError: the moments cannot be read with the formats of the settings, a mapped column of a
-            source about suspects looks like personal data, or the file is broken.
+        CasError: no row can be used, the moments cannot be read with the formats of the settings, a
+            mapped column of a source about suspects looks like personal data, or the file is
+            broken.
     """
     delivered = Delivered(values.kinds_of(rows), source.timezone or settings.timezone)
     _check_moments(source, delivered)
@@ -100,15 +104,19 @@ def deliver_revisions(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")
     )
     with refusing(f"extract {name}"):
+        # Of a row about a suspect no value is kept.
+        late = F.lit(None).cast("string") if source.suspect is not None else F.col("known_text")
+        in_time = without_late(checked, source, name, settings.timezone, late)
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
         classified = without_removed(
-            _without_duplicates(checked.withColumn("named_id", _named_id(source)), already),
+            _without_duplicates(in_time.withColumn("named_id", _named_id(source)), already),
             removed,
             ("revision_id", "incident_id", "named_id"),
             (checks.DUPLICATE,),
         ).localCheckpoint()
-        figures = _figures(classified)
-    return _delivery(classified, figures, source, dataset_sha256, name)
+        figures = figures_of(classified, name, F.lit(True), F.lit(False))
+    check_some_are_used(figures, source, name)
+    return _delivery(classified, figures, source, settings, dataset_sha256, name)
 
 
 def _check_moments(source: RevisionExtracts, delivered: Delivered) -> None:
@@ -229,24 +237,13 @@ def _without_duplicates(rows: DataFrame, already: DataFrame) -> DataFrame:
     return joined.withColumn("reason", reason).drop("place", "earlier_id")
 
 
-def _figures(classified: DataFrame) -> Row:
-    """One row of figures about all rows of the extract; computing it keeps them."""
-    is_fine = F.col("reason").isNull()
-    known_micros = F.when(is_fine, F.unix_micros("known_at"))
-    figures = classified.agg(
-        F.count("*").alias("rows_read"),
-        F.lit(0).alias("rows_accepted"),
-        F.count_if(is_fine).alias("rows_revisions"),
-        F.count_if(~is_fine).alias("rows_rejected"),
-        F.min(known_micros).alias("known_from_micros"),
-        F.max(known_micros).alias("known_until_micros"),
-    ).first()
-    assert figures is not None  # noqa: S101  # an aggregate without groups has one row
-    return figures
-
-
 def _delivery(
-    classified: DataFrame, figures: Row, source: RevisionExtracts, dataset_sha256: str, name: str
+    classified: DataFrame,
+    figures: Figures,
+    source: RevisionExtracts,
+    settings: Settings,
+    dataset_sha256: str,
+    name: str,
 ) -> RevisionDelivery:
     is_fine, kind = F.col("reason").isNull(), F.col("told_kind")
     rows = classified.withColumns(
@@ -283,6 +280,6 @@ def _delivery(
     return RevisionDelivery(
         revisions=as_declared(with_nothing_else(fine, REVISIONS), REVISIONS),
         rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
-        dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
-        counts={part: int(figures[f"rows_{part}"]) for part in ("read", "revisions", "rejected")},
+        dataset=dataset_of(figures, source, settings, dataset_sha256, name, rows.sparkSession),
+        counts=figures.counts("read", "revisions", "rejected"),
     )

@@ -234,3 +234,21 @@ def test_revisions_of_version_4_are_decided_anew(
     assert (found["about"], found["about_source"], found["named_id"]) == ("incident", "a", "a:1")
     assert (found["status"], found["kind"], found["linked_id"]) == ("pending", None, None)
     second.publish()
+
+
+def test_extracts_of_version_6_do_not_tell_by_which_settings_they_were_read(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = ("source_sha256", "delivered_on")
+    columns = tuple(c for c in tables.DATASETS.columns if c.name not in new)
+    older = replace(tables.DATASETS, columns=columns)
+    told = ("register", "f00d", "x.csv", 3, 1, 1, 1, POLL, MOMENT, MOMENT, False)
+    row = (*told, "who", "what for", "why", 1)
+    lake = lake_of_version(6, older, row, spark, tmp_path, monkeypatch)
+    before = lake.last_manifest
+    run = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
+    [found] = run.read(tables.DATASETS).collect()
+    assert [found[name] for name in new] == [None, None]
+    assert before is not None
+    # Else no run of before could be rebuilt.
+    assert run.publish().digests == before.digests

@@ -17,6 +17,14 @@ from cas_spark.lake.tables.facts import (
 )
 from cas_spark.lake.tables.indicators import SNAPSHOT_SLICES, cell_context, snapshots
 from cas_spark.lake.tables.removals import ERASURES, NO_EXTRACT, RETENTION_SCANS, RETENTIONS
+from cas_spark.lake.tables.replaced import (
+    REPLACED,
+    REPLACED_DATASETS,
+    REPLACED_INCIDENTS,
+    REPLACED_REJECTED_ROWS,
+    REPLACED_REVISIONS,
+    REPLACED_SUSPECTS,
+)
 from cas_spark.lake.tables.results import (
     BACKTESTS,
     CHALLENGERS,
@@ -27,7 +35,7 @@ from cas_spark.lake.tables.results import (
     RUNS,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Raised with a migration when a table's columns change."""
 
 STATIC_TABLES = (
@@ -50,6 +58,11 @@ STATIC_TABLES = (
     RETENTIONS,
     RETENTION_SCANS,
     ERASURES,
+    REPLACED_DATASETS,
+    REPLACED_REJECTED_ROWS,
+    REPLACED_INCIDENTS,
+    REPLACED_SUSPECTS,
+    REPLACED_REVISIONS,
     RUNS,
 )
 
@@ -68,6 +81,12 @@ __all__ = [
     "NO_EXTRACT",
     "OUTCOMES",
     "REJECTED_ROWS",
+    "REPLACED",
+    "REPLACED_DATASETS",
+    "REPLACED_INCIDENTS",
+    "REPLACED_REJECTED_ROWS",
+    "REPLACED_REVISIONS",
+    "REPLACED_SUSPECTS",
     "RETENTIONS",
     "RETENTION_SCANS",
     "REVISIONS",
