@@ -15,7 +15,7 @@ from cas_spark.sources import csv_files
 from tests.sources.deliveries import source_of
 
 
-def read(content: bytes, columns: list[str], **changes: Any) -> list[list[str | None]]:
+def read(content: bytes, columns: list[str], **changes: Any) -> list[list[Any]]:
     """Row number, what is malformed, and the wanted columns of every record of a file."""
     source = IncidentExtracts.model_validate({"name": "register", **source_of(**changes)})
     opening = partial(io.BytesIO, content)
