@@ -38,6 +38,9 @@ DAMAGED = (
 REASON = re.compile(
     r"^Caused by: (?:[\w$.]+\.)?(?P<reason>\w*(?:Exception|Error)\b.*)$", re.MULTILINE
 )
+WORKING_ON = re.compile(r"^working on: .+$", re.MULTILINE)
+"""What `lake.spread` notes of a task's group."""
+
 LONGEST = 400
 SNAPSHOTS = "snapshots"
 
@@ -76,7 +79,8 @@ def telling_of_storage(root: str) -> Iterator[None]:
         told = told_of(error, root)
         if told is None:
             raise
-        for note in getattr(error, "__notes__", []):
+        of_task = WORKING_ON.findall("\n".join(_texts(error)))
+        for note in [*of_task[-1:], *getattr(error, "__notes__", [])]:
             told.add_note(note)
         raise told from error
 
@@ -130,7 +134,7 @@ def _told_of_damage(text: str, root: str) -> CasError | None:
     place = root.split("://", 1)[-1]
     for pattern in DAMAGED:
         for match in pattern.finditer(text):
-            file = unquote(match["file"])
+            file = re.sub(r"^file:/+", "/", unquote(match["file"]))
             below = file.partition(f"{place}/")[2]
             if below:  # else it is an extract's, which its reader tells of
                 return damaged(root, below.split("/")[0], file, _reason_in(text))

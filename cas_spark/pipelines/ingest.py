@@ -4,6 +4,7 @@ Suspects are taken in apart from incidents: where settings have none, nothing te
 where they do, no byte of the incidents and outcomes differs.
 """
 
+import logging
 from collections.abc import Sequence
 from functools import reduce
 from typing import TypeVar
@@ -29,6 +30,8 @@ from cas_spark.sources.reading import list_files, read_rows, sha256_of
 from cas_spark.sources.removed import Removed
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
 from cas_spark.sources.suspects import SuspectDelivery, check_of_key, deliver_suspects
+
+log = logging.getLogger(__name__)
 
 SAID_OF_A_LINK = ("link_id", "known_at", "priority", "home_cell_id")
 
@@ -72,18 +75,30 @@ def _check_key_is_the_same(job: Job, secret: bytes) -> None:
 
 
 def new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts]]:
-    """Every extract that the lake does not hold."""
+    """Every extract that the lake does not hold, each content of a source once."""
     spark = job.run.lake.spark
     held = {
         (row["source"], row["sha256"])
         for row in job.run.read(tables.DATASETS).select("source", "sha256").collect()
     }
     wanted = [(source, path) for source in sources for path in list_files(spark, source)]
-    return [
-        (source, path, sha256)
-        for source, path in wanted
-        if (source.name, sha256 := sha256_of(spark, path)) not in held
-    ]
+    return _without_copies(
+        [
+            (source, path, sha256)
+            for source, path in wanted
+            if (source.name, sha256 := sha256_of(spark, path)) not in held
+        ]
+    )
+
+
+def _without_copies(files: Sequence[File[AnyExtracts]]) -> list[File[AnyExtracts]]:
+    """The first file of each content of a source; the log names its copies."""
+    first: dict[tuple[str, str], File[AnyExtracts]] = {}
+    for source, path, sha256 in files:
+        kept = first.setdefault((source.name, sha256), (source, path, sha256))
+        if kept[1] != path:
+            log.warning("%s: the same file as %s, which is read once", path, kept[1])
+    return list(first.values())
 
 
 def _take_in_incidents(job: Job, new: Sequence[File[IncidentExtracts]], land: Land) -> None:
