@@ -6,12 +6,10 @@ Only `snapshots` uses it.
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -22,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from cas_spark.errors import CasError
-from cas_spark.lake.storage import UNFINISHED, arrow_file_system
+from cas_spark.lake.storage import UNFINISHED, arrow_file_system, sha256_of
 from cas_spark.lake.table import Table
 
 LAYOUT = 2
@@ -36,7 +34,7 @@ every page has a checksum, which files of layout 1 lack."""
 class WrittenFile:
     """A file that a task wrote, as the driver needs it to commit it.
 
-    `sha256` is that of its bytes, counted while they were written.
+    `sha256` is that of its bytes.
     """
 
     name: str
@@ -45,25 +43,6 @@ class WrittenFile:
     rows: int
     stats: str
     sha256: str
-
-
-class _Counted(io.RawIOBase):
-    """A stream that counts the sha256 of what it passes on."""
-
-    def __init__(self, stream: pa.NativeFile) -> None:
-        super().__init__()
-        self._stream = stream
-        self.size = 0
-        self.state = hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, content: Any) -> int:
-        self.state.update(content)
-        self._stream.write(content)
-        self.size += len(content)
-        return len(content)
 
 
 def check_rows(rows: pa.Table, keys: Sequence[str], columns: Sequence[str]) -> None:
@@ -148,14 +127,14 @@ def write_file(
     rows_written = 0
     try:
         with ExitStack() as opened:
-            counted = _Counted(opened.enter_context(system.open_output_stream(unfinished)))
+            stream = opened.enter_context(system.open_output_stream(unfinished))
             writer: pq.ParquetWriter | None = None
             for rows, digests_of_block in checked(blocks, columns):
                 if writer is None:
                     # A dictionary per column costs more than it saves: see ADR 0019.
                     writer = opened.enter_context(
                         pq.ParquetWriter(
-                            counted,
+                            stream,
                             rows.schema,
                             compression="zstd",
                             use_dictionary=False,
@@ -167,7 +146,9 @@ def write_file(
                 digests += digests_of_block
                 rows_written += rows.num_rows
                 ends.append(_ends_of(rows))
-        sha256 = counted.state.hexdigest()
+        # Read again: passing each page through Python on its way would take twice as long.
+        with system.open_input_file(unfinished) as stream:
+            sha256, size = sha256_of(stream), stream.size()
         # Teams may have the same rows, and the files of all lie in one folder.
         content = hashlib.sha256(f"{partition}\n{sha256}".encode())
         name = f"layout{LAYOUT}-{content.hexdigest()[:40]}.parquet"
@@ -177,7 +158,7 @@ def write_file(
             system.delete_file(unfinished)
         raise
     stats = _stats(pa.concat_tables(ends), rows_written)
-    return WrittenFile(name, partition, counted.size, rows_written, stats, sha256), digests
+    return WrittenFile(name, partition, size, rows_written, stats, sha256), digests
 
 
 def checked(

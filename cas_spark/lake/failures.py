@@ -30,7 +30,9 @@ DENIED = (
 )
 DAMAGED = (
     # Spark's own, which names the file in the same line; then what stands for it in Hadoop.
-    re.compile(r"\[FAILED_READ_FILE\.\w+\].*? file:? (?P<file>\S.*?\.parquet)"),
+    re.compile(
+        r"\[(?:FAILED_READ_FILE\.\w+|CANNOT_READ_FILE_FOOTER)\].*? file:? (?P<file>\S.*?\.parquet)"
+    ),
     re.compile(r"ChecksumException: Checksum error: (?P<file>\S.*?) at \d+"),
     re.compile(r"Exception: (?P<file>\S.*?\.parquet) is not a Parquet file"),
     re.compile(r"Path does not exist: (?P<file>\S.*?\.parquet)"),

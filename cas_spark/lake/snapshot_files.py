@@ -4,7 +4,6 @@ A file is checked before it is used: its bytes against the sha256 that `snapshot
 once per file and run, and every page that is read against the checksum that stands with it.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,11 +18,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.lake.failures import UnreadableFileError
-from cas_spark.lake.storage import arrow_file_system
+from cas_spark.lake.storage import arrow_file_system, sha256_of
 from cas_spark.settings.resources import StorageAccess
-
-CHUNK = 1 << 24
-"""Bytes that are read at once to count a checksum."""
 
 
 @dataclass(frozen=True)
@@ -129,14 +125,12 @@ class SnapshotFiles:
         recorded = self.sha256.get(name)
         if recorded is None or name in self._checked:
             return
-        state = hashlib.sha256()
         with self._naming(name):
             with self._open(name) as content:
-                while chunk := content.read(CHUNK):
-                    state.update(chunk)
-            if state.hexdigest() != recorded:
-                found = f"bytes with the sha256 {state.hexdigest()}, recorded {recorded}"
-                raise OSError(found)
+                found = sha256_of(content)
+            if found != recorded:
+                reason = f"bytes with the sha256 {found}, recorded {recorded}"
+                raise OSError(reason)
         self._checked.add(name)
 
     @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from cas_spark.lake import lease as lease_module
 from cas_spark.lake.claims import Claim, Sighting, claim_in, text_of
+from cas_spark.pipelines.status import _heard
 
 CLAIM = Claim("host", "machine", 1, {"1": "1", "2": None}, "weekly", "2024-01-01", 180)
 
@@ -68,3 +69,9 @@ def test_where_no_clock_counts_sleep_the_monotonic_one_serves(
 ) -> None:
     monkeypatch.delattr(time, "CLOCK_BOOTTIME")
     assert lease_module._clock() == pytest.approx(time.monotonic(), abs=1)
+
+
+def test_status_says_of_a_claim_that_is_dated_ahead_that_it_is() -> None:
+    assert _heard(7.4) == "last heard of 7 s ago"
+    assert _heard(-3.0) == "last heard of 0 s ago"
+    assert _heard(-3600.0) == "last heard of 3600 s ahead of this machine's clock"
