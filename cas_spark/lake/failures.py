@@ -158,16 +158,17 @@ def damaged(root: str, table: str, file: str, reason: str) -> CasError:
         file: its path.
         reason: what is wrong with it.
     """
+    again = "If the storage was out of reach, run the same command again. Else "
     if table == SNAPSHOTS:
         do = (
-            "Delete this file, and run `cas-spark snapshots` or `cas-spark weekly`, which compute "
-            "from the facts what is missing. `cas-spark verify` lists every damaged file"
+            f"{again}delete this file, and run `cas-spark snapshots` or `cas-spark weekly`, which "
+            "compute from the facts what is missing. `cas-spark verify` lists every damaged file"
         )
     else:
         do = (
-            "Put this file back from a backup of the lake; without one start another lake from the "
-            "same extracts, which gives the same digests. `cas-spark verify` lists the tables that "
-            "are damaged"
+            f"{again}put this file back from a backup of the lake; without one start another lake "
+            "from the same extracts, which gives the same digests. `cas-spark verify` lists the "
+            "tables that are damaged"
         )
     return CasError(
         what=f"table {table} of the lake {root}, file {file}",

@@ -143,7 +143,7 @@ def test_a_task_s_error_names_table_file_and_command() -> None:
         "table snapshots of the lake /a lake, file /a lake/snapshots/layout2-1.parquet"
     )
     assert told.found.endswith("bytes with the sha256 1, recorded 2")
-    assert "Delete this file, and run `cas-spark snapshots`" in told.do
+    assert "delete this file, and run `cas-spark snapshots`" in told.do
 
 
 def test_an_extract_that_cannot_be_read_is_none_of_the_lake_s_tables() -> None:
