@@ -154,6 +154,8 @@ def snapshot_files(job: Job, first: date, last: date) -> SnapshotFiles:
     files: dict[str, set[str]] = {}
     sha256: dict[str, str] = {}
     slices = job.run.read(tables.SNAPSHOT_SLICES).where(F.col("poll_on").between(first, last))
+    if "file_sha256" not in slices.columns:  # a reader of a lake that no run has migrated yet
+        slices = slices.withColumn("file_sha256", F.lit(None).cast("string"))
     for row in slices.select("team_id", "file", "file_sha256").distinct().collect():
         files.setdefault(row["team_id"], set()).add(row["file"])
         if row["file_sha256"] is not None and row["file"] not in job.run.checked_files:
