@@ -7,10 +7,10 @@ disks and object stores check first and create then.) A thread renews the claim 
 beside it, so that a kill never leaves half a claim.
 
 A claim is over when its run broke and said so, when its processes on this machine are gone, or when
-it was not renewed for as long as it holds; how long ago that was is told by the storage's clock,
-from this run's own claim, so clocks of two machines need not agree. A claim whose dates cannot be
-trusted (see `lake.claims`) is over once this run has watched it for one holding time and its files
-stayed as they were.
+it was not renewed for as long as it holds. How long ago that was is measured by the storage's
+clock, from this run's own claim, so clocks of two machines need not agree. A claim whose dates
+cannot be trusted (see `lake.claims`) is over once this run has watched it for one holding time and
+its files stayed as they were.
 
 A run measures how long ago it renewed its own claim by a clock that nobody sets and that goes on
 while the machine sleeps: then the run has lost its lease, while a clock that is stepped changes
