@@ -24,6 +24,7 @@ from rich.table import Table as Grid
 
 from cas_spark.errors import CasError, SettingsError
 from cas_spark.grid.layer_copies import copy_layer
+from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import RUNTIME, start_session
 from cas_spark.pipelines.backtest import Span
@@ -52,6 +53,7 @@ from cas_spark.pipelines.revisions_report import (
     revisions_report,
 )
 from cas_spark.pipelines.status import RUNS_SHOWN, status_of
+from cas_spark.pipelines.verify import verify, verify_report
 from cas_spark.settings import Settings, check_inputs, load_settings
 from cas_spark.sources.generator import generate
 from cas_spark.tracking.store import open_store
@@ -88,10 +90,12 @@ Reread = Annotated[
 
 
 @contextmanager
-def _session(name: str) -> Iterator[SparkSession]:
+def _session(name: str, root: str) -> Iterator[SparkSession]:
+    """A session for work on the lake at `root`, whose failures are told with table and file."""
     spark = start_session(name)
     try:
-        yield spark
+        with telling_of_storage(root):
+            yield spark
     finally:
         spark.stop()
 
@@ -137,7 +141,7 @@ def _run(
     settings = _load(
         settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY), reread=reread
     )
-    with _session(f"cas-spark {command} {settings.name}") as spark:
+    with _session(f"cas-spark {command} {settings.name}", settings.lake) as spark:
         job = run_command(spark, command, settings, day, bars(console), reread)
         _print_report(job, settings_path)
 
@@ -208,7 +212,7 @@ def _say_what_would_be_done(
     day = poll.date() if poll else None
     polls = {"--poll": day} if day else {}
     settings = _load(settings_path, polls, needs_inputs=True, reread=reread)
-    with _session(f"cas-spark {WEEKLY} --dry-run {settings.name}") as spark:
+    with _session(f"cas-spark {WEEKLY} --dry-run {settings.name}", settings.lake) as spark:
         report = dry_run(spark, settings, day, WEEKLY, reread)
     _print_tables(report)
 
@@ -218,9 +222,9 @@ def tables(
     settings: SettingsFile,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """What is in the lake: versions, rows, digests."""
+    """What is in the lake: versions, rows, digests as recorded; `verify` recomputes them."""
     loaded = load_settings(settings)
-    with _session("cas-spark tables") as spark:
+    with _session("cas-spark tables", loaded.lake) as spark:
         inventory = inventory_of(Lake(spark, loaded.lake))
     if as_json:
         typer.echo(json.dumps(inventory, indent=2))
@@ -230,8 +234,20 @@ def tables(
         for table in inventory["tables"]
     ]
     title = f"{loaded.lake}, run {inventory['run']}"
-    columns = ["table", "version", "rows", "digest"]
-    _print_tables(TextReport([TextTable(title, columns, rows)], []))
+    columns = ["table", "version", "rows", "recorded digest"]
+    line = "Digests are as the run recorded them; `cas-spark verify` recomputes them."
+    _print_tables(TextReport([TextTable(title, columns, rows)], [line]))
+
+
+@app.command(name="verify")
+def verify_digests(settings: SettingsFile) -> None:
+    """Recompute every published digest and compare it with the record; nothing is written."""
+    loaded = load_settings(settings)
+    with _session("cas-spark verify", loaded.lake) as spark:
+        verified = verify(Lake(spark, loaded.lake), loaded.resources.storage_access)
+    _print_tables(verify_report(verified))
+    if not verified.is_equal:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -241,7 +257,7 @@ def status(
 ) -> None:
     """What runs at the moment, what broke off, and the last complete runs."""
     loaded = load_settings(settings)
-    with _session("cas-spark status") as spark:
+    with _session("cas-spark status", loaded.lake) as spark:
         report = status_of(Lake(spark, loaded.lake), runs)
     _print_tables(report)
 
@@ -257,7 +273,7 @@ def revisions(
 ) -> None:
     """Dirty data by number: revisions per year, source and kind, and what became of them."""
     loaded = load_settings(settings)
-    with _session("cas-spark revisions") as spark:
+    with _session("cas-spark revisions", loaded.lake) as spark:
         lake = Lake(spark, loaded.lake)
         found = pending_revisions(lake) if pending else count_revisions(lake, loaded, year)
     _print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
@@ -285,7 +301,7 @@ def backtest(
     """Forecast past weeks as they were known then, and score the model beside plain counting."""
     span = Span(first.date(), last.date(), retrain_every, as_known_then)
     loaded = _load(settings, {"--from": span.first, "--to": span.last}, needs_inputs=True)
-    with _session(f"cas-spark backtest {loaded.name}") as spark:
+    with _session(f"cas-spark backtest {loaded.name}", loaded.lake) as spark:
         job = run_backtest(spark, loaded, span, bars(console))
         report = backtest_report(job, span)
     _print_tables(report)
@@ -299,7 +315,7 @@ def experiment(
 ) -> None:
     """Train a challenger with these settings, and measure it against the latest weekly run."""
     loaded = _load(settings, {}, needs_inputs=False)
-    with _session(f"cas-spark experiment {loaded.name} {name}") as spark:
+    with _session(f"cas-spark experiment {loaded.name} {name}", loaded.lake) as spark:
         report = run_experiment(spark, loaded, Challenge(name, weeks), bars(console))
     _print_tables(report)
 
@@ -314,7 +330,7 @@ def rebuild_week(
 ) -> None:
     """Make the week of a past run again, and tell whether it is what the run recorded."""
     loaded = load_settings(settings)
-    with _session(f"cas-spark rebuild {loaded.name}") as spark:
+    with _session(f"cas-spark rebuild {loaded.name}", loaded.lake) as spark:
         rebuilt, report = run_rebuild(spark, loaded, run, to and _folder(to), bars(console))
     _print_tables(report)
     if not rebuilt.is_equal and not rebuilt.removed:
@@ -334,7 +350,7 @@ def retain(
 ) -> None:
     """Remove for good what is past its term or ordered erased, and prove it."""
     loaded = _load(settings, {}, needs_inputs=False)
-    with _session(f"cas-spark retain {loaded.name}") as spark:
+    with _session(f"cas-spark retain {loaded.name}", loaded.lake) as spark:
         report = run_retain(spark, loaded, as_of.date())
     _print_tables(report)
 
@@ -354,7 +370,7 @@ def export(
     key = ModelKey(poll.date(), team, priority, horizon)
     loaded = _load(settings, {"--poll": key.poll}, needs_inputs=False)
     folder = _folder(to)
-    with _session(f"cas-spark export-model {loaded.name}") as spark:
+    with _session(f"cas-spark export-model {loaded.name}", loaded.lake) as spark:
         report = export_model(spark, loaded, key, folder)
     _print_tables(report)
 

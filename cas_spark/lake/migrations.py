@@ -119,6 +119,11 @@ def _as_declared(rows: DataFrame, table: Table) -> DataFrame:
     return rows.select(*(column.name for column in table.columns))
 
 
+def _leave_files_unchecked(slices: DataFrame) -> DataFrame:
+    """Older lakes hold no checksum of a snapshot file; it is recorded when a file is written."""
+    return slices.withColumn("file_sha256", F.lit(None).cast("string"))
+
+
 def _as_they_are(rows: DataFrame) -> DataFrame:
     """Only the table's checks are others."""
     return rows
@@ -136,6 +141,7 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (4, tables.REVISIONS.name): _name_what_revisions_are_about,
     (5, tables.FORECASTS.name): _tell_reasons_apart,
     (6, tables.DATASETS.name): _tell_no_settings_of_reading,
+    (6, tables.SNAPSHOT_SLICES.name): _leave_files_unchecked,
 }
 """(schema version, table) -> its rows as the next version has them."""
 

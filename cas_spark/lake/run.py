@@ -41,7 +41,8 @@ class Run:
     """What one command does to the lake.
 
     `facts` collects what the steps found and a reader may want to know, such as the measured
-    settling delay. `versions` and `digests` say what the lake holds by now.
+    settling delay. `versions` and `digests` say what the lake holds by now; `checked_files` which
+    files of `snapshots` tasks have compared with their recorded checksums.
     """
 
     lake: Lake
@@ -57,6 +58,7 @@ class Run:
     stages: dict[str, float] = field(default_factory=dict)
     is_reading: bool = False
     lease: Lease | None = None
+    checked_files: set[str] = field(default_factory=set)
     _changed: dict[str, Table] = field(default_factory=dict)
 
     @contextmanager
@@ -263,7 +265,7 @@ class Run:
             of_slices[str(value)] = digest_of_table(rows, table)
         return of_slices[str(value)]
 
-    def _digest_of(self, table: Table) -> str:
+    def digest_of(self, table: Table) -> str:
         """A table's digest: of one that is sliced, that of its slices' digests."""
         if table.sliced_by is None:
             return digest_of_table(self.read(table), table)
@@ -301,7 +303,7 @@ class Run:
         """
         with self.stage("digests") as said:
             for name, table in self._changed.items():
-                self.digests[name] = self._digest_of(table)
+                self.digests[name] = self.digest_of(table)
             said["tables"] = len(self._changed)
         complete = Manifest(
             number=self.number,

@@ -142,7 +142,7 @@ def _contents(stream: Any) -> Iterator[bytes]:
 
 
 def _of_parquet(stream: Any) -> Iterator[bytes]:
-    file = pq.ParquetFile(stream)
+    file = pq.ParquetFile(stream, page_checksum_verification=True)
     leaves = [file.schema.column(place) for place in range(len(file.schema))]
     # Older Spark keeps instants in 12 bytes of their own: INT96 is no text.
     texts = [leaf.path for leaf in leaves if leaf.physical_type.endswith("BYTE_ARRAY")]

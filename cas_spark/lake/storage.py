@@ -1,12 +1,17 @@
 """Folders and files under the lake's root, on whatever file system Hadoop can reach."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
 import pyarrow.fs
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+
+CHUNK = 1 << 24
+"""Bytes that are read at once to compute a checksum."""
 
 UNFINISHED = ".unfinished"
 """How the names of files end that a task still writes, or wrote when it was killed."""
@@ -44,6 +49,14 @@ def arrow_file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     if "://" in path:
         return pyarrow.fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     return pyarrow.fs.LocalFileSystem(), path
+
+
+def sha256_of(stream: pa.NativeFile) -> str:
+    """The sha256 of what is left of a stream of Arrow's, which is read to its end; in a task."""
+    state = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        state.update(chunk)
+    return state.hexdigest()
 
 
 def copy_whole(local: Path, path: str) -> list[str]:

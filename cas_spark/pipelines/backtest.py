@@ -34,6 +34,7 @@ from cas_spark.pipelines.train import (
     check_models,
     context_of_kept_cells,
     expected_of,
+    note_checked,
     snapshot_files,
     training_data,
 )
@@ -213,6 +214,8 @@ def _train(
     data = training_data(job)
     data.labels.persist()
     models = train(data, expected, settings, lambda _: None)
+    if settings.engine == "grouped":
+        note_checked(job, data.files)
     data.labels.unpersist()
     check_models(models, expected, settings)
     return scorers_of(models)

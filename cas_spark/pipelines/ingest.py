@@ -5,7 +5,7 @@ where they do, no byte of the incidents and outcomes differs.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import TypeVar
 
@@ -86,17 +86,22 @@ def _check_key_is_the_same(job: Job, secret: bytes) -> None:
 
 def listed_files(job: Job, sources: Sequence[Extracts]) -> list[File[Extracts]]:
     """Every extract that the settings name, each content of a source once."""
-    spark, seen = job.run.lake.spark, dict[tuple[str, str], str]()
-    found = []
-    for source in sources:
-        for path in list_files(spark, source):
-            sha256 = sha256_of(spark, path)
-            before = seen.setdefault((source.name, sha256), path)
-            if before == path:
-                found.append((source, path, sha256))
-            else:
-                log.warning("%s holds the same as %s: it is left out", path, before)
-    return found
+    spark = job.run.lake.spark
+    return without_copies(
+        (source, path, sha256_of(spark, path))
+        for source in sources
+        for path in list_files(spark, source)
+    )
+
+
+def without_copies(files: Iterable[File[AnyExtracts]]) -> list[File[AnyExtracts]]:
+    """Return the first file of each content of a source; the log names the others."""
+    first: dict[tuple[str, str], File[AnyExtracts]] = {}
+    for source, path, sha256 in files:
+        kept = first.setdefault((source.name, sha256), (source, path, sha256))
+        if kept[1] != path:
+            log.warning("%s: the same file as %s, which is read once", path, kept[1])
+    return list(first.values())
 
 
 def new_files(

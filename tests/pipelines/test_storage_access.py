@@ -3,6 +3,7 @@
 Hadoop's view of another file system stands in for such storage; Arrow knows nothing of it.
 """
 
+import hashlib
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.storage import arrow_file_system
 from cas_spark.pipelines.inventory import inventory_of
@@ -46,6 +48,15 @@ def digests(spark: SparkSession, settings: Path) -> dict[str, str]:
 def test_arrow_cannot_reach_it(far: Path) -> None:
     with pytest.raises((OSError, pa.ArrowException)):
         arrow_file_system(load_settings(far).lake)
+
+
+def test_the_bytes_that_spark_wrote_are_recorded(spark: SparkSession, far: Path) -> None:
+    slices = Lake(spark, load_settings(far).lake).read(tables.SNAPSHOT_SLICES).collect()
+    recorded = {row["file"]: row["file_sha256"] for row in slices}
+    folder = far.parent / "store/lake/snapshots"
+    assert recorded == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in recorded
+    }
 
 
 def test_a_week_has_the_same_digests_and_maps(
