@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -119,3 +120,16 @@ def test_help_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     for step in ("ingest", "grid", "snapshots", "train", "forecast", "evaluate", "weekly"):
         assert step in text
+
+
+def test_figures_replace_a_file_of_such_figures_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    figures = pd.DataFrame({"year": [2023], "revisions": [7]})
+    for _ in range(2):
+        cli._write_csv(figures, path)
+        assert path.read_text() == "year,revisions\n2023,7\n"
+    for mine in ("", "year\n", "year,revisions,notes\n2023,7,mine\n", "\x89PNG\r\n"):
+        path.write_text(mine, newline="")
+        with pytest.raises(CasError, match="other content"):
+            cli._write_csv(figures, path)
+        assert path.read_bytes() == mine.encode()

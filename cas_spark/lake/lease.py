@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import random
+import re
 import socket
 import threading
 import time
@@ -51,6 +52,9 @@ LIVE, BROKEN = "lease-", "broken-"
 
 CLAIM, RENEWED = ".json", ".renewed"
 """How the names of a claim's two files end."""
+
+_FILE = re.compile(rf"(?:{LIVE}|{BROKEN})[0-9a-f]{{32}}\.(?:{CLAIM[1:]}|{RENEWED[1:]})")
+"""A file of a claim; a person's `broken-windows.json` is none."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +292,7 @@ def _is_over(name: str, claim: Claim | None, unrenewed_seconds: float) -> bool:
 def _files(spark: SparkSession, root: str) -> dict[str, float]:
     """Files of claims -> when they were written, in seconds by the storage's clock."""
     files = {path.rsplit("/", 1)[-1]: at / 1000 for path, at in storage.files(spark, root).items()}
-    return {name: at for name, at in files.items() if name.startswith((LIVE, BROKEN))}
+    return {name: at for name, at in files.items() if _FILE.fullmatch(name)}
 
 
 def _read(spark: SparkSession, path: str) -> Claim | None:

@@ -21,7 +21,7 @@ _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 _DATA = re.compile(
     rf"part-\d{{5}}-{_UUID}[\w.-]*\.parquet"  # of Spark and of Delta
-    r"|[0-9a-f]{40}[\w.-]*\.parquet"  # of the Arrow door
+    r"|(?:layout\d+-)?[0-9a-f]{40}\.parquet"  # of the Arrow door
 )
 _UNFINISHED = re.compile(rf"\.[\w-]+{re.escape(storage.UNFINISHED)}")
 _IN_LOG = re.compile(

@@ -17,6 +17,7 @@ from cas_spark.lake import lease as lease_module
 from cas_spark.lake.lease import hold
 
 pytestmark = pytest.mark.spark
+LEFT = f"lease-{'0' * 32}.json"
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ def leave_claim(spark: SparkSession, root: Path, age: float = 0, **changes: Any)
     with hold(spark, str(root), "weekly"):
         [path] = root.glob("lease-*.json")
         claim = json.loads(path.read_text())
-    left = root / "lease-left.json"
+    left = root / LEFT
     left.write_text(json.dumps(claim | changes))
     os.utime(left, (time.time() - age,) * 2)
 
@@ -97,10 +98,10 @@ def test_the_lease_of_another_machine_expires(spark: SparkSession, root: Path) -
 
 
 def test_a_claim_that_was_cut_off_expires(spark: SparkSession, root: Path) -> None:
-    (root / "lease-left.json").write_text("{")
+    (root / LEFT).write_text("{")
     assert not is_taken(spark, root)
     hour_ago = time.time() - 3600
-    os.utime(root / "lease-left.json", (hour_ago, hour_ago))
+    os.utime(root / LEFT, (hour_ago, hour_ago))
     assert is_taken(spark, root)
 
 

@@ -181,15 +181,16 @@ def test_a_first_run_that_broke_is_undone_and_what_a_person_put_there_stays(
         enter(spark, tmp_path, 1, 2, breaks=True)
     assert declared(spark, str(tmp_path)) == ["outcomes"]
     assert Lake(spark, str(tmp_path)).last_manifest is None
-    put(tmp_path, "holiday/photo.jpg", "forecasts/notes.txt", "runs.txt")
-    mine = {"holiday/photo.jpg", "forecasts/notes.txt", "runs.txt"}
+    mine = {"holiday/photo.jpg", "forecasts/notes.txt", "runs.txt", "broken-windows.json"}
+    put(tmp_path, *mine)
     enter(spark, tmp_path, 3)
     assert cells_of(spark, tmp_path) == [3]
     assert (tmp_path / "outcomes" / "_delta_log" / f"{0:020}.json").exists()
     assert mine <= set(content_of(tmp_path))
     assert declared(spark, str(tmp_path)) == []
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"holiday", "forecasts", "runs.txt", "outcomes", "runs", MARKER}
+    own = {"outcomes", "runs", MARKER}
+    assert names == {*own, "holiday", "forecasts", "runs.txt", "broken-windows.json"}
 
 
 def test_a_file_in_what_a_broken_run_left_stays_and_is_named(

@@ -19,6 +19,7 @@ OF_TABLES = [
     f".part-00000-{UUID_OF_FILE}.c000.snappy.parquet.crc",
     f"poll_on=2024-01-08/part-00000-{UUID_OF_FILE}.c000.snappy.parquet",
     f"{'0a' * 20}.parquet",
+    f"layout1-{'0a' * 20}.parquet",
     f".{'0a' * 16}.unfinished",
     "_delta_log/00000000000000000000.json",
     "_delta_log/.00000000000000000000.json.crc",
@@ -39,6 +40,7 @@ OF_PERSONS = [
     "_delta_log/old/00000000000000000000.json",
     ".git/config",
     "report.unfinished",
+    f"{'0a' * 20}-copy.parquet",
     "draft.tmp",
 ]
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from cas_spark.lake.declaring import FOLDER
-from cas_spark.lake.lease import BROKEN, LIVE
 from tests.pipelines.killing import maps_of, run, start, stray_files, write_small_toy
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(3 * 3600)]
@@ -53,7 +52,7 @@ def finish(settings: Path, digests: dict[str, str], undisturbed: Path) -> float:
     lake = settings.parent / "lake"
     assert stray_files(lake) == []
     names = {path.name for path in lake.iterdir()}
-    assert not [name for name in names if name.startswith((LIVE, BROKEN)) or name == FOLDER]
+    assert not [name for name in names if name.startswith(("lease-", "broken-")) or name == FOLDER]
     assert names == {path.name for path in (undisturbed.parent / "lake").iterdir()}
     assert maps_of(lake) == maps_of(undisturbed.parent / "lake")
     return seconds
