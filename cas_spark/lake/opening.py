@@ -47,7 +47,7 @@ def held(spark: SparkSession, root: str, step: str) -> Iterator[Lease]:
     with hold(spark, root, step) as lease:
         lake = Lake(spark, root)
         settle(lake)
-        if lease.follows_broken_run:
+        if lease.follows_broken_run or declared(spark, root):
             last = lake.last_manifest
             # Before anything leaves the versions that were published.
             remove_leftovers(lake, _put_back(lake, last.versions_out if last is not None else {}))

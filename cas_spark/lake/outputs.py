@@ -131,10 +131,16 @@ class Outputs:
                 return True
             if begun is not None and (name in begun or self.is_expected(name)):
                 return True
-            path = f"{self.folder}/{name}"
-            return name in made and storage.sha256_of(self.spark, path) == made[name]
+            return name in made and self._sum(name) == made[name]
 
         return is_ours
+
+    def _sum(self, name: str) -> str | None:
+        """The sha256 of a file; None where Hadoop says that it is not what was written."""
+        try:
+            return storage.sha256_of(self.spark, f"{self.folder}/{name}")
+        except Py4JJavaError:
+            return None
 
     def _there(self) -> list[str]:
         found = []

@@ -24,10 +24,14 @@ _DATA = re.compile(
     r"|(?:layout\d+-)?[0-9a-f]{40}\.parquet"  # of the Arrow door
 )
 _UNFINISHED = re.compile(rf"\.[\w-]+{re.escape(storage.UNFINISHED)}")
+_HALF = (
+    rf"(?:\.[\w.-]*{_UUID}\.tmp|\.\d{{20}}\.[\w.-]+\.tmp|_commit_{_UUID}\.json\.tmp)(?:#\d+)?"
+    r"|\d{20}\.json#\d+"
+)
+_HALF_IN_LOG = re.compile(_HALF)
 _IN_LOG = re.compile(
-    r"\d{20}\.(?:json|crc|checkpoint[\w.-]*\.parquet)"
-    r"|_last_checkpoint"
-    rf"|\.[\w.-]*{_UUID}\.tmp|\.\d{{20}}\.[\w.-]+\.tmp|_commit_{_UUID}\.json\.tmp"
+    rf"\d{{20}}\.(?:json|crc|checkpoint[\w.-]*\.parquet|\d{{20}}\.compacted\.json)"
+    rf"|_last_checkpoint|{_HALF}"
 )
 _PARTITION = re.compile(r"\w+=.*")
 _CHECKSUM = re.compile(r"\.(.+)\.crc")
@@ -62,7 +66,8 @@ def is_half_of_log(path: str) -> bool:
     Args:
         path: below the table's folder.
     """
-    return path.startswith(f"{LOG}/") and path.endswith(".tmp") and is_of_table(path)
+    *folders, name = path.split("/")
+    return folders == [LOG] and _HALF_IN_LOG.fullmatch(_without_checksum(name)) is not None
 
 
 def is_of_spark(path: str) -> bool:

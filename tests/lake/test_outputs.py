@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
+from cas_spark.lake import storage
 from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.removing import is_of_spark
 
@@ -62,15 +63,22 @@ def test_a_file_beside_the_output_is_left_alone(outputs: Outputs) -> None:
     assert there(outputs) == ["model.files.json", "model/part-00000", "notes.txt"]
 
 
-@pytest.mark.parametrize("change", ["a file more", "a file changed", "the list gone", "cut off"])
+@pytest.mark.parametrize(
+    "change", ["a file more", "a file changed", "a file of Hadoop changed", "no list", "cut off"]
+)
 def test_an_output_that_somebody_touched_is_refused(outputs: Outputs, change: str) -> None:
-    make(outputs, "model/part-00000", "model.json")
+    make(outputs, "model/part-00000", "model.json", ends=False)
     folder = Path(outputs.folder)
+    storage.write_text(outputs.spark, f"{folder}/model/part-00009", "with Hadoop's checksum")
+    outputs.end()
+    outputs.check()
     if change == "a file more":
         (folder / "model" / "part-00001").write_text("mine")
     elif change == "a file changed":
         (folder / "model.json").write_text("mine too")
-    elif change == "the list gone":
+    elif change == "a file of Hadoop changed":
+        (folder / "model" / "part-00009").write_text("mine too")
+    elif change == "no list":
         (folder / "model.files.json").unlink()
     else:
         (folder / "model.files.json").write_text("{")

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from cas_spark.lake import storage
 from cas_spark.lake.opening import is_of_lake
-from cas_spark.lake.removing import is_of_spark, is_of_table, listed, remove_files
+from cas_spark.lake.removing import is_half_of_log, is_of_spark, is_of_table, listed, remove_files
 
 UUID_OF_FILE = str(UUID(int=7))
 
@@ -26,7 +26,14 @@ OF_TABLES = [
     "_delta_log/00000000000000000010.checkpoint.parquet",
     "_delta_log/00000000000000000010.crc",
     "_delta_log/_last_checkpoint",
-    f"_delta_log/.00000000000000000003.json.{UUID_OF_FILE}.tmp",
+    "_delta_log/00000000000000000000.00000000000000000009.compacted.json",
+    *(
+        HALVES := [
+            f"_delta_log/.00000000000000000003.json.{UUID_OF_FILE}.tmp",
+            f"_delta_log/_commit_{UUID_OF_FILE}.json.tmp",
+            f"_delta_log/_commit_{UUID_OF_FILE}.json.tmp#1",
+        ]
+    ),
 ]
 
 OF_PERSONS = [
@@ -50,6 +57,11 @@ def test_what_writers_of_tables_name_is_known(name: str) -> None:
     assert is_of_table(name)
     assert is_of_lake(name)
     assert is_of_lake(f"outcomes/{name}")
+
+
+@pytest.mark.parametrize("name", OF_TABLES)
+def test_what_a_log_had_not_given_its_name_yet_is_known(name: str) -> None:
+    assert is_half_of_log(name) is (name in HALVES)
 
 
 @pytest.mark.parametrize("name", OF_PERSONS)
