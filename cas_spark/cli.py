@@ -15,6 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from pyspark.sql import SparkSession
 from rich.console import Console
@@ -278,7 +279,28 @@ def revisions(
         found = pending_revisions(lake) if pending else count_revisions(lake, loaded, year)
     _print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
     if csv is not None:
-        found.to_csv(csv, index=False)
+        _write_csv(found, csv)
+
+
+def _write_csv(figures: pd.DataFrame, path: Path) -> None:
+    """Write figures as CSV, in place of a file with the same header only.
+
+    Raises:
+        CasError: another file is there.
+    """
+    text = figures.to_csv(index=False)
+    header = text.splitlines()[0]
+    if path.exists():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            there = file.readline(len(header) + 2).rstrip("\r\n")
+        if there != header:
+            raise CasError(
+                what=f"--csv {path}",
+                found="a file with other content",
+                expected=f"no file, or one that begins with {header}",
+                do="Nothing was changed. Name another file",
+            )
+    path.write_text(text, encoding="utf-8")
 
 
 @app.command()

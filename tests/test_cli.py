@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -136,3 +137,16 @@ def test_no_other_step_reads_again(tmp_path: Path, capsys: pytest.CaptureFixture
     code, text = told(capsys, "grid", "--settings", str(path), "--reread", "register")
     assert code == 2
     assert "--reread" in text
+
+
+def test_figures_replace_a_file_of_such_figures_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    figures = pd.DataFrame({"year": [2023], "revisions": [7]})
+    for _ in range(2):
+        cli._write_csv(figures, path)
+        assert path.read_text() == "year,revisions\n2023,7\n"
+    for mine in ("", "year\n", "year,revisions,notes\n2023,7,mine\n", "\x89PNG\r\n"):
+        path.write_text(mine, newline="")
+        with pytest.raises(CasError, match="other content"):
+            cli._write_csv(figures, path)
+        assert path.read_bytes() == mine.encode()

@@ -113,6 +113,7 @@ def write_toy(folder: Path, seed: int = 1, **changes: Any) -> Path:
 
 def write_settings(folder: Path, **changes: Any) -> Path:
     """Write the toy's settings file, with changes on top."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "toy.yaml"
     path.write_text(yaml.safe_dump(content_of_toy(folder) | changes), encoding="utf-8")
     return path

@@ -4,6 +4,7 @@ A map is a draft, and says so, until a person has published it. The same forecas
 bytes.
 """
 
+import hashlib
 import json
 import logging
 import tempfile
@@ -34,10 +35,14 @@ from cas_spark.grid.cells import CELL_SIZE_M, cell_polygons, columns_and_rows
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.spread import largest_first, task_per_group
 from cas_spark.settings import Settings
 
 FOLDER = "maps"
+ENDINGS = (".gpkg", ".geojson")
+"""Of a team's files."""
+
 DRAFT = "DRAFT"
 NOTICE = "Draft, not published. It forecasts places, never persons; people decide."
 GEOMETRY = "geometry"
@@ -46,10 +51,11 @@ GEOMETRY = "geometry"
 def write_maps(
     chosen: DataFrame, cells: DataFrame, settings: Settings, poll: date, lake: Lake
 ) -> list[str]:
-    """Write a GeoPackage and a GeoJSON per team into `<lake>/maps/<poll>`, replacing that folder.
+    """Write a GeoPackage and a GeoJSON per team into `<lake>/maps/<poll>`, in place of those there.
 
-    The GeoPackage is in the grid's CRS, with a layer `<priority>_<horizon>` for each; the GeoJSON
-    (RFC 7946) in longitude and latitude, one feature per cell, priority and horizon.
+    A file there that a person made or changed stays, if need be under another name. The GeoPackage
+    is in the grid's CRS, with a layer `<priority>_<horizon>` for each; the GeoJSON (RFC 7946) in
+    longitude and latitude, one feature per cell, priority and horizon.
 
     Args:
         chosen: rows of `forecasts` of the poll that are chosen.
@@ -83,31 +89,54 @@ def write_maps(
     def work(team: str, rows: pa.Table) -> pa.Table:
         with tempfile.TemporaryDirectory() as scratch:
             _write_team(team, rows, settings, poll, Path(scratch))
-            if tasks_reach_lake:
-                paths = storage.copy_whole(Path(scratch), target)
-                return pa.table({"path": paths, "content": pa.nulls(len(paths), pa.binary())})
             files = sorted(Path(scratch).iterdir())
-            paths = [f"{target}/{file.name}" for file in files]
-            return pa.table({"path": paths, "content": [file.read_bytes() for file in files]})
+            content = [file.read_bytes() for file in files]
+            if tasks_reach_lake:
+                storage.copy_whole(Path(scratch), target)
+            return pa.table(
+                {
+                    "name": [file.name for file in files],
+                    "sha256": [hashlib.sha256(data).hexdigest() for data in content],
+                    "content": pa.nulls(len(files), pa.binary()) if tasks_reach_lake else content,
+                }
+            )
 
-    storage.delete(lake.spark, target)
     # A task per team, so that no machine ever holds the whole country.
     teams = largest_first(chosen, "team_id")
-    written = task_per_group(work, "path string, content binary", "team_id", teams, rows)
-    paths = []
+    outputs = maps_of(lake, poll)
+    outputs.begin(names_of_maps(poll, teams))
+    schema = "name string, sha256 string, content binary"
+    written = task_per_group(work, schema, "team_id", teams, rows)
+    sums = {}
     for row in written.toLocalIterator() if not tasks_reach_lake else written.collect():
         if row["content"] is not None:
-            storage.write_bytes(lake.spark, row["path"], row["content"])
-        paths.append(row["path"])
+            storage.write_bytes(lake.spark, f"{target}/{row['name']}", row["content"])
+        sums[f"{poll}/{row['name']}"] = row["sha256"]
     storage.remove_unfinished(lake.spark, f"{lake.root}/{FOLDER}")
-    return sorted(paths)
+    outputs.end(sums)
+    return sorted(f"{lake.root}/{FOLDER}/{name}" for name in sums)
+
+
+def maps_of(lake: Lake, poll: date) -> Outputs:
+    """The maps of a poll in a lake, or in another folder that has them."""
+    return Outputs(lake.spark, f"{lake.root}/{FOLDER}", (str(poll),))
+
+
+def names_of_maps(poll: date, teams: Iterable[str]) -> list[str]:
+    """The files of teams' maps, as paths below the folder of all maps."""
+    return [f"{poll}/{_stem(team)}{ending}" for team in teams for ending in ENDINGS]
+
+
+def _stem(team: str) -> str:
+    """The name of a team's files: an id may hold a slash."""
+    return quote(team, safe="")
 
 
 def _write_team(team: str, rows: pa.Table, settings: Settings, poll: date, folder: Path) -> None:
     """Write a team's two files into a local folder; in a task."""
     in_order = rows.sort_by([(name, "ascending") for name in ("priority", "horizon", "rank")])
     features = _features_of(in_order, settings, poll)
-    stem = quote(team, safe="")  # an id may hold a slash
+    stem = _stem(team)
     with _gdal_of(poll):
         _write_geopackage(folder / f"{stem}.gpkg", features, settings, poll)
         _write_geojson(folder / f"{stem}.geojson", team, features, settings, poll)

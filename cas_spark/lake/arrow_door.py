@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from cas_spark.errors import CasError
-from cas_spark.lake.storage import UNFINISHED, arrow_file_system, sha256_of
+from cas_spark.lake.storage import UNFINISHED, arrow_file_system, sha256_of_stream
 from cas_spark.lake.table import Table
 
 LAYOUT = 2
@@ -148,7 +148,7 @@ def write_file(
                 ends.append(_ends_of(rows))
         # Read again: passing each page through Python on its way would take twice as long.
         with system.open_input_file(unfinished) as stream:
-            sha256, size = sha256_of(stream), stream.size()
+            sha256, size = sha256_of_stream(stream), stream.size()
         # Teams may have the same rows, and the files of all lie in one folder.
         content = hashlib.sha256(f"{partition}\n{sha256}".encode())
         name = f"layout{LAYOUT}-{content.hexdigest()[:40]}.parquet"

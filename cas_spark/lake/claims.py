@@ -8,6 +8,7 @@ not.
 
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,9 @@ LIVE, BROKEN = "lease-", "broken-"
 
 CLAIM, RENEWED = ".json", ".renewed"
 """How the names of a claim's two files end."""
+
+_FILE = re.compile(rf"(?:{LIVE}|{BROKEN})[0-9a-f]{{32}}\.(?:{CLAIM[1:]}|{RENEWED[1:]})")
+"""A file of a claim; a person's `broken-windows.json` is none."""
 
 Pid = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
 
@@ -151,7 +155,7 @@ def claims_on(spark: SparkSession, root: str) -> Claims:
 def claim_files(spark: SparkSession, root: str) -> dict[str, float]:
     """Files of claims -> when they were written, in seconds by the storage's clock."""
     files = {path.rsplit("/", 1)[-1]: at / 1000 for path, at in storage.files(spark, root).items()}
-    return {name: at for name, at in files.items() if name.startswith((LIVE, BROKEN))}
+    return {name: at for name, at in files.items() if _FILE.fullmatch(name)}
 
 
 def sightings(

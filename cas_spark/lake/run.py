@@ -5,7 +5,6 @@ putting every table back to what the last manifest names.
 """
 
 import logging
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,12 +18,13 @@ from pyspark.sql import Column, DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.lake import declaring, storage, tables
 from cas_spark.lake import manifest as record
-from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_parts, digest_of_table, schema_text
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
 from cas_spark.lake.manifest import Manifest
+from cas_spark.lake.removing import COMMIT, LOG
 from cas_spark.lake.table import Table
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 DIGESTS_OF_SLICES = "digests_of_slices"
 OPERATIONS = "operations"
 """Names among a manifest's facts."""
-COMMIT = re.compile(r"(\d{20})\.json")
-"""A file in a table's log, named by the version that it makes."""
 
 
 @dataclass
@@ -283,6 +281,7 @@ class Run:
             )
         if table.name in self.versions:
             return
+        self.declare(table.name)
         builder = (
             DeltaTable.createIfNotExists(self.lake.spark)
             .location(self.lake.path(table.name))
@@ -294,6 +293,15 @@ class Run:
         if table.partitioned_by:
             builder = builder.partitionedBy(*table.partitioned_by)
         builder.execute()
+
+    def declare(self, name: str) -> None:
+        """Write down that the run makes a folder of the lake's root, before it does.
+
+        Raises:
+            CasError: somebody else's lies there.
+        """
+        by = {"by": self.step, "run": self.number}
+        declaring.declare(self.lake.spark, self.lake.root, name, by)
 
     def publish(self) -> Manifest:
         """Compute the digests of what changed and commit the manifest: the run is complete.
@@ -323,17 +331,18 @@ class Run:
             finished_at=datetime.now(tz=UTC),  # the one clock: when it was published
         )
         frame = self.lake.spark.createDataFrame([complete.to_row()], tables.RUNS.schema)
-        self._create(tables.RUNS)
+        if self.number == 1:
+            self._create(tables.RUNS)
         if self.lease is not None:
             self.lease.check()
         frame.write.format("delta").mode("append").save(self.lake.path(tables.RUNS.name))
+        declaring.withdraw(self.lake.spark, self.lake.root)
         return complete
 
 
 def newest_version(lake: Lake, name: str) -> int:
     """The newest version of a table, published or not: the number of the last commit in its log."""
-    log_of_table = storage.files(lake.spark, f"{lake.path(name)}/_delta_log")
-    commits = map(COMMIT.fullmatch, (path.rsplit("/", 1)[-1] for path in log_of_table))
+    commits = map(COMMIT.fullmatch, storage.names(lake.spark, f"{lake.path(name)}/{LOG}"))
     return max(int(commit[1]) for commit in commits if commit)
 
 

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.lake.failures import UnreadableFileError
-from cas_spark.lake.storage import arrow_file_system, sha256_of
+from cas_spark.lake.storage import arrow_file_system, sha256_of_stream
 from cas_spark.settings.resources import StorageAccess
 
 
@@ -127,7 +127,7 @@ class SnapshotFiles:
             return
         with self._naming(name):
             with self._open(name) as content:
-                found = sha256_of(content)
+                found = sha256_of_stream(content)
             if found != recorded:
                 reason = f"bytes with the sha256 {found}, recorded {recorded}"
                 raise OSError(reason)

@@ -10,10 +10,9 @@ from pyspark.sql import SparkSession
 from cas_spark.evaluation.comparing import paired
 from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.lease import hold
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.mending import remove_unnamed_files
-from cas_spark.lake.opening import open_run
+from cas_spark.lake.opening import held, open_run
 from cas_spark.lake.run import Run
 from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.evaluate import evaluate
@@ -122,7 +121,7 @@ def run_rebuild(
         CasError: the run cannot be rebuilt; and as the steps do.
     """
     lake = Lake(spark, settings.lake)
-    with telling_of_storage(lake.root), hold(spark, lake.root, "rebuild"):
+    with telling_of_storage(lake.root), held(spark, lake.root, "rebuild"):
         manifest = run_to_rebuild(lake, number)
         rebuilt = rebuild(spark, settings, manifest, show_progress, to)
     return rebuilt, rebuild_report(rebuilt, settings)
@@ -140,7 +139,7 @@ def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> TextRepo
         CasError: a key is still found somewhere; the same command again goes on from there.
     """
     lake = Lake(spark, settings.lake)
-    with telling_of_storage(lake.root), hold(spark, lake.root, RETAIN) as lease:
+    with telling_of_storage(lake.root), held(spark, lake.root, RETAIN) as lease:
         retained = retain(lake, settings, as_of, lease)
     return retain_report(Lake(spark, settings.lake), settings, retained)
 
@@ -187,7 +186,7 @@ def run_command(
 @contextmanager
 def _opened(lake: Lake, step: str, settings: Settings, poll: date | None) -> Iterator[Run]:
     """A run that holds the lake until all that is made from it is made."""
-    with telling_of_storage(lake.root), hold(lake.spark, lake.root, step) as lease:
+    with telling_of_storage(lake.root), held(lake.spark, lake.root, step) as lease:
         yield open_run(lake, step, poll, settings.as_json(), settings.sha256(), lease)
 
 

@@ -9,7 +9,7 @@ fitted again; the same bytes where the fingerprint of the machine agrees.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -17,14 +17,16 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.forecasting.maps import write_maps
+from cas_spark.forecasting.maps import maps_of, write_maps
+from cas_spark.lake import declaring, tables
 from cas_spark.lake import manifest as record
-from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.migrations import migrated
-from cas_spark.lake.opening import open_run
+from cas_spark.lake.opening import is_of_lake, open_run
+from cas_spark.lake.outputs import Outputs
+from cas_spark.lake.removing import is_of_spark, remove_files
 from cas_spark.lake.run import Run
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.forecast import forecast
@@ -41,6 +43,9 @@ log = logging.getLogger(__name__)
 
 FOLDER = "rebuild"
 """Of the lake, for as long as a rebuild takes; what a killed one leaves the next run removes."""
+
+FORECAST = "forecast"
+"""Folder of the Parquet files that a rebuild shows."""
 
 REFIT_TOLERANCE = 1e-4
 
@@ -126,12 +131,17 @@ def rebuild(
         to: folder that gets the forecast (Parquet) and its maps.
 
     Raises:
-        CasError: as the steps do.
+        CasError: files of somebody else lie where the forecast or the maps are to go; and as the
+            steps do.
     """
     lake = Lake(spark, here.lake)
     scratch = Lake(spark, lake.path(FOLDER))
     settings = settings_of(manifest).model_copy(update={"lake": scratch.root})
-    storage.delete(spark, scratch.root)
+    shown = _outputs_of(spark, to, manifest) if to is not None else ()
+    for outputs in shown:
+        outputs.check()
+    by = {"by": "rebuild", "run_rebuilt": manifest.number}
+    declaring.declare(spark, lake.root, FOLDER, by)
     try:
         run = open_run(scratch, "rebuild", manifest.poll_on, settings.as_json(), settings.sha256())
         job = Job(run, settings, manifest.poll_on, show_progress)
@@ -144,11 +154,12 @@ def rebuild(
         forecast(job)
         rebuilt.found = {**_digests_of_facts(run), **digests_of_poll(job)}
         if to is not None:
-            _show(job, to)
+            _show(job, to, shown[0])
         rebuilt.refit = _refit(job, manifest, rebuilt.recorded["models"])
         return rebuilt
     finally:
-        storage.delete(spark, scratch.root)
+        remove_files(spark, scratch.root, is_of_lake)
+        declaring.withdraw(spark, lake.root)
 
 
 def _recorded(manifest: Manifest) -> dict[str, str]:
@@ -254,9 +265,22 @@ def _digests_of_facts(run: Run) -> dict[str, str]:
     }
 
 
-def _show(job: Job, to: str) -> None:
+def _outputs_of(spark: SparkSession, to: str, manifest: Manifest) -> Sequence[Outputs]:
+    """What a rebuild shows: the forecast, and its maps."""
+
+    def is_expected(path: str) -> bool:
+        return path.startswith(f"{FORECAST}/") and is_of_spark(path.removeprefix(f"{FORECAST}/"))
+
+    assert manifest.poll_on is not None  # noqa: S101 - `run_to_rebuild` has seen to it
+    forecast_shown = Outputs(spark, to, (FORECAST,), is_expected)
+    return forecast_shown, maps_of(Lake(spark, to), manifest.poll_on)
+
+
+def _show(job: Job, to: str, outputs: Outputs) -> None:
     at_poll = job.run.read(tables.FORECASTS).where(F.col("poll_on") == F.lit(job.poll))
-    at_poll.write.mode("overwrite").parquet(f"{to}/forecast")
+    outputs.begin()
+    at_poll.write.parquet(f"{to}/{FORECAST}")
+    outputs.end()
     folder = Lake(job.run.lake.spark, to)
     write_maps(at_poll.where("is_chosen"), job.cells(), job.settings, job.poll, folder)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cas_spark.settings.paths import SettingsPath
+from cas_spark.settings.paths import OwnFolder, SettingsPath
 from cas_spark.settings.places import Layer, Name
 from cas_spark.settings.section import Section
 
@@ -121,7 +121,7 @@ class RealCountry(Section):
 class Generator(Section):
     """A made-up country: its extracts are delivered to `folder` as a police force would."""
 
-    folder: SettingsPath
+    folder: OwnFolder
     seed: int = Field(ge=0)
     start: date = Field(description="first day of the generated incidents")
     end: date = Field(description="day before which the last delivered row became known")

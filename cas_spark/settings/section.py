@@ -6,18 +6,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from cas_spark.settings.text import as_seen
 
-VERBATIM = {
-    "artifacts",
-    "comment",
-    "delimiter",
-    "file",
-    "files",
-    "folder",
-    "lake",
-    "path",
-    "uri",
-}
-"""Keys whose value is meant character by character: places, and signs in files."""
+VERBATIM = {"comment", "delimiter"}
+"""Keys whose value is meant character by character."""
+PLACES = {"artifacts", "file", "files", "folder", "lake", "path", "uri"}
+"""Keys of places, whose names may hold any character but for white space at their ends."""
 
 
 class Section(BaseModel):
@@ -41,5 +33,11 @@ def _as_seen_throughout(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_seen_throughout(item) for item in value]
     if isinstance(value, dict):
-        return {k: v if k in VERBATIM else _as_seen_throughout(v) for k, v in value.items()}
+        return {key: _as_meant(key, part) for key, part in value.items()}
     return value
+
+
+def _as_meant(key: str, value: Any) -> Any:
+    if isinstance(value, str) and key in PLACES:
+        return value.strip()
+    return value if key in VERBATIM else _as_seen_throughout(value)

@@ -14,7 +14,7 @@ from cas_spark.settings.generator import Generator
 from cas_spark.settings.intake import Intake
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
 from cas_spark.settings.moments import ZoneName
-from cas_spark.settings.paths import SettingsPath
+from cas_spark.settings.paths import OwnFolder
 from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.resources import Resources
 from cas_spark.settings.retention import Retention
@@ -72,7 +72,7 @@ class Settings(Section):
         default_factory=list, description="said wherever figures of this lake are shown"
     )
     timezone: ZoneName
-    lake: SettingsPath
+    lake: OwnFolder
     tracking: Tracking = Tracking()
     grid: Grid
     incidents: Annotated[list[IncidentExtracts], BeforeValidator(_as_list)] = Field(

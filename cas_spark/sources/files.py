@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from cas_spark.errors import CasError, error_of_task, leaving_a_task
+from cas_spark.lake import storage
 from cas_spark.settings.extracts import Extracts
 from cas_spark.settings.paths import local_files
 from cas_spark.sources.text_files import Open
@@ -78,8 +79,7 @@ def sha256_of(spark: SparkSession, path: str) -> str:
         if _is_local(path):
             with _local_path(path).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
-        with _remote(spark, path) as stream:
-            return str(_jvm(spark).org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
+        return storage.sha256_of(spark, path)
 
 
 def look_at(spark: SparkSession, path: str, find: Callable[[Open], Found]) -> Found:
@@ -190,18 +190,6 @@ def _local_path(path: str) -> Path:
 
 def _jvm(spark: SparkSession) -> Any:
     return spark._jvm  # noqa: SLF001
-
-
-@contextmanager
-def _remote(spark: SparkSession, path: str) -> Iterator[Any]:
-    """A Java stream of the bytes of a file, wherever Hadoop finds it."""
-    hadoop_path = _jvm(spark).org.apache.hadoop.fs.Path(path)
-    configuration = spark._jsc.hadoopConfiguration()  # noqa: SLF001
-    stream = hadoop_path.getFileSystem(configuration).open(hadoop_path)
-    try:
-        yield stream
-    finally:
-        stream.close()
 
 
 def _deepest_cause(exception: Any) -> str:

@@ -25,6 +25,9 @@ from cas_spark.errors import CasError
 from cas_spark.settings import Settings
 
 FOLDER = "mlflow"
+OF_SQLITE = ("", "-journal", "-wal", "-shm")
+"""Endings of the files of a database."""
+
 PAGE = 1000
 """Runs per page of a search; MLflow itself stops silently at this number."""
 
@@ -155,7 +158,8 @@ def _make_database(database: Path) -> None:
     database.parent.mkdir(parents=True, exist_ok=True)
     unfinished = database.with_suffix(".unfinished")
     # With SQLite's journal; and the log of a database that is no more, which it would play back.
-    for left_behind in (*database.parent.glob(f"{unfinished.name}*"), _log_of(database)):
+    of_sqlite = [unfinished.with_name(f"{unfinished.name}{ending}") for ending in OF_SQLITE]
+    for left_behind in (*of_sqlite, _log_of(database)):
         left_behind.unlink(missing_ok=True)
     MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
     unfinished.rename(database)

@@ -18,6 +18,7 @@ from cas_spark.lake.claims import HOLDS_SECONDS
 from cas_spark.lake.lease import hold
 
 pytestmark = pytest.mark.spark
+LEFT = f"lease-{'0' * 32}.json"
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def leave_claim(spark: SparkSession, root: Path, age: float = 0, **changes: Any)
     with hold(spark, str(root), "weekly"):
         [path] = root.glob("lease-*.json")
         claim = json.loads(path.read_text())
-    left = root / "lease-left.json"
+    left = root / LEFT
     left.write_text(json.dumps(claim | changes))
     os.utime(left, (time.time() - age,) * 2)
 
@@ -98,9 +99,9 @@ def test_the_lease_of_another_machine_expires(spark: SparkSession, root: Path) -
 
 
 def test_a_claim_that_was_cut_off_expires(spark: SparkSession, root: Path) -> None:
-    (root / "lease-left.json").write_text("{")
+    (root / LEFT).write_text("{")
     hour_ago = time.time() - 3600
-    os.utime(root / "lease-left.json", (hour_ago, hour_ago))
+    os.utime(root / LEFT, (hour_ago, hour_ago))
     assert is_taken(spark, root)
 
 
@@ -109,7 +110,7 @@ def test_a_claim_whose_dates_say_nothing_is_over_after_one_silent_holding_time_o
     spark: SparkSession, root: Path, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     holds = {"holds for a text": "180", "holds for ever": 1e9}.get(kind, 180)
-    left = root / "lease-left.json"
+    left = root / LEFT
     leave_claim(spark, root, machine="far away", holds_seconds=holds)
     if kind == "no UTF-8":
         left.write_bytes(b"\xff\xfe")
@@ -120,7 +121,7 @@ def test_a_claim_whose_dates_say_nothing_is_over_after_one_silent_holding_time_o
     assert time.monotonic() - start > 0.7
     [told] = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
     assert told.startswith("waiting 0.7 seconds for a sign of life of a claim on the lake that ")
-    assert "weekly" in told or "lease-left.json" in told
+    assert "weekly" in told or LEFT in told
 
 
 @pytest.mark.parametrize("kind", ["cut off", "holds for ever", "dated ahead"])

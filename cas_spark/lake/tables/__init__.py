@@ -66,6 +66,9 @@ STATIC_TABLES = (
     RUNS,
 )
 
+NAMES = frozenset(table.name for table in (*STATIC_TABLES, cell_context([]), snapshots([])))
+"""Names of all tables, also of those whose columns follow from the settings."""
+
 __all__ = [
     "AREA_STATISTICS",
     "BACKTESTS",
@@ -78,6 +81,7 @@ __all__ = [
     "FORECASTS",
     "INCIDENTS",
     "MODELS",
+    "NAMES",
     "NO_EXTRACT",
     "OUTCOMES",
     "REJECTED_ROWS",
