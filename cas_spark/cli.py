@@ -17,12 +17,9 @@ from typing import Annotated
 
 import typer
 from pyspark.sql import SparkSession
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.markup import escape
-from rich.table import Table as Grid
 
 from cas_spark.errors import CasError, SettingsError
+from cas_spark.indicators.checks import problems_of_indicators
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import RUNTIME, start_session
 from cas_spark.pipelines.backtest import Span
@@ -40,9 +37,15 @@ from cas_spark.pipelines.dry_run import dry_run
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.export import ModelKey, export_model
 from cas_spark.pipelines.inventory import inventory_of
-from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.printing import (
+    LogHandler,
+    console_of_errors,
+    print_error,
+    print_report,
+    print_tables,
+)
 from cas_spark.pipelines.progress import bars
-from cas_spark.pipelines.report import TextReport, TextTable, report_of
+from cas_spark.pipelines.report import TextReport, TextTable
 from cas_spark.pipelines.revisions_report import (
     count_revisions,
     pending_report,
@@ -51,11 +54,11 @@ from cas_spark.pipelines.revisions_report import (
 )
 from cas_spark.pipelines.status import RUNS_SHOWN, status_of
 from cas_spark.settings import Settings, check_inputs, load_settings
+from cas_spark.settings.section import FIRST_DAY, LAST_DAY
+from cas_spark.settings.texts import one_line
 from cas_spark.sources.generator import generate
-from cas_spark.tracking.store import open_store
 
 FAILED, WRONG_SETTINGS = 1, 2
-NOTEBOOK = "notebooks/team_week"
 
 app = typer.Typer(
     help="Place-based crime anticipation: forecasts places, never persons; people decide.",
@@ -63,16 +66,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-LOG_WIDTH = 160
-console = Console(stderr=True)
-if not console.is_terminal:  # a log file has no width to keep to
-    console.width = LOG_WIDTH
+console = console_of_errors()
+
+
+def _day(value: datetime | None) -> datetime | None:
+    """A day that calendars reach: beyond them lie only slips."""
+    if value is not None and not FIRST_DAY <= value.date() <= LAST_DAY:
+        raise typer.BadParameter(f"{value.date()}: give a day from {FIRST_DAY} to {LAST_DAY}")
+    return value
+
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file (YAML).")]
 Poll = Annotated[
     datetime | None,
     typer.Option(
-        "--poll", formats=["%Y-%m-%d"], help="Local date of the poll; default: the newest."
+        "--poll",
+        formats=["%Y-%m-%d"],
+        callback=_day,
+        help="Local date of the poll; default: the newest.",
     ),
 ]
 
@@ -89,7 +100,7 @@ def _session(name: str) -> Iterator[SparkSession]:
 def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Settings:
     """Settings and arguments, checked before Spark starts; every problem at once."""
     settings = load_settings(path)
-    problems = []
+    problems = problems_of_indicators(settings)
     for option, poll in polls.items():
         try:
             settings.check_poll(poll)
@@ -107,8 +118,9 @@ def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Setti
 
 def _plain(name: str) -> str:
     """A name that may stand in conditions, tags and folders."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise typer.BadParameter(f"{name!r}: give letters, digits, - and _")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name):
+        found = one_line(repr(name), 80)
+        raise typer.BadParameter(f"{found}: give letters, digits, - and _, at most 63")
     return name
 
 
@@ -117,35 +129,8 @@ def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
     polls = {"--poll": day} if day else {}
     settings = _load(settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY))
     with _session(f"cas-spark {command} {settings.name}") as spark:
-        _print_report(run_command(spark, command, settings, day, bars(console)), settings_path)
-
-
-def _print_report(job: Job, settings_path: Path) -> None:
-    report = report_of(job)
-    grid = Grid(title=f"{job.settings.title} ({job.run.step})", show_header=False)
-    grid.add_column()
-    grid.add_column()
-    for pair in report.lines:
-        grid.add_row(*pair)
-    out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
-    out.print(grid)
-    for label in report.labels:
-        out.print(f"[bold]{label}[/bold]")
-    if job.run.step == WEEKLY:
-        out.print("\nNext:")
-        for line in next_lines(job, settings_path):
-            out.print(f"  {line}", soft_wrap=True, highlight=False)
-
-
-def next_lines(job: Job, settings_path: Path) -> list[str]:
-    """What to type next: the MLflow UI, the notebook, the map, the tables."""
-    return [
-        f"mlflow ui --backend-store-uri {open_store(job.settings).uri}",
-        f"jupytext --to ipynb {NOTEBOOK}.py",
-        f"CAS_SETTINGS={settings_path.resolve()} jupyter lab {NOTEBOOK}.ipynb",
-        f"maps (DRAFT): {job.run.lake.path('maps')}/{job.poll}",
-        f"cas-spark tables --settings {settings_path}",
-    ]
+        job = run_command(spark, command, settings, day, bars(console))
+        print_report(job, settings_path, is_week=command == WEEKLY)
 
 
 def _add_step(name: str, help_text: str) -> None:
@@ -179,7 +164,7 @@ def _say_what_would_be_done(settings_path: Path, poll: datetime | None) -> None:
     settings = _load(settings_path, {"--poll": day} if day else {}, needs_inputs=True)
     with _session(f"cas-spark {WEEKLY} --dry-run {settings.name}") as spark:
         report = dry_run(spark, settings, day, WEEKLY)
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command()
@@ -188,7 +173,7 @@ def tables(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """What is in the lake: versions, rows, digests."""
-    loaded = load_settings(settings)
+    loaded = _load(settings, {}, needs_inputs=False)
     with _session("cas-spark tables") as spark:
         inventory = inventory_of(Lake(spark, loaded.lake))
     if as_json:
@@ -200,50 +185,68 @@ def tables(
     ]
     title = f"{loaded.lake}, run {inventory['run']}"
     columns = ["table", "version", "rows", "digest"]
-    _print_tables(TextReport([TextTable(title, columns, rows)], []))
+    print_tables(TextReport([TextTable(title, columns, rows)], []))
 
 
 @app.command()
 def status(
     settings: SettingsFile,
-    runs: Annotated[int, typer.Option(min=1, help="How many complete runs.")] = RUNS_SHOWN,
+    runs: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many complete runs.")
+    ] = RUNS_SHOWN,
 ) -> None:
     """What runs at the moment, what broke off, and the last complete runs."""
-    loaded = load_settings(settings)
+    loaded = _load(settings, {}, needs_inputs=False)
     with _session("cas-spark status") as spark:
         report = status_of(Lake(spark, loaded.lake), runs)
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command()
 def revisions(
     settings: SettingsFile,
-    year: Annotated[int | None, typer.Option(help="Only what became known in it.")] = None,
+    year: Annotated[
+        int | None, typer.Option(min=1900, max=2200, help="Only what became known in it.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures here.")] = None,
     pending: Annotated[  # noqa: FBT002
         bool, typer.Option("--pending", help="List those that wait for what they are about.")
     ] = False,
 ) -> None:
     """Dirty data by number: revisions per year, source and kind, and what became of them."""
-    loaded = load_settings(settings)
+    loaded = _load(settings, {}, needs_inputs=False)
     with _session("cas-spark revisions") as spark:
         lake = Lake(spark, loaded.lake)
         found = pending_revisions(lake) if pending else count_revisions(lake, loaded, year)
-    _print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
+    print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
     if csv is not None:
-        found.to_csv(csv, index=False)
+        try:
+            found.to_csv(csv, index=False)
+        except OSError as error:
+            raise CasError(
+                what=f"--csv {csv}",
+                found=error.strerror or str(error),
+                expected="a file in a folder that is there and may be written",
+                do="Choose another place and run the command again",
+            ) from error
 
 
 @app.command()
 def backtest(
     settings: SettingsFile,
     first: Annotated[
-        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First poll that is scored.")
+        datetime,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], callback=_day, help="First poll that is scored."
+        ),
     ],
     last: Annotated[
-        datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last poll that is scored.")
+        datetime,
+        typer.Option("--to", formats=["%Y-%m-%d"], callback=_day, help="Last poll that is scored."),
     ],
-    retrain_every: Annotated[int, typer.Option(min=1, help="Weeks between trainings.")] = 4,
+    retrain_every: Annotated[
+        int, typer.Option(min=1, max=1_040, help="Weeks between trainings.")
+    ] = 4,
     as_known_then: Annotated[  # noqa: FBT002
         bool,
         typer.Option(
@@ -257,35 +260,37 @@ def backtest(
     with _session(f"cas-spark backtest {loaded.name}") as spark:
         job = run_backtest(spark, loaded, span, bars(console))
         report = backtest_report(job, span)
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command()
 def experiment(
     settings: SettingsFile,
     name: Annotated[str, typer.Option("--name", callback=_plain, help="Name of the experiment.")],
-    weeks: Annotated[int, typer.Option(min=2, help="Settled weeks to compare on.")] = 26,
+    weeks: Annotated[int, typer.Option(min=2, max=1_040, help="Settled weeks to compare on.")] = 26,
 ) -> None:
     """Train a challenger with these settings, and measure it against the latest weekly run."""
     loaded = _load(settings, {}, needs_inputs=False)
     with _session(f"cas-spark experiment {loaded.name} {name}") as spark:
         report = run_experiment(spark, loaded, Challenge(name, weeks), bars(console))
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command(name="rebuild")
 def rebuild_week(
     settings: SettingsFile,
-    run: Annotated[int, typer.Option("--run", min=1, help="Number of the weekly run.")],
+    run: Annotated[
+        int, typer.Option("--run", min=1, max=2**31 - 1, help="Number of the weekly run.")
+    ],
     to: Annotated[
         str | None, typer.Option("--to", help="Folder that gets the rebuilt forecast and maps.")
     ] = None,
 ) -> None:
     """Make the week of a past run again, and tell whether it is what the run recorded."""
-    loaded = load_settings(settings)
+    loaded = _load(settings, {}, needs_inputs=False)
     with _session(f"cas-spark rebuild {loaded.name}") as spark:
         rebuilt, report = run_rebuild(spark, loaded, run, to and _folder(to), bars(console))
-    _print_tables(report)
+    print_tables(report)
     if not rebuilt.is_equal and not rebuilt.removed:
         raise typer.Exit(FAILED)
 
@@ -298,21 +303,23 @@ def _folder(path: str) -> str:
 def retain(
     settings: SettingsFile,
     as_of: Annotated[
-        datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day that terms run to.")
+        datetime,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], callback=_day, help="Day that terms run to."),
     ],
 ) -> None:
     """Remove for good what is past its term or ordered erased, and prove it."""
     loaded = _load(settings, {}, needs_inputs=False)
     with _session(f"cas-spark retain {loaded.name}") as spark:
         report = run_retain(spark, loaded, as_of.date())
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command(name="export-model")
 def export(
     settings: SettingsFile,
     poll: Annotated[
-        datetime, typer.Option("--poll", formats=["%Y-%m-%d"], help="Poll of the model.")
+        datetime,
+        typer.Option("--poll", formats=["%Y-%m-%d"], callback=_day, help="Poll of the model."),
     ],
     team: Annotated[str, typer.Option("--team", help="Id of the team.")],
     priority: Annotated[str, typer.Option("--priority", help="Name of the priority.")],
@@ -325,44 +332,30 @@ def export(
     folder = _folder(to)
     with _session(f"cas-spark export-model {loaded.name}") as spark:
         report = export_model(spark, loaded, key, folder)
-    _print_tables(report)
-
-
-def _print_tables(report: TextReport) -> None:
-    out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
-    for table in report.tables:
-        grid = Grid(title=table.title)
-        for column in table.columns:
-            grid.add_column(column)
-        for row in table.rows:
-            grid.add_row(*row)
-        out.print(grid)
-    for line in report.lines:
-        out.print(line, soft_wrap=True, highlight=False)
+    print_tables(report)
 
 
 @app.command(name="generate")
 def generate_country(settings: SettingsFile) -> None:
     """Make up the country that the settings describe, as extracts in its folder."""
-    loaded = load_settings(settings)
+    loaded = _load(settings, {}, needs_inputs=False)
     for path, rows in generate(loaded):
-        console.print(f"{path}: {rows:,} rows", highlight=False)
+        console.print(one_line(f"{path}: {rows:,} rows"), highlight=False)
 
 
 def run_cli(arguments: list[str]) -> int:
     """Run a command line and return its exit code; errors are told, without a traceback."""
-    handler = RichHandler(console=console, show_path=False, show_level=False)
+    handler = LogHandler(console=console, show_path=False, show_level=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cas_spark").setLevel(logging.INFO)
     try:
         with _telling_how_to_go_on(arguments):
             app(arguments)
     except SettingsError as error:
-        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True, highlight=False)
+        print_error(console, str(error))
         return WRONG_SETTINGS
     except CasError as error:
-        told = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        console.print(f"[red]{escape(told)}[/red]", soft_wrap=True, highlight=False)
+        print_error(console, "\n".join([str(error), *getattr(error, "__notes__", [])]))
         return FAILED
     except SystemExit as stop:  # typer's own: an option or a date that is none, or all is well
         return stop.code if isinstance(stop.code, int) else FAILED

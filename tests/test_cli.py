@@ -39,7 +39,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFix
     code, text = told(capsys, "weekly", "--settings", written(tmp_path, content))
     assert code == 2
     assert "3 problems" in text
-    assert "horizon: Extra inputs are not permitted" in text
+    assert "horizon: no such setting; did you mean horizons?" in text
     assert "geographic in degree: cells are squares of 125 m" in text
     assert "'moonday': give one of monday" in text
 

@@ -1,13 +1,14 @@
 """What: which codes of an extract make a row an incident of which priority."""
 
+from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from cas_spark.settings.places import Name
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Section
 
 
 def _plain_pattern(value: str) -> str:
@@ -17,7 +18,7 @@ def _plain_pattern(value: str) -> str:
     return value
 
 
-CodePattern = Annotated[str, AfterValidator(_plain_pattern)]
+CodePattern = Annotated[str, Field(max_length=100), AfterValidator(_plain_pattern)]
 
 
 @cache
@@ -34,6 +35,18 @@ def _have_a_code_in_common(one: str, other: str) -> bool:
     )
 
 
+def _alike(plain: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Pairs of the same code; of thousands of codes not all can be held against all."""
+    first: dict[str, tuple[str, str]] = {}
+    for pair in plain:
+        if first.setdefault(pair[1], pair) is not pair:
+            yield first[pair[1]], pair
+
+
+TOLD = 20
+"""Pairs of codes that an error names."""
+
+
 class PriorityCodes(Section):
     """Which codes make a row one of which priority.
 
@@ -42,7 +55,7 @@ class PriorityCodes(Section):
     that matches neither is unknown, and its row is rejected as such.
     """
 
-    column: str
+    column: ColumnName
     codes: dict[Name, list[CodePattern]] = Field(min_length=1, description="priority -> codes")
     other: list[CodePattern] = Field(
         default_factory=list, description="known codes of no priority, counted apart"
@@ -50,13 +63,22 @@ class PriorityCodes(Section):
 
     @model_validator(mode="after")
     def _one_priority_per_code(self) -> Self:
-        patterns = [(name, code) for name, codes in self.codes.items() for code in codes]
+        codes = [
+            (name, code) for name, codes in self.codes.items() for code in dict.fromkeys(codes)
+        ]
+        patterns = [pair for pair in codes if set(pair[1]) & set("*?")]
+        plain = [pair for pair in codes if not set(pair[1]) & set("*?")]
+        pairs = [*combinations(patterns, 2), *product(patterns, plain), *_alike(plain)]
         twice = [
             f"{name} {code} and {other_name} {other}"
-            for (name, code), (other_name, other) in combinations(patterns, 2)
+            for (name, code), (other_name, other) in pairs
             if name != other_name and _have_a_code_in_common(code, other)
         ]
         if twice:
-            message = f"a code may belong to one priority only, but some match {'; '.join(twice)}"
+            more = f" and {len(twice) - TOLD} more" if len(twice) > TOLD else ""
+            message = (
+                "a code may belong to one priority only, but some match "
+                f"{'; '.join(twice[:TOLD])}{more}"
+            )
             raise ValueError(message)
         return self

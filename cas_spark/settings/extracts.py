@@ -1,6 +1,5 @@
 """What is delivered: how the rows of an extract become incidents of a priority."""
 
-from datetime import date
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -8,24 +7,25 @@ from pydantic import Field, model_validator
 from cas_spark.settings.codes import PriorityCodes
 from cas_spark.settings.effects import TAKING_BACK, Kinds
 from cas_spark.settings.location import Location
-from cas_spark.settings.moments import Known, Occurred, ZoneName
+from cas_spark.settings.moments import Known, Occurred
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import FileFormat, Name
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Day, Section, Title
+from cas_spark.settings.zones import ZoneName
 
 
 class Provenance(Section):
     """Where an extract comes from and why it may be used; kept with every extract."""
 
-    source: str
-    purpose: str
-    legal_basis: str
+    source: Title
+    purpose: Title
+    legal_basis: Title
 
 
 class Choice(Section):
     """A column and the values that choose a row."""
 
-    column: str
+    column: ColumnName
     equals: list[str] = Field(min_length=1)
 
 
@@ -64,7 +64,7 @@ class Correction(Choice):
 class ReportedBy(Section):
     """Who brought an incident to light."""
 
-    column: str
+    column: ColumnName
     citizen: list[str]
     police: list[str]
 
@@ -73,7 +73,7 @@ class LinkedIncident(Section):
     """The incident that a row is about, by the key of its own source."""
 
     source: Name = Field(description="name of a source among `incidents` that has a key")
-    key: list[str] = Field(
+    key: list[ColumnName] = Field(
         min_length=1, description="columns that hold that key, in the order of the source's own"
     )
 
@@ -88,9 +88,9 @@ class Extracts(Section):
     files: SettingsPath = Field(description="path or shell pattern of one or more files")
     format: FileFormat
     delimiter: str = ","
-    layer: str | None = Field(default=None, description="layer of a GeoPackage")
+    layer: Title | None = Field(default=None, description="layer of a GeoPackage")
     provenance: Provenance
-    complete_from: date = Field(description="first day of which all rows are delivered")
+    complete_from: Day = Field(description="first day of which all rows are delivered")
     timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
     known: Known
     location: Location | None = None
@@ -126,12 +126,12 @@ class IncidentExtracts(PlacedExtracts):
 
     kind = "incidents"
 
-    key: list[str] = Field(
+    key: list[ColumnName] = Field(
         default_factory=list,
         description="columns that identify an incident; without a key, equal rows of one extract "
         "are different incidents and an equal row of a later extract is a duplicate",
     )
-    case: str | None = Field(
+    case: ColumnName | None = Field(
         default=None,
         description="column with the case that a row belongs to; several incidents may share one, "
         "and a correction is linked by it. It is kept as a pseudonym only",

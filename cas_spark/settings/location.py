@@ -5,17 +5,17 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from cas_spark.settings.places import AnyCrs
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Number, Section
 
 
 class Location(Section):
     """Where: two columns with coordinates, or the geometry of a GeoPackage."""
 
-    x: str | None = None
-    y: str | None = None
-    geometry: str | None = None
+    x: ColumnName | None = None
+    y: ColumnName | None = None
+    geometry: ColumnName | None = None
     crs: AnyCrs
-    missing: list[float] = Field(
+    missing: list[Number] = Field(
         default_factory=lambda: [0.0], description="coordinates that mean: unknown"
     )
 

@@ -1,29 +1,17 @@
 """When: how the moments in an extract are written, and which moment makes a row known."""
 
-from datetime import date
-from typing import Annotated, Literal, Self
-from zoneinfo import available_timezones
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from cas_spark.settings.section import Section
-
-
-def _known_zone(value: str) -> str:
-    if value not in available_timezones():
-        message = f"{value!r} is not a time zone: give an IANA name such as Europe/Amsterdam"
-        raise ValueError(message)
-    return value
-
-
-ZoneName = Annotated[str, AfterValidator(_known_zone)]
+from cas_spark.settings.section import ColumnName, Day, Section
 
 
 class Interval(Section):
     """When something happened: one moment, or an interval in which it must have happened."""
 
-    start: str = Field(description="column with the moment, or the start of the interval")
-    end: str | None = Field(default=None, description="column with the end of the interval")
+    start: ColumnName = Field(description="column with the moment, or the start of the interval")
+    end: ColumnName | None = Field(default=None, description="column with the end of the interval")
     formats: list[str] = Field(
         default_factory=list,
         description="patterns such as 'M/d/yyyy H:mm', tried in order; none for typed columns",
@@ -33,7 +21,7 @@ class Interval(Section):
 class Occurred(Interval):
     """When an incident happened, and which are too old to be used."""
 
-    earliest: date = Field(description="incidents before this date are rejected")
+    earliest: Day = Field(description="incidents before this date are rejected")
 
 
 class Known(Section):
@@ -46,10 +34,10 @@ class Known(Section):
     assumption says when in its month it was made, so that counts from the month's last instant.
     """
 
-    column: str
+    column: ColumnName
     formats: list[str] = Field(default_factory=list)
     rule: Literal["as_given", "next_month", "assumed_delay"] = "as_given"
-    delay_days: int | None = Field(default=None, ge=0)
+    delay_days: int | None = Field(default=None, ge=0, le=3_660)
 
     @model_validator(mode="after")
     def _delay_belongs_to_its_rule(self) -> Self:

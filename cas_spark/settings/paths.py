@@ -1,17 +1,43 @@
 """Paths in settings: relative ones are meant from the folder of the settings file."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+_HALF_A_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+
+
+def _as_written(value: Any) -> Any:
+    """Refuse white space at the ends, which all other texts lose: it may belong to the name."""
+    if isinstance(value, str) and value != value.strip():
+        message = f"the path {value!r} begins or ends with white space: rename it without"
+        raise ValueError(message)
+    return value
 
 
 def _resolve(value: str, info: ValidationInfo) -> str:
     """Make a local path absolute; leave a Hadoop path such as s3a://bucket/lake as it is."""
     if "://" in value:
         return value
+    if _HALF_A_SCHEME.match(value):
+        message = (
+            f"{value!r} has one slash after the colon: write two for an address such as "
+            f"s3a://bucket/lake, or begin a folder's path with ./"
+        )
+        raise ValueError(message)
     folder = (info.context or {}).get("folder", Path.cwd())
-    return str(Path(folder, value).resolve())
+    try:
+        return str(Path(folder, value).resolve())
+    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
+        message = f"{value!r} is no path here: {error}"
+        raise ValueError(message) from error
 
 
-SettingsPath = Annotated[str, AfterValidator(_resolve)]
+SettingsPath = Annotated[
+    str,
+    BeforeValidator(_as_written),
+    Field(min_length=1, max_length=4_000),
+    AfterValidator(_resolve),
+]

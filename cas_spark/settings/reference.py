@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from cas_spark.settings.problems import sections_in
 from cas_spark.settings.section import Section
 from cas_spark.settings.settings import Settings
 
@@ -37,14 +38,8 @@ def _collect(section: type[Section], seen: list[type[Section]]) -> None:
         return
     seen.append(section)
     for field in section.model_fields.values():
-        for inner in _sections_in(field.annotation):
+        for inner in sections_in(field.annotation):
             _collect(inner, seen)
-
-
-def _sections_in(annotation: Any) -> list[type[Section]]:
-    if inspect.isclass(annotation) and issubclass(annotation, Section):
-        return [annotation]
-    return [found for part in get_args(annotation) for found in _sections_in(part)]
 
 
 def _section(section: type[Section]) -> str:

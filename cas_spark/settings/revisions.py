@@ -8,20 +8,22 @@ from cas_spark.settings.effects import CHANGING, OF_INCIDENTS, OF_SUSPECTS, Kind
 from cas_spark.settings.extracts import Extracts, LinkedIncident, named_once
 from cas_spark.settings.moments import Interval
 from cas_spark.settings.places import Name
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Section
 
 
 class LinkedSuspect(Section):
     """The suspect whose link to the incident a row is about."""
 
     source: Name = Field(description="name of a source among `suspects`")
-    person: str = Field(description="column with the opaque key of the person, as in that source")
+    person: ColumnName = Field(
+        description="column with the opaque key of the person, as in that source"
+    )
 
 
 class Decided(Section):
     """The day on which it was decided; told in reports, and used for nothing else."""
 
-    column: str
+    column: ColumnName
     formats: list[str] = Field(default_factory=list)
 
 
@@ -39,7 +41,7 @@ class RevisionExtracts(Extracts):
     suspect: LinkedSuspect | None = None
     kinds: Kinds
     decided: Decided | None = None
-    code: str | None = Field(
+    code: ColumnName | None = Field(
         default=None, description="column with the right code, in the incidents' own codes"
     )
     occurred: Interval | None = None

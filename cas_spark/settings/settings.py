@@ -12,15 +12,15 @@ from cas_spark.settings.effects import Effects
 from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncident
 from cas_spark.settings.generator import Generator
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
-from cas_spark.settings.moments import ZoneName
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.resources import Resources
 from cas_spark.settings.retention import Retention
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.schedule import WEEKDAYS, Polls
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import Section, Title
 from cas_spark.settings.suspects import PseudonymKey, SuspectExtracts
+from cas_spark.settings.zones import ZoneName
 
 PLACES = {"lake", "path", "files", "folder", "uri", "artifacts", "pseudonym_key"}
 """Keys that say where something lies, not what it is."""
@@ -49,8 +49,8 @@ def _default_horizons() -> dict[Name, int]:
 class Priority(Section):
     """A kind of incident that is forecast."""
 
-    title: str
-    title_nl: str | None = Field(default=None, description="the title in Dutch")
+    title: Title
+    title_nl: Title | None = Field(default=None, description="the title in Dutch")
 
 
 class Tracking(Section):
@@ -64,10 +64,12 @@ class Settings(Section):
     """The settings of one lake."""
 
     name: Name
-    title: str
+    title: Title
     is_generated: bool = Field(default=False, description="made-up data; said wherever it shows")
-    remarks: list[str] = Field(
-        default_factory=list, description="said wherever figures of this lake are shown"
+    remarks: list[Title] = Field(
+        default_factory=list,
+        max_length=50,
+        description="said wherever figures of this lake are shown",
     )
     timezone: ZoneName
     lake: SettingsPath
@@ -89,11 +91,12 @@ class Settings(Section):
     )
     effects: Effects = Effects()
     retention: Retention = Retention()
-    priorities: dict[Name, Priority] = Field(min_length=1)
+    priorities: dict[Name, Priority] = Field(min_length=1, max_length=50)
     polls: Polls = Polls()
-    horizons: dict[Name, Annotated[int, Field(ge=0)]] = Field(
+    horizons: dict[Name, Annotated[int, Field(ge=0, le=104)]] = Field(
         default_factory=_default_horizons,
         min_length=1,
+        max_length=20,
         description="weeks between the poll and the start of the target week",
     )
     indicators: Indicators = Indicators()

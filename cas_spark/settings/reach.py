@@ -1,0 +1,101 @@
+"""What settings name that this machine or the program cannot reach, found before anything runs.
+
+These checks look at the machine, so they belong to loading and not to the settings themselves: what
+a past run recorded is read elsewhere too.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlparse
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from cas_spark.settings.problems import without_user
+from cas_spark.settings.settings import Settings
+from cas_spark.settings.zones import java_knows
+
+OF_MLFLOW = ("http", "https", "databricks", "file")
+"""Schemes of tracking stores that need no driver; any other is a database."""
+
+_LONGEST_NAME_BYTES = 255
+_NO_LOCAL_URI = set("%?#")
+
+
+def problems_of_reach(settings: Settings) -> list[str]:
+    """All places and time zones that cannot be used here, each with what to do."""
+    return [
+        *_problems_of_zones(settings),
+        *_problems_of_lake(settings),
+        *_problems_of_tracking(settings),
+    ]
+
+
+def _problems_of_zones(settings: Settings) -> Iterator[str]:
+    named = {"timezone": settings.timezone}
+    for source in settings.sources:
+        if source.timezone is not None:
+            named[f"{source.kind}.{source.name}.timezone"] = source.timezone
+    for where, zone in named.items():
+        if not java_knows(zone):
+            yield (
+                f"{where}: {zone!r} is unknown to this machine's Java; update that, or "
+                "give another name of the zone"
+            )
+
+
+def _problems_of_lake(settings: Settings) -> Iterator[str]:
+    lake = settings.lake
+    scheme = lake.split("://", 1)[0] if "://" in lake else ""
+    if scheme in ("", "file"):
+        yield from _problems_of_folder(lake, scheme)
+        return
+    if settings.resources.storage_access == "arrow":
+        yield (
+            f"lake: tasks cannot reach {scheme}:// themselves; set resources.storage_access: "
+            "spark, so that Spark moves the bytes, or give a folder that all machines see"
+        )
+    if settings.tracking.uri is None:
+        yield (
+            f"tracking.uri: needed with a lake on {scheme}://, since MLflow's own database needs a "
+            "local folder; give a server (http://…) or a database (postgresql://…)"
+        )
+
+
+def _problems_of_folder(lake: str, scheme: str) -> Iterator[str]:
+    if scheme and set(lake) & _NO_LOCAL_URI:
+        yield (
+            f"lake: {lake!r} holds %, ? or #, which Spark and Arrow read in two ways in an "
+            "address; give the folder as a plain path, without file://"
+        )
+        return
+    path = Path(lake.removeprefix("file://"))
+    long = [part for part in path.parts if len(part.encode()) > _LONGEST_NAME_BYTES]
+    if long:
+        yield f"lake: a folder's name of {len(long[0].encode())} bytes; file systems take 255"
+    if path.exists() and not path.is_dir():
+        yield f"lake: {lake!r} is a file, expected a folder"
+
+
+def _problems_of_tracking(settings: Settings) -> Iterator[str]:
+    uri = settings.tracking.uri
+    if uri is None:
+        return
+    scheme = urlparse(uri).scheme
+    if scheme in OF_MLFLOW:
+        return
+    if not scheme or "://" not in uri:
+        yield "tracking.uri: no address; give a server (http://…) or a database (sqlite:///path)"
+        return
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        yield (
+            f"tracking.uri: {scheme}:// needs the Python package {error.name}, which is not here; "
+            "install it (`uv add` it to the project) or give a server (http://…)"
+        )
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        yield (
+            f"tracking.uri: {without_user(scheme)}:// is no database that MLflow can use; give a "
+            "server (http://…) or a database (postgresql://…, sqlite:///path)"
+        )
