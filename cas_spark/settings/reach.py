@@ -28,6 +28,7 @@ def problems_of_reach(settings: Settings) -> list[str]:
         *_problems_of_zones(settings),
         *_problems_of_lake(settings),
         *_problems_of_tracking(settings),
+        *_problems_of_mlflow_places(settings),
     ]
 
 
@@ -99,3 +100,21 @@ def _problems_of_tracking(settings: Settings) -> Iterator[str]:
             f"tracking.uri: {without_user(scheme)}:// is no database that MLflow can use; give a "
             "server (http://…) or a database (postgresql://…, sqlite:///path)"
         )
+
+
+def _problems_of_mlflow_places(settings: Settings) -> Iterator[str]:
+    """Local places that MLflow reads in two ways, once as an address and once as a path."""
+    uri, artifacts = settings.tracking.uri, settings.tracking.artifacts
+    held = sorted(set("%?") & set(settings.lake))
+    uses_lake = (
+        uri is None or (artifacts is None and not uri.startswith("http"))
+    ) and "://" not in settings.lake
+    if held and uses_lake:
+        yield (
+            f"lake: {settings.lake!r} holds {' and '.join(held)}, which MLflow's places inside it "
+            "may not; rename the folder, or set tracking.uri and tracking.artifacts to other places"
+        )
+    if uri is not None and uri.startswith("sqlite") and set("%?") & set(uri):
+        yield "tracking.uri: holds % or ?, which MLflow misreads in a path; use another folder"
+    if artifacts is not None and set("%?") & set(artifacts):
+        yield "tracking.artifacts: holds % or ?, which MLflow misreads; use another folder"
