@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
 import pyarrow.fs
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+
+from cas_spark.errors import CasError
 
 UNFINISHED = ".unfinished"
 """How the names of files end that a task still writes, or wrote when it was killed."""
@@ -44,6 +47,26 @@ def arrow_file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     if "://" in path:
         return pyarrow.fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     return pyarrow.fs.LocalFileSystem(), path
+
+
+def check_arrow_reaches(path: str) -> None:
+    """Refuse storage that Arrow, and so a scan of all its bytes, cannot reach.
+
+    Raises:
+        CasError: it cannot.
+    """
+    try:
+        system, place = arrow_file_system(path)
+        system.get_file_info(place)
+    except (OSError, pa.ArrowException) as error:
+        raise CasError(
+            what=f"the lake {path}",
+            found=f"storage that Arrow cannot reach: {error}",
+            expected="storage of which every byte can be searched, since what is removed for good "
+            "must be shown to be gone",
+            do="Run it on a machine that sees the lake as a folder, with `lake` set to that; "
+            "nothing was removed",
+        ) from error
 
 
 def copy_whole(local: Path, path: str) -> list[str]:
@@ -131,6 +154,14 @@ def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
     except Py4JJavaError:
         system.delete(hadoop_path, False)
         raise
+
+
+def try_to_write(spark: SparkSession, folder: str) -> None:
+    """Write a file into a folder and remove it; where there is no such folder yet, do nothing."""
+    if exists(spark, folder):
+        path = f"{folder}/.{uuid4().hex}{UNFINISHED}"
+        write_bytes(spark, path, b"")
+        delete(spark, path)
 
 
 def rename(spark: SparkSession, path: str, new_path: str) -> None:

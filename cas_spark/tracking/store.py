@@ -9,6 +9,7 @@ each other.
 
 import logging
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -53,6 +54,34 @@ class Store:
     uri: str
     artifacts: str | None
     lake: str
+
+    def try_to_write(self) -> None:
+        """Find out whether runs and artifacts can be written, where that costs nothing.
+
+        A database in a file and a local folder are tried; a server and remote storage are not.
+
+        Raises:
+            CasError: one of them cannot be written.
+        """
+        database = database_of(self.uri)
+        folder = None if self.artifacts is None else local_path(self.artifacts)
+        try:
+            if database is not None:
+                with closing(sqlite3.connect(database)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")  # takes the lock, changes nothing
+                    connection.rollback()
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+        except (OSError, sqlite3.Error) as error:
+            raise CasError(
+                what=f"MLflow at {without_password(self.uri)}",
+                found=str(error),
+                expected="a tracking store and a folder of artifacts that can be written",
+                do="Give the right to write them, or change tracking.uri and tracking.artifacts; "
+                "nothing was done yet",
+            ) from error
 
     def experiment_name(self, poll: date) -> str:
         """The experiment that holds a poll's runs, such as `demo 2025-01`."""
