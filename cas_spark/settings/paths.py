@@ -4,14 +4,24 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+LONGEST = 4_000
+"""Characters; Linux takes 4,096 bytes."""
 _HALF_A_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
 
 
 def _as_written(value: Any) -> Any:
     """Refuse white space at the ends, which all other texts lose: it may belong to the name."""
-    if isinstance(value, str) and value != value.strip():
+    if not isinstance(value, str):
+        return value
+    if not value:
+        message = "is empty, expected a path; . is the folder of the settings file"
+        raise ValueError(message)
+    if len(value) > LONGEST:
+        message = f"a path of {len(value)} characters, expected at most {LONGEST}"
+        raise ValueError(message)
+    if value != value.strip():
         message = f"the path {value!r} begins or ends with white space: rename it without"
         raise ValueError(message)
     return value
@@ -35,9 +45,4 @@ def _resolve(value: str, info: ValidationInfo) -> str:
         raise ValueError(message) from error
 
 
-SettingsPath = Annotated[
-    str,
-    BeforeValidator(_as_written),
-    Field(min_length=1, max_length=4_000),
-    AfterValidator(_resolve),
-]
+SettingsPath = Annotated[str, BeforeValidator(_as_written), AfterValidator(_resolve)]

@@ -16,6 +16,15 @@ _NAMES = ("name", "reason", "published_on", "path")
 _SECRET = {"tracking", "pseudonym_key"}
 """Sections of which no value is shown: somebody may have put a password or a key there."""
 
+_EXPECTED = {
+    "string_type": "must be a text",
+    "list_type": "must be a list",
+    "dict_type": "must hold names with a value each",
+    "model_type": "must hold settings of its own",
+    "string_pattern_mismatch": "must be small letters, digits and _, beginning with a letter",
+}
+"""Kinds of pydantic's errors -> what they mean; of others its own words are plain enough."""
+
 _USER = re.compile(r"(?<=//)[^/@\s]*@")
 _IN_QUOTES = "; put it in quotes to make it a text"
 
@@ -64,26 +73,14 @@ def _problem(error: ErrorDetails, content: Mapping[str, Any], root: type[Section
         return f"{where}: no such setting; {do}"
     if kind == "missing":
         return f"{where}: missing, and needed"
-    # Of what a whole section disagrees on, its message speaks.
-    is_whole = kind in ("value_error", "assertion_error") and isinstance(error["input"], Mapping)
-    if is_whole or set(place[:1]) & _SECRET:
-        return f"{where}: {message}"
-    hint = ""
-    if kind == "string_type" and not isinstance(error["input"], list | Mapping | type(None)):
-        hint = _IN_QUOTES
-    found = "" if _tells(message, error["input"]) else f", found {shown(error['input'])}"
-    of_key = "this name: " if error["loc"][-1:] == ("[key]",) else ""
-    return without_user(f"{where}: {of_key}{_lowered(message)}{found}{hint}")
-
-
-def _tells(message: str, value: Any) -> bool:
-    """Whether a message names the value already."""
-    return isinstance(value, str) and bool(value) and value[:LONGEST] in message
-
-
-def _lowered(message: str) -> str:
-    """A message of pydantic in the voice of the others."""
-    return re.sub(r"^Input should be", "must be", message)
+    told = _EXPECTED.get(kind) or re.sub(r"^(Input|String) should", "must", message)
+    found = "" if kind == "value_error" else f", found {shown(error['input'])}"
+    if set(place[:1]) & _SECRET:
+        found = ""
+    is_unquoted = kind == "string_type" and isinstance(error["input"], bool | int | float | date)
+    hint = _IN_QUOTES if is_unquoted else ""
+    of_key = "this name " if error["loc"][-1:] == ("[key]",) else ""
+    return without_user(f"{where}: {of_key}{told}{found}{hint}")
 
 
 def _named(place: Sequence[str | int], content: Any) -> Iterator[str]:

@@ -6,17 +6,16 @@ a past run recorded is read elsewhere too.
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlparse
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from cas_spark.settings.problems import without_user
 from cas_spark.settings.settings import Settings
 from cas_spark.settings.zones import java_knows
 
-OF_MLFLOW = ("http", "https", "databricks", "file")
-"""Schemes of tracking stores that need no driver; any other is a database."""
+SERVERS = ("http", "https", "databricks", "databricks-uc", "file")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+"""Schemes of tracking stores that MLflow has; a database needs a driver."""
 
 _LONGEST_NAME_BYTES = 255
 _NO_LOCAL_URI = set("%?#")
@@ -74,19 +73,26 @@ def _problems_of_folder(lake: str, scheme: str) -> Iterator[str]:
     long = [part for part in path.parts if len(part.encode()) > _LONGEST_NAME_BYTES]
     if long:
         yield f"lake: a folder's name of {len(long[0].encode())} bytes; file systems take 255"
-    if path.exists() and not path.is_dir():
-        yield f"lake: {lake!r} is a file, expected a folder"
+        return
+    try:
+        if path.exists() and not path.is_dir():
+            yield f"lake: {lake!r} is a file, expected a folder"
+    except OSError as error:
+        yield f"lake: {lake!r} is no path here: {error.strerror}"
 
 
 def _problems_of_tracking(settings: Settings) -> Iterator[str]:
     uri = settings.tracking.uri
     if uri is None:
         return
-    scheme = urlparse(uri).scheme
-    if scheme in OF_MLFLOW:
+    scheme = uri.split(":", 1)[0]
+    if scheme in SERVERS:
         return
-    if not scheme or "://" not in uri:
-        yield "tracking.uri: no address; give a server (http://…) or a database (sqlite:///path)"
+    if "://" not in uri or scheme.split("+", 1)[0] not in DATABASES:
+        yield (
+            "tracking.uri: none of a store that MLflow has; give a server (http://…) or a database "
+            f"({', '.join(f'{name}://' for name in DATABASES)})"
+        )
         return
     try:
         make_url(uri).get_dialect().import_dbapi()
@@ -96,10 +102,7 @@ def _problems_of_tracking(settings: Settings) -> Iterator[str]:
             "install it (`uv add` it to the project) or give a server (http://…)"
         )
     except (ArgumentError, NoSuchModuleError, ValueError):
-        yield (
-            f"tracking.uri: {without_user(scheme)}:// is no database that MLflow can use; give a "
-            "server (http://…) or a database (postgresql://…, sqlite:///path)"
-        )
+        yield f"tracking.uri: cannot be read as the address of a {scheme} database"
 
 
 def _problems_of_mlflow_places(settings: Settings) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """The base of every settings section, and the types that bound its values."""
 
+from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -36,12 +38,20 @@ class Section(BaseModel):
     @classmethod
     def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, bool) and info.field_name is not None:
-            annotation = cls.model_fields[info.field_name].annotation
-            kinds = {annotation, *get_args(annotation)}
+            kinds = set(_kinds_of(cls.model_fields[info.field_name].annotation))
             if bool not in kinds and kinds & {int, float}:
                 message = f"must be a number, found {'yes' if value else 'no'}"
                 raise ValueError(message)
         return value
+
+
+def _kinds_of(annotation: Any) -> Iterator[Any]:
+    """The plain types that a value of an optional or bounded type may have."""
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        for part in get_args(annotation):
+            yield from _kinds_of(part)
+    elif isinstance(annotation, type):
+        yield annotation
 
 
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 12, 31)
