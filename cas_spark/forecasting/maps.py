@@ -182,10 +182,11 @@ def _gdal_of(poll: date) -> Iterator[None]:
 
 def _write_geopackage(path: Path, features: pa.Table, settings: Settings, poll: date) -> None:
     """A layer per priority and horizon, in the grid's CRS."""
+    labels = one_line(" ".join(settings.labels))  # XML has no control characters
     about = {
         "STATUS": DRAFT,
         "NOTICE": NOTICE,
-        "LABELS": " ".join(settings.labels),
+        "LABELS": labels,
         "LAKE": settings.name,
         "POLL": poll.isoformat(),
     }
@@ -203,7 +204,7 @@ def _write_geopackage(path: Path, features: pa.Table, settings: Settings, poll: 
             layer_metadata=about,
             layer_options={
                 "IDENTIFIER": f"{layer} ({DRAFT})",
-                "DESCRIPTION": " ".join([NOTICE, *settings.labels]),
+                "DESCRIPTION": " ".join([NOTICE, labels]).strip(),
             },
         )
 
