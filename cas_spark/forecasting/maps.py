@@ -204,7 +204,7 @@ def _write_geopackage(path: Path, features: pa.Table, settings: Settings, poll: 
             layer_metadata=about,
             layer_options={
                 "IDENTIFIER": f"{layer} ({DRAFT})",
-                "DESCRIPTION": " ".join([NOTICE, labels]).strip(),
+                "DESCRIPTION": f"{NOTICE} {labels}".strip(),
             },
         )
 

@@ -3,6 +3,8 @@
 The tables are the record. Where making a view breaks off, the same command again mends it.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 from pyspark.sql import functions as F
 
@@ -17,10 +19,14 @@ from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
 from cas_spark.settings import Settings
+from cas_spark.settings.texts import one_line
 from cas_spark.tracking.experiment import log_experiment
 from cas_spark.tracking.measures import log_measures, not_yet_logged
 from cas_spark.tracking.store import open_store
 from cas_spark.tracking.week import log_models
+
+LONGEST_ID = 250
+"""Characters of a team's id."""
 
 
 def try_to_track(settings: Settings) -> None:
@@ -47,15 +53,29 @@ def try_to_draw(job: Job) -> None:
             .collect()
         )
         teams = {row["team_id"]: row["team_name"] for row in rows}
-        if ALL_TEAMS in teams:
-            raise CasError(
-                what=f"team {ALL_TEAMS}",
-                found="an id that stands for all teams together in `evaluations`",
-                expected="another id",
-                do="Change it in the layer of the teams; nothing was published",
-            )
+        _refuse_unfit_ids(teams)
         storage.try_to_write(run.lake.spark, run.lake.path(FOLDER))
         said["teams"] = len(try_maps(job.settings, job.poll, teams, rows[0]["cell_id"]))
+
+
+def _refuse_unfit_ids(teams: Iterable[str]) -> None:
+    """Refuse ids that stand for something else, or that MLflow's tags and folders cannot hold.
+
+    Raises:
+        CasError: names the first of them.
+    """
+    for team in teams:
+        if team == ALL_TEAMS or len(team) > LONGEST_ID:
+            is_long = len(team) > LONGEST_ID
+            raise CasError(
+                what=f"team {one_line(team, 80)}",
+                found=f"an id of {len(team)} characters"
+                if is_long
+                else "an id that stands for all teams together in `evaluations`",
+                expected=f"an id of at most {LONGEST_ID} characters, other than {ALL_TEAMS}",
+                do="Change it in the layer of the teams, or name another column in grid.teams.id; "
+                "nothing was published",
+            )
 
 
 def draw_maps(job: Job) -> None:

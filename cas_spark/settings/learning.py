@@ -30,7 +30,7 @@ class Training(Section):
         description="grouped: all models of a team at once; mllib: the reference, one by one",
     )
     reg_param: float = Field(
-        default=1e-3, ge=0, le=1e6, description="above 1,000,000 every coefficient is 0"
+        default=1e-3, ge=0, le=1_000_000, description="above 1,000,000 every coefficient is 0"
     )
     tolerance: float = Field(
         default=1e-7,

@@ -21,7 +21,7 @@ _EXPECTED = {
     "list_type": "must be a list",
     "dict_type": "must hold names with a value each",
     "model_type": "must hold settings of its own",
-    "string_pattern_mismatch": "must be small letters, digits and _, beginning with a letter",
+    "string_pattern_mismatch": "must be lowercase letters, digits and _, beginning with a letter",
 }
 """Kinds of pydantic's errors -> what they mean; of others its own words are plain enough."""
 
