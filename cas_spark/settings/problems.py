@@ -108,7 +108,7 @@ def _sections_at(place: Sequence[str | int], root: type[Section]) -> list[type[S
     """The sections that may stand at a place."""
     found = [root]
     for part in place:
-        fields = [s.model_fields[part] for s in found if part in s.model_fields]  # type: ignore[index]
+        fields = [s.model_fields[part] for s in found if part in s.model_fields]
         # What is no field is a name in a mapping or a place in a list of such sections.
         if fields:
             found = [s for field in fields for s in sections_in(field.annotation)]

@@ -98,7 +98,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         if self._depth == DEEPEST:
-            place = _place(self.peek_event().start_mark)
+            event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+            place = _place(event.start_mark)
             raise UnreadableError(f"{place}nested more than {DEEPEST} deep, which no settings are")
         self._depth += 1
         try:

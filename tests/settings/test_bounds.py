@@ -166,7 +166,7 @@ def test_an_error_names_the_source_and_the_value(tmp_path: Path) -> None:
     content["grid"]["surroundings"] = [
         {"name": "stations", "path": "x", "layer": 3, "published_on": date(2020, 1, 1)}
     ]
-    content["trainning"] = {}
+    content["trainings"] = {}
     path = tmp_path / "settings.yaml"
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(SettingsError) as raised:
@@ -179,7 +179,7 @@ grid.surroundings.stations.layer: must be a text, found 3; put it in quotes to m
 incidents.police.known.rul: no such setting; did you mean rule?
 incidents.police.priority.codes.burglary.1: must be a text, found 11; put it in quotes to make it \
 a text
-trainning: no such setting; did you mean training?"""
+trainings: no such setting; did you mean training?"""
     assert sorted(raised.value.problems) == expected.splitlines()
 
 

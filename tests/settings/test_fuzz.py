@@ -76,7 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _demo() -> dict[str, Any]:
-    base = yaml.safe_load(DEMO.with_name("demo.yaml").read_text())
+    base: dict[str, Any] = yaml.safe_load(DEMO.with_name("demo.yaml").read_text())
     return base | {k: v for k, v in yaml.safe_load(DEMO.read_text()).items() if k != "extends"}
 
 

@@ -96,7 +96,7 @@ def test_merge_keys_still_merge(tmp_path: Path) -> None:
         ('a: "\\UFFFFFFFF"', "an escape that names no character"),
         ("a: *b", "found undefined alias 'b'"),
         ("a: 1\n---\nb: 1", "expected a single document"),
-        (b"a: 1\nb: caf\xe9\n", "line 2: byte 0xE9 is not UTF-8"),
+        (b"a: 1\nb: gar\xe7on\n", "line 2: byte 0xE7 is not UTF-8"),
         ("a: 1\n".encode("utf-16"), "byte 0xFF is not UTF-8"),
         (b"# " + b"x" * 1_000_001, "larger than 1,000,000 bytes"),
     ],

@@ -28,8 +28,8 @@ def test_a_week_of_teams_with_any_name(
     settings = settings_of(lake, remarks=remarks, horizons={"current": 0})
     store = open_store(settings)
     store.try_to_write()
-    of_one = {"priorities": ("burglary",), "horizons": ("current",)}
-    models = models_of(catalogue, teams=TEAMS, **of_one)
+    one, now = ("burglary",), ("current",)
+    models = models_of(catalogue, teams=TEAMS, priorities=one, horizons=now)
     log_models(
         store,
         settings,
@@ -38,7 +38,8 @@ def test_a_week_of_teams_with_any_name(
         catalogue,
         dict(zip(TEAMS, TEAMS, strict=True)),
     )
-    assert log_measures(store, evaluations_of(teams=TEAMS, **of_one)) == 1
+    scored = evaluations_of(teams=TEAMS, priorities=one, horizons=now)
+    assert log_measures(store, scored) == 1
     for team in TEAMS:
         run = run_of_team(store, POLL, team, "burglary")
         assert run.data.tags["team"] == team
