@@ -6,6 +6,7 @@ a past run recorded is read elsewhere too.
 
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import category
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -19,6 +20,8 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 _LONGEST_NAME_BYTES = 255
 _NO_LOCAL_URI = set("%?#")
+_NOT_OF_A_LAKE = set("%\\")
+"""Characters of a path that delta-rs, through which tasks commit snapshots, misreads."""
 
 
 def problems_of_reach(settings: Settings) -> list[str]:
@@ -69,6 +72,14 @@ def _problems_of_folder(lake: str, scheme: str) -> Iterator[str]:
             "address; give the folder as a plain path, without file://"
         )
         return
+    held = sorted(c for c in set(lake) if c in _NOT_OF_A_LAKE or category(c) == "Cc")
+    if held:
+        found = " and ".join(map(repr, held))
+        yield (
+            f"lake: {lake!r} holds {found}, which Delta's library takes for something else; rename "
+            "the folder, or choose another"
+        )
+        return
     path = Path(lake.removeprefix("file://"))
     long = [part for part in path.parts if len(part.encode()) > _LONGEST_NAME_BYTES]
     if long:
@@ -108,14 +119,11 @@ def _problems_of_tracking(settings: Settings) -> Iterator[str]:
 def _problems_of_mlflow_places(settings: Settings) -> Iterator[str]:
     """Local places that MLflow reads in two ways, once as an address and once as a path."""
     uri, artifacts = settings.tracking.uri, settings.tracking.artifacts
-    held = sorted(set("%?") & set(settings.lake))
-    uses_lake = (
-        uri is None or (artifacts is None and not uri.startswith("http"))
-    ) and "://" not in settings.lake
-    if held and uses_lake:
+    uses_lake = uri is None or (artifacts is None and not uri.startswith("http"))
+    if "?" in settings.lake and "://" not in settings.lake and uses_lake:
         yield (
-            f"lake: {settings.lake!r} holds {' and '.join(held)}, which MLflow's places inside it "
-            "may not; rename the folder, or set tracking.uri and tracking.artifacts to other places"
+            f"lake: {settings.lake!r} holds ?, which MLflow's places inside it may not; rename the "
+            "folder, or set tracking.uri and tracking.artifacts to other places"
         )
     if uri is not None and uri.startswith("sqlite") and set("%?") & set(uri):
         yield "tracking.uri: holds % or ?, which MLflow misreads in a path; use another folder"

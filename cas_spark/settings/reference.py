@@ -34,8 +34,8 @@ expected. The program refuses:
   quotes;
 - names (`name`, keys of `priorities` and `horizons`, names of sources) of other characters than
   lowercase letters, digits and `_`, or longer than 63; a title may hold any character;
-- paths with white space at either end, and `%` or `?` in a local path where MLflow keeps its
-  database or artifacts.
+- paths with white space at either end; in the path of the lake `%`, `\\` and control characters;
+  `%` and `?` in a local path where MLflow keeps its database or artifacts.
 """
 
 

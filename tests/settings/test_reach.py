@@ -66,7 +66,10 @@ def test_a_tracking_store_needs_its_driver(tmp_path: Path, uri: str, problem: st
         ("ha#sh & [x] 日本 'q' \"q\" `b` ;$(x)", ""),
         ("-dash", ""),
         ("./co:lon/lake", ""),
-        ("per%cent", "holds %, which MLflow's places inside it may not"),
+        ("per%cent", "holds '%', which Delta's library takes for something else"),
+        ("per%20cent", "holds '%', which Delta's library takes for something else"),
+        ("back\\slash", "holds '\\\\', which Delta's library"),
+        ("new\nline", "holds '\\n', which Delta's library"),
         ("quest?ion", "holds ?, which MLflow's places inside it may not"),
         ("s3a:/bucket", "has one slash after the colon"),
         ("file:///a%20b", "give the folder as a plain path"),
@@ -85,9 +88,9 @@ def test_a_lake_may_lie_in_any_folder_or_is_refused(
     assert bool(found) == bool(problem)
 
 
-def test_a_lake_with_a_percent_works_where_mlflow_lies_elsewhere(tmp_path: Path) -> None:
+def test_a_lake_with_a_question_mark_works_where_mlflow_lies_elsewhere(tmp_path: Path) -> None:
     tracking = {"uri": f"sqlite:///{tmp_path}/m.db", "artifacts": str(tmp_path / "artifacts")}
-    assert problems_with(tmp_path, lake="per%20cent?", tracking=tracking) == ""
+    assert problems_with(tmp_path, lake="what?", tracking=tracking) == ""
     wrong = tracking | {"artifacts": str(tmp_path / "per%cent")}
     assert "tracking.artifacts: holds %" in problems_with(tmp_path, tracking=wrong)
 
