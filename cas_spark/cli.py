@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 failed, 2 wrong settings or arguments.
 import json
 import logging
 import os
-import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from cas_spark.errors import CasError, SettingsError
 from cas_spark.indicators.checks import problems_of_indicators
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import RUNTIME, start_session
+from cas_spark.pipelines.arguments import a_day, folder_of_models, plain_name, whole_path
 from cas_spark.pipelines.backtest import Span
 from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import (
@@ -54,7 +54,6 @@ from cas_spark.pipelines.revisions_report import (
 )
 from cas_spark.pipelines.status import RUNS_SHOWN, status_of
 from cas_spark.settings import Settings, check_inputs, load_settings
-from cas_spark.settings.section import FIRST_DAY, LAST_DAY
 from cas_spark.settings.texts import one_line
 from cas_spark.sources.generator import generate
 
@@ -69,20 +68,13 @@ app = typer.Typer(
 console = console_of_errors()
 
 
-def _day(value: datetime | None) -> datetime | None:
-    """A day that calendars reach: beyond them lie only slips."""
-    if value is not None and not FIRST_DAY <= value.date() <= LAST_DAY:
-        raise typer.BadParameter(f"{value.date()}: give a day from {FIRST_DAY} to {LAST_DAY}")
-    return value
-
-
 SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file (YAML).")]
 Poll = Annotated[
     datetime | None,
     typer.Option(
         "--poll",
         formats=["%Y-%m-%d"],
-        callback=_day,
+        callback=a_day,
         help="Local date of the poll; default: the newest.",
     ),
 ]
@@ -114,14 +106,6 @@ def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Setti
     if problems:
         raise SettingsError(path, problems)
     return settings
-
-
-def _plain(name: str) -> str:
-    """A name that may stand in conditions, tags and folders."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name):
-        found = one_line(repr(name), 80)
-        raise typer.BadParameter(f"{found}: give letters, digits, - and _, at most 63")
-    return name
 
 
 def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
@@ -237,12 +221,14 @@ def backtest(
     first: Annotated[
         datetime,
         typer.Option(
-            "--from", formats=["%Y-%m-%d"], callback=_day, help="First poll that is scored."
+            "--from", formats=["%Y-%m-%d"], callback=a_day, help="First poll that is scored."
         ),
     ],
     last: Annotated[
         datetime,
-        typer.Option("--to", formats=["%Y-%m-%d"], callback=_day, help="Last poll that is scored."),
+        typer.Option(
+            "--to", formats=["%Y-%m-%d"], callback=a_day, help="Last poll that is scored."
+        ),
     ],
     retrain_every: Annotated[
         int, typer.Option(min=1, max=1_040, help="Weeks between trainings.")
@@ -266,7 +252,9 @@ def backtest(
 @app.command()
 def experiment(
     settings: SettingsFile,
-    name: Annotated[str, typer.Option("--name", callback=_plain, help="Name of the experiment.")],
+    name: Annotated[
+        str, typer.Option("--name", callback=plain_name, help="Name of the experiment.")
+    ],
     weeks: Annotated[int, typer.Option(min=2, max=1_040, help="Settled weeks to compare on.")] = 26,
 ) -> None:
     """Train a challenger with these settings, and measure it against the latest weekly run."""
@@ -289,14 +277,10 @@ def rebuild_week(
     """Make the week of a past run again, and tell whether it is what the run recorded."""
     loaded = _load(settings, {}, needs_inputs=False)
     with _session(f"cas-spark rebuild {loaded.name}") as spark:
-        rebuilt, report = run_rebuild(spark, loaded, run, to and _folder(to), bars(console))
+        rebuilt, report = run_rebuild(spark, loaded, run, to and whole_path(to), bars(console))
     print_tables(report)
     if not rebuilt.is_equal and not rebuilt.removed:
         raise typer.Exit(FAILED)
-
-
-def _folder(path: str) -> str:
-    return path if "://" in path else str(Path(path).resolve())
 
 
 @app.command()
@@ -304,7 +288,9 @@ def retain(
     settings: SettingsFile,
     as_of: Annotated[
         datetime,
-        typer.Option("--as-of", formats=["%Y-%m-%d"], callback=_day, help="Day that terms run to."),
+        typer.Option(
+            "--as-of", formats=["%Y-%m-%d"], callback=a_day, help="Day that terms run to."
+        ),
     ],
 ) -> None:
     """Remove for good what is past its term or ordered erased, and prove it."""
@@ -319,17 +305,20 @@ def export(
     settings: SettingsFile,
     poll: Annotated[
         datetime,
-        typer.Option("--poll", formats=["%Y-%m-%d"], callback=_day, help="Poll of the model."),
+        typer.Option("--poll", formats=["%Y-%m-%d"], callback=a_day, help="Poll of the model."),
     ],
     team: Annotated[str, typer.Option("--team", help="Id of the team.")],
     priority: Annotated[str, typer.Option("--priority", help="Name of the priority.")],
     horizon: Annotated[str, typer.Option("--horizon", help="Name of the horizon.")],
-    to: Annotated[str, typer.Option("--to", help="Folder that gets the model.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", callback=folder_of_models, help="Folder that gets the model."),
+    ],
 ) -> None:
     """Write one model as a native pyspark.ml model, and log it in MLflow."""
     key = ModelKey(poll.date(), team, priority, horizon)
     loaded = _load(settings, {"--poll": key.poll}, needs_inputs=False)
-    folder = _folder(to)
+    folder = whole_path(to)
     with _session(f"cas-spark export-model {loaded.name}") as spark:
         report = export_model(spark, loaded, key, folder)
     print_tables(report)

@@ -89,6 +89,13 @@ def test_a_missing_file_and_a_wrong_poll_day_are_told_together(
         (["rebuild", "--settings", "x", "--run", "9" * 30], "less than or equal to"),
         (["status", "--settings", "x", "--runs", "9" * 30], "less than or equal to"),
         (["weekly", "--settings", "/"], "a folder, expected a file"),
+        (
+            [
+                *("export-model", "--settings", "x", "--poll", "2024-01-08", "--team", "[/b]"),
+                *("--priority", "p", "--horizon", "h", "--to", "a[1]"),
+            ],
+            "give a path without * ? [ ] { } \\",
+        ),
     ],
 )
 def test_wrong_arguments_exit_with_2(

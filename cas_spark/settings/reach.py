@@ -4,6 +4,7 @@ These checks look at the machine, so they belong to loading and not to the setti
 a past run recorded is read elsewhere too.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import category
@@ -19,7 +20,7 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 """Schemes of tracking stores that MLflow has; a database needs a driver."""
 
 _LONGEST_NAME_BYTES = 255
-_NO_LOCAL_URI = set("%?#")
+_PLAIN_URI = re.compile(r"file:///[A-Za-z0-9._~/-]*")
 _NOT_OF_A_LAKE = set("%\\")
 """Characters of a path that delta-rs, through which tasks commit snapshots, misreads."""
 
@@ -66,10 +67,10 @@ def _problems_of_lake(settings: Settings) -> Iterator[str]:
 
 
 def _problems_of_folder(lake: str, scheme: str) -> Iterator[str]:
-    if scheme and set(lake) & _NO_LOCAL_URI:
+    if scheme and not _PLAIN_URI.fullmatch(lake):
         yield (
-            f"lake: {lake!r} holds %, ? or #, which Spark and Arrow read in two ways in an "
-            "address; give the folder as a plain path, without file://"
+            f"lake: {lake!r} holds characters that Spark and Arrow read in two ways in an address; "
+            "give the folder as a plain path, without file://"
         )
         return
     held = sorted(c for c in set(lake) if c in _NOT_OF_A_LAKE or category(c) == "Cc")
