@@ -11,9 +11,9 @@ import yaml
 from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
-from cas_spark import cli
 from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.inventory import inventory_of
+from cas_spark.pipelines.printing import print_report
 from cas_spark.settings import load_settings
 from cas_spark.settings.texts import file_stems
 from cas_spark.tracking.store import open_store
@@ -64,7 +64,7 @@ def test_a_week_runs_and_all_that_shows_it_can_be_read(
     path = write_nasty_toy(tmp_path / "toy")
     settings = load_settings(path)
     job = run_quietly(spark, "weekly", settings, POLL)
-    cli.print_report(job, path, is_week=True)
+    print_report(job, path, is_week=True)
     printed = capsys.readouterr().out
     assert "[/b][red]" in printed
     assert "\x1b" not in printed
