@@ -44,18 +44,17 @@ def try_to_draw(job: Job) -> None:
     Raises:
         CasError: the folder of the maps cannot be written, or a name breaks a map.
     """
-    run = job.run
-    with run.stage("trial of the maps") as said:
-        rows = (
-            job.cells()
-            .groupBy("team_id")
-            .agg(F.min("team_name").alias("team_name"), F.min("cell_id").alias("cell_id"))
-            .collect()
-        )
-        teams = {row["team_id"]: row["team_name"] for row in rows}
-        _refuse_unfit_ids(teams)
-        storage.try_to_write(run.lake.spark, run.lake.path(FOLDER))
-        said["teams"] = len(try_maps(job.settings, job.poll, teams, rows[0]["cell_id"]))
+    lake = job.run.lake
+    rows = (
+        job.cells()
+        .groupBy("team_id")
+        .agg(F.min("team_name").alias("team_name"), F.min("cell_id").alias("cell_id"))
+        .collect()
+    )
+    teams = {row["team_id"]: row["team_name"] for row in rows}
+    _refuse_unfit_ids(teams)
+    storage.try_to_write(lake.spark, lake.path(FOLDER))
+    try_maps(job.settings, job.poll, teams, rows[0]["cell_id"])
 
 
 def _refuse_unfit_ids(teams: Iterable[str]) -> None:
