@@ -150,6 +150,9 @@ def test_a_layer_and_an_extract_are_found_whatever_their_names(tmp_path: Path) -
         check_inputs(path, load_settings(path))
     write_teams(folder / "teams.gpkg")
     content = content_of_toy(folder)
+    content["incidents"]["register"]["files"] = str(folder / ("x" * 300))
+    with pytest.raises(SettingsError, match="no such file: .*xxx"):
+        check_inputs(path, load_settings(Path(written(folder, content))))
     content["incidents"]["register"]["files"] = str(folder / "incidents_[1].csv")
     (folder / "incidents_[1].csv").touch()
     plain = load_settings(Path(written(folder, content)))

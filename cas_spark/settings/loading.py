@@ -43,10 +43,10 @@ def check_inputs(path: Path, settings: Settings) -> None:
         SettingsError: lists every file that is missing.
     """
     layers = dict.fromkeys(layer.path for layer in settings.grid.layers)
-    missing = [path for path in layers if "://" not in path and not Path(path).exists()]
-    files = [source.files for source in settings.sources]
+    missing = [path for path in layers if not _is_there(path)]
     # A name may hold what stands for other characters in a pattern.
-    missing += [f for f in files if "://" not in f and not Path(f).exists() and not glob(f)]
+    files = [source.files for source in settings.sources]
+    missing += [name for name in files if not _is_there(name) and not glob(name)]
     problems = [f"no such file: {name}" for name in missing]
     try:
         if settings.pseudonym_key is not None:
@@ -55,6 +55,14 @@ def check_inputs(path: Path, settings: Settings) -> None:
         problems.append(str(error))
     if problems:
         raise SettingsError(path, problems)
+
+
+def _is_there(name: str) -> bool:
+    """Whether there is a file of a name, as far as this machine can tell."""
+    try:
+        return "://" in name or Path(name).exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _read(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
