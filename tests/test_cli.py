@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from cas_spark import cli
-from cas_spark.errors import CasError
+from cas_spark.errors import CasError, SettingsError
+from cas_spark.settings import check_inputs, load_settings
 from tests.toy import content_of_toy, write_settings, write_teams
 
 
@@ -40,7 +41,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFix
     code, text = told(capsys, "weekly", "--settings", written(tmp_path, content))
     assert code == 2
     assert "3 problems" in text
-    assert "horizon: Extra inputs are not permitted" in text
+    assert "horizon: no such setting; did you mean horizons?" in text
     assert "geographic in degree: cells are squares of 125 m" in text
     assert "'moonday': give one of monday" in text
 
@@ -80,6 +81,22 @@ def test_a_missing_file_and_a_wrong_poll_day_are_told_together(
             "greater than or equal to 2",
         ),
         (["export-model", "--settings", "x.yaml", "--poll", "2024-01-08"], "Missing option"),
+        (["experiment", "--settings", "x.yaml", "--name", "[/b]"], "give letters, digits, - and _"),
+        (["experiment", "--settings", "x.yaml", "--name", "a" * 64], "at most 63"),
+        (["[/b]", "--settings", "x.yaml"], "No such command '[/b]'"),
+        (["weekly", "--settings", "[/b].yaml"], "[/b].yaml: found 1 problem - no such file"),
+        (["weekly", "--settings", "x", "--poll", "0001-01-01"], "give a day from 1900-01-01 to"),
+        (["retain", "--settings", "x", "--as-of", "9999-12-31"], "give a day from 1900-01-01 to"),
+        (["rebuild", "--settings", "x", "--run", "9" * 30], "less than or equal to"),
+        (["status", "--settings", "x", "--runs", "9" * 30], "less than or equal to"),
+        (["weekly", "--settings", "/"], "a folder, expected a file"),
+        (
+            [
+                *("export-model", "--settings", "x", "--poll", "2024-01-08", "--team", "[/b]"),
+                *("--priority", "p", "--horizon", "h", "--to", "a[1]"),
+            ],
+            "give a path without * ? [ ] { } \\",
+        ),
     ],
 )
 def test_wrong_arguments_exit_with_2(
@@ -113,6 +130,34 @@ def test_a_failure_says_what_to_do_and_exits_with_1(
     arguments = ["--settings", str(path), "--as-of", "2024-01-01"]
     _, text = told(capsys, "retain", *arguments)
     assert f"SPARK_CONF_DIR='/of/a cluster' cas-spark retain {' '.join(arguments)}" in text
+
+
+def test_a_pattern_that_matches_nothing_is_told_with_all_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_settings(tmp_path, indicators={"leave_out": ["*_densty_*"]})
+    code, text = told(capsys, "weekly", "--settings", str(path), "--poll", "2024-01-09")
+    assert code == 2
+    for problem in ("'*_densty_*' matches no indicator", "is a tuesday", "no such file"):
+        assert problem in text
+    assert told(capsys, "tables", "--settings", str(path))[0] == 2
+
+
+def test_a_layer_and_an_extract_are_found_whatever_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "a [b] {c} * #1 é"
+    folder.mkdir()
+    path = write_settings(folder)
+    with pytest.raises(SettingsError, match="2 problems"):
+        check_inputs(path, load_settings(path))
+    write_teams(folder / "teams.gpkg")
+    content = content_of_toy(folder)
+    content["incidents"]["register"]["files"] = str(folder / ("x" * 300))
+    with pytest.raises(SettingsError, match="no such file: .*xxx"):
+        check_inputs(path, load_settings(Path(written(folder, content))))
+    content["incidents"]["register"]["files"] = str(folder / "incidents_[1].csv")
+    (folder / "incidents_[1].csv").touch()
+    plain = load_settings(Path(written(folder, content)))
+    check_inputs(path, plain)
 
 
 def test_help_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:

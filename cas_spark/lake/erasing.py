@@ -30,7 +30,7 @@ RETAINING = "retaining"
 def end_with_a_commit_without_rows(run: Run, table: Table) -> None:
     """Make the newest version of a table one whose commit tells of no row or file."""
     run.lake.spark.sql(
-        f"ALTER TABLE delta.`{run.lake.path(table.name)}` "
+        f"ALTER TABLE {run.lake.as_sql(table.name)} "
         f"SET TBLPROPERTIES ('cas.past_forgotten_by_run' = '{run.number}')"
     )
     run.note_change(table)

@@ -31,6 +31,11 @@ class Lake:
         """Where a table, or another folder of the lake, lies."""
         return f"{self.root}/{name}"
 
+    def as_sql(self, name: str) -> str:
+        """A table as SQL names it by its path."""
+        path = self.path(name).replace("`", "``")
+        return f"delta.`{path}`"
+
     def holds(self, table: Table) -> bool:
         """Whether a complete run has left this table behind."""
         last = self.last_manifest

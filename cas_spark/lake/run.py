@@ -209,7 +209,7 @@ class Run:
         Delta forgets the partitions with the columns unless they are told again.
         """
         writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-        path = self.lake.path(table.name)
+        path, named = self.lake.path(table.name), self.lake.as_sql(table.name)
         [held] = DeltaTable.forPath(self.lake.spark, path).detail().collect()
         prefix = "delta.constraints."
         checks = {
@@ -219,12 +219,10 @@ class Run:
         }
         # Older checks may speak of columns that are no more, newer ones of columns yet to come.
         for name in checks:
-            self.lake.spark.sql(f"ALTER TABLE delta.`{path}` DROP CONSTRAINT {name}")
+            self.lake.spark.sql(f"ALTER TABLE {named} DROP CONSTRAINT {name}")
         writer.partitionBy(*table.partitioned_by).save(path)
         for name, condition in table.checks.items():
-            self.lake.spark.sql(
-                f"ALTER TABLE delta.`{path}` ADD CONSTRAINT {name} CHECK ({condition})"
-            )
+            self.lake.spark.sql(f"ALTER TABLE {named} ADD CONSTRAINT {name} CHECK ({condition})")
         self.note_change(table)
 
     def note_change(

@@ -14,6 +14,8 @@ import pyarrow.fs
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from cas_spark.errors import CasError
+
 CHUNK = 1 << 24
 """Bytes that are read at once to compute a checksum."""
 
@@ -78,6 +80,26 @@ def sha256_of_stream(stream: pa.NativeFile) -> str:
     while chunk := stream.read(CHUNK):
         state.update(chunk)
     return state.hexdigest()
+
+
+def check_arrow_reaches(path: str) -> None:
+    """Refuse storage that Arrow, and so a scan of all its bytes, cannot reach.
+
+    Raises:
+        CasError: it cannot.
+    """
+    try:
+        system, place = arrow_file_system(path)
+        system.get_file_info(place)
+    except (OSError, pa.ArrowException) as error:
+        raise CasError(
+            what=f"the lake {path}",
+            found=f"storage that Arrow cannot reach: {error}",
+            expected="storage of which every byte can be searched, since what is removed for good "
+            "must be shown to be gone",
+            do="Run it on a machine that sees the lake as a folder, with `lake` set to that; "
+            "nothing was removed",
+        ) from error
 
 
 def copy_whole(local: Path, path: str) -> list[str]:
@@ -244,6 +266,14 @@ def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
     except Py4JJavaError:
         system.delete(hadoop_path, False)
         raise
+
+
+def try_to_write(spark: SparkSession, folder: str) -> None:
+    """Write a file into a folder and remove it; where there is no such folder yet, do nothing."""
+    if exists(spark, folder):
+        path = f"{folder}/.{uuid4().hex}{UNFINISHED}"
+        write_bytes(spark, path, b"")
+        delete(spark, path)
 
 
 def rename(spark: SparkSession, path: str, new_path: str) -> None:

@@ -14,6 +14,7 @@ from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.mending import remove_unnamed_files
 from cas_spark.lake.opening import held, open_run
 from cas_spark.lake.run import Run
+from cas_spark.lake.storage import check_arrow_reaches
 from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.evaluate import evaluate
 from cas_spark.pipelines.experiment import Challenge, champion_of, experiment, measures_of
@@ -30,7 +31,13 @@ from cas_spark.pipelines.retain import RETAIN, retain
 from cas_spark.pipelines.retain_report import retain_report
 from cas_spark.pipelines.snapshots import snapshots
 from cas_spark.pipelines.train import train
-from cas_spark.pipelines.views import draw_maps, track, track_experiment
+from cas_spark.pipelines.views import (
+    draw_maps,
+    track,
+    track_experiment,
+    try_to_draw,
+    try_to_track,
+)
 from cas_spark.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,6 +54,8 @@ STEPS: Mapping[str, Step] = {
     "evaluate": evaluate,
 }
 WEEKLY = "weekly"
+DRAWN, TRACKED = ("forecast", WEEKLY), ("train", "evaluate", WEEKLY)
+"""Commands after which maps are drawn, and MLflow is told."""
 SNAPSHOTS = "snapshots"
 
 
@@ -91,6 +100,7 @@ def run_experiment(
     """
     lake = Lake(spark, settings.lake)
     with _opened(lake, "experiment", settings, None) as run:
+        try_to_track(settings)
         champion = champion_of(lake.last_manifest_of(WEEKLY), settings)
         job = Job(run, settings, champion.poll, show_progress)
         experiment(job, champion, challenge)
@@ -139,6 +149,7 @@ def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> TextRepo
         CasError: a key is still found somewhere; the same command again goes on from there.
     """
     lake = Lake(spark, settings.lake)
+    check_arrow_reaches(lake.root)  # or the proof could not be given, once the rows are gone
     with telling_of_storage(lake.root), held(spark, lake.root, RETAIN) as lease:
         retained = retain(lake, settings, as_of, lease)
     return retain_report(Lake(spark, settings.lake), settings, retained)
@@ -170,17 +181,26 @@ def run_command(
     """
     with _opened(Lake(spark, settings.lake), command, settings, poll) as run:
         job = Job(run, settings, poll, show_progress, reread=frozenset(reread))
+        if command in TRACKED:
+            try_to_track(settings)
         for name, step in STEPS.items():
             if command in (name, WEEKLY):
+                if command in DRAWN and name == _first_with_cells(command):
+                    try_to_draw(job)
                 step(job)
         if command == WEEKLY:
             note_poll_digests(job)
         manifest = _publish(run)
-        if command in ("forecast", WEEKLY):
+        if command in DRAWN:
             draw_maps(job)
-        if command in ("train", "evaluate", WEEKLY):
+        if command in TRACKED:
             track(job, manifest)
     return job
+
+
+def _first_with_cells(command: str) -> str:
+    """The first step of a command that finds the cells made."""
+    return "snapshots" if command == WEEKLY else command
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """What: which codes of an extract make a row an incident of which priority."""
 
 import csv
+from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -10,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Name
-from cas_spark.settings.section import Section
-from cas_spark.settings.text import as_seen
+from cas_spark.settings.section import ColumnName, Section
+from cas_spark.settings.texts import as_seen
 
 BETWEEN_CODES = " | "
 """What stands between the values of several columns that make a code together."""
@@ -24,7 +25,7 @@ def _plain_pattern(value: str) -> str:
     return value
 
 
-CodePattern = Annotated[str, AfterValidator(_plain_pattern)]
+CodePattern = Annotated[str, Field(max_length=100), AfterValidator(_plain_pattern)]
 
 
 def _as_list(value: Any) -> Any:
@@ -64,8 +65,10 @@ class CodesFile(Section):
     """
 
     path: SettingsPath
-    code: str = Field(description="column with the code")
-    priority: str = Field(description="column with the priority's name; blank for no priority")
+    code: ColumnName = Field(description="column with the code")
+    priority: ColumnName = Field(
+        description="column with the priority's name; blank for no priority"
+    )
 
     def read(self) -> list[tuple[str, str]]:
         """Return code and priority of each row, in the file's order.
@@ -86,6 +89,18 @@ class CodesFile(Section):
             raise ValueError(message)
         seen = [{as_seen(key or ""): as_seen(v or "") for key, v in row.items()} for row in rows]
         return [(row[self.code], row[self.priority]) for row in seen if row[self.code]]
+
+
+def _alike(plain: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Pairs of the same code; of thousands of codes not all can be held against all."""
+    first: dict[str, tuple[str, str]] = {}
+    for pair in plain:
+        if first.setdefault(pair[1], pair) is not pair:
+            yield first[pair[1]], pair
+
+
+TOLD = 20
+"""Pairs of codes that an error names."""
 
 
 class PriorityCodes(Section):
@@ -134,12 +149,12 @@ class PriorityCodes(Section):
         if (self.all_rows is not None) == bool(self.column) or (self.all_rows and self.other):
             message = "column and other are needed for codes, and not for all_rows"
             raise ValueError(message)
-        patterns = [
+        codes = [
             (name, code) for name, codes in self.codes.items() for code in dict.fromkeys(codes)
         ]
-        wild = [pair for pair in patterns if not _is_literal(pair[1])]
-        pairs = [*combinations(wild, 2)]
-        pairs += [(one, two) for one in patterns if _is_literal(one[1]) for two in wild]
+        patterns = [pair for pair in codes if set(pair[1]) & set("*?")]
+        plain = [pair for pair in codes if not set(pair[1]) & set("*?")]
+        pairs = [*combinations(patterns, 2), *product(patterns, plain), *_alike(plain)]
         twice = [
             f"{name} {code} and {other_name} {other}"
             for (name, code), (other_name, other) in pairs
@@ -150,7 +165,11 @@ class PriorityCodes(Section):
             if _is_literal(code) and of_literals.setdefault(code, name) != name:
                 twice.append(f"{of_literals[code]} {code} and {name} {code}")
         if twice:
-            message = f"a code may belong to one priority only, but some match {'; '.join(twice)}"
+            more = f" and {len(twice) - TOLD} more" if len(twice) > TOLD else ""
+            message = (
+                "a code may belong to one priority only, but some match "
+                f"{'; '.join(twice[:TOLD])}{more}"
+            )
             raise ValueError(message)
         return self
 

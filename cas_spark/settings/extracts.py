@@ -1,6 +1,5 @@
 """What is delivered: how the rows of an extract become incidents of a priority."""
 
-from datetime import date
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -11,10 +10,11 @@ from cas_spark.settings.delivered import DeliveredInName
 from cas_spark.settings.effects import TAKING_BACK, Kinds
 from cas_spark.settings.file_form import FileForm
 from cas_spark.settings.location import Location
-from cas_spark.settings.moments import Known, Occurred, ZoneName
+from cas_spark.settings.moments import Known, Occurred
 from cas_spark.settings.paths import SettingsPath
 from cas_spark.settings.places import Name
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Day, Number, Section, Title
+from cas_spark.settings.zones import ZoneName
 
 COARSEST_PLACES_M = 500
 """Beyond, a place could be in any of some fifty cells, so that none of them can be told apart."""
@@ -23,15 +23,15 @@ COARSEST_PLACES_M = 500
 class Provenance(Section):
     """Where an extract comes from and why it may be used; kept with every extract."""
 
-    source: str
-    purpose: str
-    legal_basis: str
+    source: Title
+    purpose: Title
+    legal_basis: Title
 
 
 class Choice(Section):
     """A column and the values that choose a row."""
 
-    column: str
+    column: ColumnName
     equals: list[str] = Field(min_length=1)
 
 
@@ -70,7 +70,7 @@ class Correction(Choice):
 class ReportedBy(Section):
     """Who brought an incident to light."""
 
-    column: str
+    column: ColumnName
     citizen: list[str]
     police: list[str]
 
@@ -79,7 +79,7 @@ class LinkedIncident(Section):
     """The incident that a row is about, by the key of its own source."""
 
     source: Name = Field(description="name of a source among `incidents` that has a key")
-    key: list[str] = Field(
+    key: list[ColumnName] = Field(
         min_length=1, description="columns that hold that key, in the order of the source's own"
     )
 
@@ -93,8 +93,8 @@ class Extracts(FileForm):
     name: Name
     files: SettingsPath = Field(description="path or shell pattern of one or more files")
     provenance: Provenance
-    complete_from: date = Field(description="first day of which all rows are delivered")
-    delivered: date | DeliveredInName | None = Field(
+    complete_from: Day = Field(description="first day of which all rows are delivered")
+    delivered: Day | DeliveredInName | None = Field(
         default=None,
         description="local day on which all its extracts were delivered, or where their names tell "
         "it; rows known later are rejected. Without it that day is judged by the rows themselves",
@@ -120,7 +120,7 @@ class PlacedExtracts(Extracts):
 
     location: Location
     priority: PriorityCodes
-    exclude_points: list[tuple[float, float]] = Field(
+    exclude_points: list[tuple[Number, Number]] = Field(
         default_factory=list,
         description="places [x, y] that are no place of an incident, such as the headquarters "
         "where reports pile up; compared with the coordinates as delivered, rejected as "
@@ -140,12 +140,12 @@ class IncidentExtracts(PlacedExtracts):
 
     kind = "incidents"
 
-    key: list[str] = Field(
+    key: list[ColumnName] = Field(
         default_factory=list,
         description="columns that identify an incident; without a key, equal rows of one extract "
         "are different incidents and an equal row of a later extract is a duplicate",
     )
-    case: str | None = Field(
+    case: ColumnName | None = Field(
         default=None,
         description="column with the case that a row belongs to; several incidents may share one, "
         "and a correction is linked by it. It is kept as a pseudonym only",

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from cas_spark.settings.places import AnyCrs, AnyOperation
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Number, Section
 
 
 class Location(Section):
@@ -14,9 +14,9 @@ class Location(Section):
     x is the easting or longitude, y the northing or latitude, whatever the CRS's authority says.
     """
 
-    x: str | None = None
-    y: str | None = None
-    text: str | None = Field(
+    x: ColumnName | None = None
+    y: ColumnName | None = None
+    text: ColumnName | None = Field(
         default=None,
         description="column with a point as text: `POINT (x y)`, `SRID=4326;POINT (x y)`, or a "
         "pair such as `(41.88, -87.63)`, which also needs `order`",
@@ -26,7 +26,7 @@ class Location(Section):
         description="of the two numbers in `text`; without it, WKT is x before y and a pair is not "
         "read",
     )
-    geometry: str | None = Field(
+    geometry: ColumnName | None = Field(
         default=None, description="the geometry of a file that has one, such as a GeoPackage"
     )
     crs: AnyCrs
@@ -36,7 +36,7 @@ class Location(Section):
         "is refused or another is wanted: the code of a datum transformation such as EPSG:1173, or "
         "a text `+proj=pipeline ...` from x, y (degrees where `crs` has them) to metres",
     )
-    missing: list[float] = Field(
+    missing: list[Number] = Field(
         default_factory=lambda: [0.0], description="coordinates that mean: unknown"
     )
 

@@ -1,11 +1,9 @@
 """When: how the moments in an extract are written, and which moment makes a row known."""
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from cas_spark.settings.date_patterns import (
     CLOCK_NUMBER,
@@ -16,17 +14,7 @@ from cas_spark.settings.date_patterns import (
     problems_of_moments,
     problems_of_times,
 )
-from cas_spark.settings.section import Section
-
-
-def _known_zone(value: str) -> str:
-    if value not in available_timezones():
-        message = f"{value!r} is not a time zone: give an IANA name such as Europe/Amsterdam"
-        raise ValueError(message)
-    return value
-
-
-ZoneName = Annotated[str, AfterValidator(_known_zone)]
+from cas_spark.settings.section import ColumnName, Day, Section
 
 EarliestYear = Annotated[int, Field(ge=1901, le=2000)]
 
@@ -38,11 +26,11 @@ class DateAndTime(Section):
     the day ends.
     """
 
-    date: str = Field(description="column with the date; a time in it is not looked at")
+    date: ColumnName = Field(description="column with the date; a time in it is not looked at")
     date_formats: list[str] = Field(
         default_factory=list, description="patterns of the date; none for typed columns"
     )
-    time: str = Field(description="column with the time of the day")
+    time: ColumnName = Field(description="column with the time of the day")
     time_formats: list[str] = Field(
         min_length=1,
         description="patterns of the time, such as 'HH:mm'; `clock_number` reads numbers such as "
@@ -71,11 +59,11 @@ class DateParts(Section):
     the hour the whole day. Hour 24 and minute 0 are the midnight at which the day ends.
     """
 
-    year: str = Field(description="column with the year, of four digits")
-    month: str = Field(description="column with the number of the month")
-    day: str | None = Field(default=None, description="column with the day of the month")
-    hour: str | None = Field(default=None, description="column with the hour, 0 to 24")
-    minute: str | None = Field(default=None, description="column with the minute")
+    year: ColumnName = Field(description="column with the year, of four digits")
+    month: ColumnName = Field(description="column with the number of the month")
+    day: ColumnName | None = Field(default=None, description="column with the day of the month")
+    hour: ColumnName | None = Field(default=None, description="column with the hour, 0 to 24")
+    minute: ColumnName | None = Field(default=None, description="column with the minute")
 
     @model_validator(mode="after")
     def _no_part_without_the_one_before(self) -> Self:
@@ -101,7 +89,7 @@ def _form(value: Any) -> str:
 
 
 Moment = Annotated[
-    Annotated[str, Tag("column")]
+    Annotated[ColumnName, Tag("column")]
     | Annotated[DateAndTime, Tag("date_and_time")]
     | Annotated[DateParts, Tag("date_parts")],
     Discriminator(_form),
@@ -225,7 +213,7 @@ class Interval(Written):
 class Occurred(Interval):
     """When an incident happened, and which are too old to be used."""
 
-    earliest: date = Field(description="incidents before this date are rejected")
+    earliest: Day = Field(description="incidents before this date are rejected")
 
 
 class Known(Written):
@@ -246,7 +234,7 @@ class Known(Written):
         "only `assumed_delay` does without",
     )
     rule: Literal["as_given", "next_day", "next_month", "assumed_delay"] = "as_given"
-    delay_days: int | None = Field(default=None, ge=0)
+    delay_days: int | None = Field(default=None, ge=0, le=3_660)
 
     @model_validator(mode="after")
     def _moments_can_be_read(self) -> Self:

@@ -1,11 +1,33 @@
 """Paths in settings: relative ones are meant from the folder of the settings file."""
 
+import os
+import re
 from glob import glob
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import unquote, urlparse
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+LONGEST = 4_000
+"""Characters; Linux takes 4,096 bytes."""
+_HALF_A_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+
+
+def _as_written(value: Any) -> Any:
+    """Refuse white space at the ends, which all other texts lose: it may belong to the name."""
+    if not isinstance(value, str):
+        return value
+    if not value:
+        message = "is empty, expected a path; . is the folder of the settings file"
+        raise ValueError(message)
+    if len(value) > LONGEST:
+        message = f"a path of {len(value)} characters, expected at most {LONGEST}"
+        raise ValueError(message)
+    if value != value.strip():
+        message = f"the path {value!r} begins or ends with white space: rename it without"
+        raise ValueError(message)
+    return value
 
 
 def _resolve(value: str, info: ValidationInfo) -> str:
@@ -15,11 +37,21 @@ def _resolve(value: str, info: ValidationInfo) -> str:
         raise ValueError(message)
     if "://" in value:
         return value
+    if _HALF_A_SCHEME.match(value):
+        message = (
+            f"{value!r} has one slash after the colon: write two for an address such as "
+            f"s3a://bucket/lake, or begin a folder's path with ./"
+        )
+        raise ValueError(message)
     folder = (info.context or {}).get("folder", Path.cwd())
-    return str(Path(folder, value).resolve())
+    try:
+        return str(Path(folder, value).resolve())
+    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
+        message = f"{value!r} is no path here: {error}"
+        raise ValueError(message) from error
 
 
-SettingsPath = Annotated[str, AfterValidator(_resolve)]
+SettingsPath = Annotated[str, BeforeValidator(_as_written), AfterValidator(_resolve)]
 
 
 def local_files(pattern: str) -> list[str]:
@@ -28,7 +60,7 @@ def local_files(pattern: str) -> list[str]:
     A path that exists is meant as it stands, also where it holds signs of a pattern, such as
     `crimes[1].csv`.
     """
-    if Path(pattern).is_file():
+    if os.path.isfile(pattern):  # noqa: PTH113  # unlike Path, it takes a name that is too long
         return [pattern]
     return sorted(path for path in glob(pattern) if Path(path).is_file())
 

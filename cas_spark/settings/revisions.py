@@ -9,14 +9,16 @@ from cas_spark.settings.effects import CHANGING, OF_INCIDENTS, OF_SUSPECTS, Kind
 from cas_spark.settings.extracts import Extracts, LinkedIncident, named_once
 from cas_spark.settings.moments import Interval, Moment, Written, columns_of
 from cas_spark.settings.places import Name
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Section
 
 
 class LinkedSuspect(Section):
     """The suspect whose link to the incident a row is about."""
 
     source: Name = Field(description="name of a source among `suspects`")
-    person: str = Field(description="column with the opaque key of the person, as in that source")
+    person: ColumnName = Field(
+        description="column with the opaque key of the person, as in that source"
+    )
 
 
 class Decided(Written):

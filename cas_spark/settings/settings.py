@@ -13,15 +13,15 @@ from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncide
 from cas_spark.settings.generator import Generator
 from cas_spark.settings.intake import Intake
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
-from cas_spark.settings.moments import ZoneName
 from cas_spark.settings.paths import OwnFolder
 from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.resources import Resources
 from cas_spark.settings.retention import Retention
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.schedule import WEEKDAYS, Polls
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import Section, Title
 from cas_spark.settings.suspects import PseudonymKey, SuspectExtracts
+from cas_spark.settings.zones import ZoneName
 
 CELL_SIZE_M = 125
 PLACES = {"lake", "path", "files", "folder", "uri", "artifacts", "pseudonym_key"}
@@ -51,8 +51,8 @@ def _default_horizons() -> dict[Name, int]:
 class Priority(Section):
     """A kind of incident that is forecast."""
 
-    title: str
-    title_nl: str | None = Field(default=None, description="the title in Dutch")
+    title: Title
+    title_nl: Title | None = Field(default=None, description="the title in Dutch")
 
 
 class Tracking(Section):
@@ -66,10 +66,12 @@ class Settings(Section):
     """The settings of one lake."""
 
     name: Name
-    title: str
+    title: Title
     is_generated: bool = Field(default=False, description="made-up data; said wherever it shows")
-    remarks: list[str] = Field(
-        default_factory=list, description="said wherever figures of this lake are shown"
+    remarks: list[Title] = Field(
+        default_factory=list,
+        max_length=50,
+        description="said wherever figures of this lake are shown",
     )
     timezone: ZoneName
     lake: OwnFolder
@@ -92,11 +94,12 @@ class Settings(Section):
     effects: Effects = Effects()
     intake: Intake = Intake()
     retention: Retention = Retention()
-    priorities: dict[Name, Priority] = Field(min_length=1)
+    priorities: dict[Name, Priority] = Field(min_length=1, max_length=50)
     polls: Polls = Polls()
-    horizons: dict[Name, Annotated[int, Field(ge=0)]] = Field(
+    horizons: dict[Name, Annotated[int, Field(ge=0, le=104)]] = Field(
         default_factory=_default_horizons,
         min_length=1,
+        max_length=20,
         description="weeks between the poll and the start of the target week",
     )
     indicators: Indicators = Indicators()

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from cas_spark.errors import CasError
 from cas_spark.settings.extracts import LinkedIncident, PlacedExtracts, named_once
 from cas_spark.settings.paths import SettingsPath
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Section
 
 SHORTEST_KEY_BYTES = 16
 """A key that can be guessed gives the persons away."""
@@ -70,9 +70,9 @@ class SuspectExtracts(PlacedExtracts):
 
     kind = "suspects"
 
-    person: str = Field(description="column with an opaque key of the person: never a name")
+    person: ColumnName = Field(description="column with an opaque key of the person: never a name")
     incident: LinkedIncident | None = None
-    case: str | None = Field(
+    case: ColumnName | None = Field(
         default=None,
         description="column with the case, as in `incidents`; kept as a pseudonym",
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cas_spark.settings.text import INVISIBLE
+from cas_spark.settings.texts import INVISIBLE
 
 INSTANT, LOCAL_TIME = pa.timestamp("us", tz="UTC"), pa.timestamp("us")
 
@@ -47,7 +47,7 @@ def plain_column(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def text_as_seen(values: pa.Array) -> pa.Array:
-    r"""Return text as `settings.text.as_seen` makes it, null where it is blank; other types as is.
+    r"""Return text as `settings.texts.as_seen` makes it, null where it is blank; other types as is.
 
     Example:
         >>> text_as_seen(pa.array(["\u00a0A1\ufeff", " ", None])).to_pylist()

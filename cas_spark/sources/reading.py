@@ -14,7 +14,7 @@ from pyspark.sql.types import DecimalType, DoubleType, FloatType
 from cas_spark.errors import CasError
 from cas_spark.settings.extracts import Extracts
 from cas_spark.settings.location import Location
-from cas_spark.settings.text import as_seen
+from cas_spark.settings.texts import as_seen
 from cas_spark.sources.coordinates import point_of_text
 from cas_spark.sources.csv_files import csv_header, csv_rows
 from cas_spark.sources.files import refusing
@@ -34,7 +34,7 @@ def read_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame:
         CSV record that cannot be split into the header's fields; null where nothing is), `given`
         (every mapped column under its own name: text from CSV, else the file's own type) and `x`,
         `y` (text or numbers in the source's CRS; a geometry that is no point has none). Text is
-        as a person sees it (see `settings.text`), and null where it is blank.
+        as a person sees it (see `settings.texts`), and null where it is blank.
 
     Raises:
         CasError: a column or layer is missing, a compressed file is broken, a byte does not fit the

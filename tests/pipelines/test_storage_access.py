@@ -12,9 +12,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.storage import arrow_file_system
+from cas_spark.pipelines.commands import run_retain
 from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.settings import load_settings
 from tests.toy import POLL, run_quietly, write_settings, write_toy
@@ -67,6 +69,18 @@ def test_a_week_has_the_same_digests_and_maps(
     found = far.parent.glob(f"store/lake/maps/{POLL}/[!.]*")
     assert {path.name: path.read_bytes() for path in found} == maps
     assert maps
+
+
+def test_retain_refuses_what_it_could_not_search_before_it_removes_anything(
+    spark: SparkSession, far: Path
+) -> None:
+    before, settings = digests(spark, far), load_settings(far)
+    retention = settings.retention.model_copy(update={"incidents": 1, "exports": 1})
+    strict = settings.model_copy(update={"retention": retention})
+    with pytest.raises(CasError, match="storage that Arrow cannot reach.*nothing was removed"):
+        run_retain(spark, strict, POLL + timedelta(days=3_000))
+    assert digests(spark, far) == before
+    assert list(far.parent.glob(f"store/lake/maps/{POLL}/*"))
 
 
 def test_the_next_week_adds_to_it_as_tasks_would_themselves(

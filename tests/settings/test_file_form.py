@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from cas_spark.settings.codes import PriorityCodes
 from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.settings.paths import local_files
-from cas_spark.settings.text import as_seen
+from cas_spark.settings.texts import as_seen
 from tests.sources.deliveries import source_of
 
 
@@ -90,7 +90,7 @@ def test_codes_of_a_file_stand_beside_those_of_the_settings(tmp_path: Path) -> N
     [
         ("kode,kind\n1,robbery\n", r"no column \['code'\] among \['kode', 'kind'\]"),
         ("code,kind\n1,robbery\n1,burglary\n", "robbery 1 and burglary 1"),
-        ("code,kind\n1*,robbery\n12,burglary\n", r"burglary 12 and robbery 1\*"),
+        ("code,kind\n1*,robbery\n12,burglary\n", r"robbery 1\* and burglary 12"),
     ],
 )
 def test_a_file_of_codes_is_checked_as_the_settings_are(
