@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 Found = tuple[datetime | None, datetime | None]
 NOTHING: Found = (None, None)
 
-few = settings(max_examples=4)
+few = settings(max_examples=3)
 
 
 def spans(
