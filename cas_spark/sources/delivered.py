@@ -31,6 +31,8 @@ LEAST_SHARE = 1 / 1000
 LEAST_OF_USUAL = 0.1
 """Of the median week that has rows: as many are enough in an extract of more than a hundred weeks,
 of which an ordinary week may hold less than one row in a thousand."""
+SHORT_GAP = 2
+"""Weeks between two that hold rows, as a multiple of what is usual, which is no gap."""
 LONGEST_GAP = 8
 """Weeks without rows, as a multiple of what is usual in the extract, after which a few rows are
 taken for mistaken."""
@@ -76,9 +78,10 @@ def without_late(
 def last_moment_of(weeks: Sequence[tuple[int, int]], zone: ZoneInfo) -> datetime | None:
     """The last moment at which a row can have become known, judged by all rows.
 
-    That is the end of the week after the last one that holds enough rows: the extract may have been
-    delivered early in a week. A week holds enough with one in 1,000 of all rows, or with a tenth of
-    what the median week has. Of the weeks that do, those after a gap far longer than usual are left
+    That is the end of the last week that holds enough rows: one in 1,000 of all, or a tenth of what
+    the median week has. Weeks with fewer count where they follow it without a gap: the week in
+    which the extract was delivered may have just begun, and an extract of a year's incidents ends
+    in ever fewer late reports. Of all these weeks, those after a gap far longer than usual are left
     out where they hold at most two rows or one in 100 of all: in a small extract every row is more
     than one in 1,000.
 
@@ -95,6 +98,10 @@ def last_moment_of(weeks: Sequence[tuple[int, int]], zone: ZoneInfo) -> datetime
     rows = sum(number for _, number in weeks)
     enough = min(LEAST_SHARE * rows, LEAST_OF_USUAL * median(number for _, number in weeks))
     held = [(week, number) for week, number in weeks if number >= enough]
+    gap = median([later - week for (week, _), (later, _) in pairwise(held)] or [1])
+    for week, number in weeks:
+        if 0 < week - held[-1][0] <= SHORT_GAP * gap:
+            held.append((week, number))
     few, tail = max(FEW_ROWS, FEW_SHARE * rows), 0
     for place in range(len(held) - 1, 0, -1):
         tail += held[place][1]
@@ -106,7 +113,7 @@ def last_moment_of(weeks: Sequence[tuple[int, int]], zone: ZoneInfo) -> datetime
         if gaps[-1] > max(LONGEST_GAP * usual, LONGEST_GAP_OF_ROWS / rows):
             held, tail = held[:place], 0
     try:
-        end = FIRST_MONDAY + timedelta(weeks=held[-1][0] + 2)
+        end = FIRST_MONDAY + timedelta(weeks=held[-1][0] + 1)
     except OverflowError:
         return None
     return _midnight(end, zone) - timedelta(microseconds=1)

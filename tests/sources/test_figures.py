@@ -99,6 +99,6 @@ def test_rows_that_are_lost_or_doubled_are_a_fault_that_is_found(
         frame = spark.createDataFrame(values, schema)
         return figures_of(frame, "extract.csv", F.lit(False), F.lit(True))
 
-    assert counted([1, 2, 3, 4]).accepted == len(numbers) or counted([1, 2, 3]).accepted == 3
+    assert counted([3, 1, 2]).accepted == 3
     with pytest.raises(CasError, match="extract.csv.*fault of the program"):
         counted(numbers)
