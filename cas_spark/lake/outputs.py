@@ -87,10 +87,12 @@ class Outputs:
         """Write down what was made.
 
         Args:
-            sums: path below `folder` -> sha256; None to have all that is there read.
+            sums: path below `folder` -> sha256; None to have the files read that it makes.
         """
+        begun = self._read(WRITING) or {}
         there = self._there() if sums is None else []
-        read = {name: storage.sha256_of(self.spark, f"{self.folder}/{name}") for name in there}
+        made = [name for name in there if name in begun or self.is_expected(name)]
+        read = {name: storage.sha256_of(self.spark, f"{self.folder}/{name}") for name in made}
         self._write(FILES, read if sums is None else sums)
         storage.delete(self.spark, self._path(WRITING))
 

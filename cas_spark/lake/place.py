@@ -150,12 +150,16 @@ def _refusal(root: str, found: str) -> CasError:
 
 
 def _is_of_earlier_version(spark: SparkSession, root: str) -> bool:
-    """Whether a folder is a lake of a version that wrote no marker: its runs say so."""
+    """Whether a folder is a lake of a version that wrote no marker: a complete run says so.
+
+    Without one nothing tells whether its tables were published.
+    """
     path = f"{root}/{tables.RUNS.name}"
     if not has_log(spark, path):
         return False
     try:
-        return reads_as_runs(spark.read.format("delta").load(path))
+        rows = spark.read.format("delta").load(path)
+        return reads_as_runs(rows) and not rows.isEmpty()
     except (Py4JJavaError, PySparkException) as error:
         log.warning("%s cannot be read: %s", path, str(error).strip().splitlines()[0])
         return False
@@ -169,11 +173,12 @@ def _adopt(lake: Lake) -> None:
     """
     spark, root = lake.spark, lake.root
     last = lake.newest_manifest()
-    published = {*last.versions_out, tables.RUNS.name} if last is not None else set()
+    if last is None:  # `check_place` saw a complete run; nothing is removed without one
+        return
+    published = {*last.versions_out, tables.RUNS.name}
     for name in storage.folders(spark, root):
-        if name not in tables.NAMES or name in published:
-            continue
-        if _is_own_table(spark, f"{root}/{name}"):
+        is_left = name in tables.NAMES and name not in published
+        if is_left and _is_own_table(spark, f"{root}/{name}"):
             record(spark, root, name, {"by": "a run of an earlier version of cas-spark"})
     _put_marker(spark, root)
     log.info("the lake %s is of an earlier version: its marker %s is written", root, MARKER)
