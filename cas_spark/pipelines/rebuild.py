@@ -24,7 +24,7 @@ from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.opening import open_run
-from cas_spark.lake.run import Run
+from cas_spark.lake.run import OPERATIONS, Run
 from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.grid import grid, review_kept_cells
 from cas_spark.pipelines.job import Job, ShowProgress
@@ -132,6 +132,8 @@ def rebuild(
     storage.delete(spark, scratch.root)
     try:
         run = open_run(scratch, "rebuild", manifest.poll_on, settings.as_json(), settings.sha256())
+        # Layers that are read again move as they did then, whatever PROJ would choose now.
+        run.facts[OPERATIONS] = dict(manifest.facts.get(OPERATIONS, {}))
         job = Job(run, settings, manifest.poll_on, show_progress)
         rebuilt = Rebuilt(manifest, _recorded(manifest), _removed_since(lake, manifest.number))
         _bring_facts(job, lake, manifest.number)
