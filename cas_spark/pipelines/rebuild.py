@@ -27,7 +27,7 @@ from cas_spark.lake.migrations import migrated
 from cas_spark.lake.opening import is_of_lake, open_run
 from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.removing import is_of_spark, remove_files
-from cas_spark.lake.run import Run
+from cas_spark.lake.run import OPERATIONS, Run
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.grid import grid, review_kept_cells
@@ -144,6 +144,8 @@ def rebuild(
     declaring.declare(spark, lake.root, FOLDER, by)
     try:
         run = open_run(scratch, "rebuild", manifest.poll_on, settings.as_json(), settings.sha256())
+        # Layers that are read again move as they did then, whatever PROJ would choose now.
+        run.facts[OPERATIONS] = dict(manifest.facts.get(OPERATIONS, {}))
         job = Job(run, settings, manifest.poll_on, show_progress)
         rebuilt = Rebuilt(manifest, _recorded(manifest), _removed_since(lake, manifest.number))
         _bring_facts(job, lake, manifest.number)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
-Period = tuple[date, date | None]
+from cas_spark.settings.section import Day
+
+Period = tuple[Day, Day | None]
 """The first and the last day of which all rows are delivered; None where it goes on."""
 
 DAY = timedelta(days=1)

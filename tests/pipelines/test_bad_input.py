@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shapely
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -16,7 +17,14 @@ from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
 from cas_spark.settings import load_settings
-from tests.toy import POLL, content_of_toy, run_quietly, write_settings, write_toy
+from tests.toy import (
+    POLL,
+    content_of_toy,
+    run_quietly,
+    write_areas,
+    write_settings,
+    write_toy,
+)
 
 pytestmark = pytest.mark.spark
 
@@ -211,5 +219,34 @@ def test_an_extract_without_a_row_that_can_be_used_keeps_the_others_out_too(
         gzip.compress(f"{header}\nonly,three,fields\n".encode(), mtime=0)
     )
     with pytest.raises(CasError, match=r"incidents_2.csv.gz.*malformed is row 1 .*delimiter"):
+        run_quietly(spark, "ingest", settings, None)
+    assert Lake(spark, settings.lake).last_manifest is None
+
+
+@pytest.mark.parametrize("of_areas", [False, True], ids=["teams", "areas"])
+def test_overlapping_polygons_are_told_before_any_extract_is_read(
+    spark: SparkSession,
+    tmp_path: Path,
+    of_areas: bool,  # noqa: FBT001  # a case
+) -> None:
+    write_toy(tmp_path)
+    for extract in tmp_path.glob("incidents_*"):
+        extract.write_bytes(b"")  # which would be refused as empty
+    square, over_it = shapely.box(0, 0, 1_000, 1_000), shapely.box(500, 0, 1_500, 1_000)
+    areas = {
+        "name": "people",
+        "area": "id",
+        "figures": [
+            {"name": "n", "column": "name", "kind": "average", "unit": "1", "meaning": "a number"}
+        ],
+        "editions": [{"path": str(tmp_path / "areas.gpkg"), "published_on": "2022-01-01"}],
+    }
+    write_areas(
+        tmp_path / ("areas.gpkg" if of_areas else "teams.gpkg"),
+        {"Alfa": square, "Bravo": over_it},
+    )
+    changes = grid_with(tmp_path, area_statistics=[areas]) if of_areas else {}
+    settings = load_settings(write_settings(tmp_path, **changes))
+    with pytest.raises(CasError, match=r"A and B share 0\.50 km2 around x = 750\.0, y = 500\.0"):
         run_quietly(spark, "ingest", settings, None)
     assert Lake(spark, settings.lake).last_manifest is None
