@@ -25,19 +25,24 @@ KILLS = int(os.environ.get("CAS_KILLS", "30"))
 FINISHED_AFTER = 10
 """After so many kills the command runs to its end, so that the next ones meet a complete run."""
 
+OF_JVM = {"JDK_JAVA_OPTIONS": os.environ["JDK_JAVA_OPTIONS"]}
+"""What `conftest` says of Java: so short a life earns no better machine code."""
+
 FIRST_SECOND = 5.0
 """Before, Python and Java start."""
 
 
 def kill_at(settings: Path, second: float) -> bool:
     """Start the weekly run and kill all of it; whether it was still at work."""
-    process = start(settings, {})
+    process = start(settings, OF_JVM)
     try:
         _, err = process.communicate(timeout=second)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
         return True
+    finally:  # also where this test is told to end
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     assert process.returncode == 0, err
     return False
 
@@ -45,7 +50,7 @@ def kill_at(settings: Path, second: float) -> bool:
 def finish(settings: Path, digests: dict[str, str], undisturbed: Path) -> float:
     """Run the command to its end and look at what it leaves; the seconds that it took."""
     began = time.monotonic()
-    done = run(settings, {})
+    done = run(settings, OF_JVM)
     seconds = time.monotonic() - began
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["digests"] == digests
@@ -61,7 +66,7 @@ def finish(settings: Path, digests: dict[str, str], undisturbed: Path) -> float:
 def test_a_run_killed_at_random_moments_leaves_what_an_undisturbed_one_does(tmp_path: Path) -> None:
     undisturbed = write_small_toy(tmp_path / "undisturbed")
     began = time.monotonic()
-    done = run(undisturbed, {})
+    done = run(undisturbed, OF_JVM)
     usual = time.monotonic() - began
     assert done.returncode == 0, done.stderr
     digests = json.loads(done.stdout.splitlines()[-1])["digests"]
