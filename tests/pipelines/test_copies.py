@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.pipelines.ingest import without_copies
+from cas_spark.lake.opening import open_run
+from cas_spark.pipelines.ingest import listed_files, without_copies
+from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import silently
 from cas_spark.settings import load_settings
-from tests.toy import run_quietly, settings_of_toy, write_toy
+from tests.toy import settings_of_toy, write_toy
 
 
 def test_the_first_file_of_a_content_is_kept_and_its_copies_are_named(
@@ -33,13 +35,13 @@ def test_the_first_file_of_a_content_is_kept_and_its_copies_are_named(
 
 
 @pytest.mark.spark
-def test_copies_of_extracts_add_no_row_and_no_dataset(spark: SparkSession, tmp_path: Path) -> None:
+def test_of_copies_that_lie_in_the_folder_the_first_is_new(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     settings = load_settings(write_toy(tmp_path))
     originals = sorted(tmp_path.glob("incidents_*"))
     for path in originals:
         shutil.copy(path, path.with_name(f"incidents_copy_of_{path.name}"))
-    run_quietly(spark, "ingest", settings, None)
-    lake = Lake(spark, settings.lake)
-    datasets = lake.read(tables.DATASETS).collect()
-    assert sorted(row["name"] for row in datasets) == [path.name for path in originals]
-    assert lake.read(tables.REJECTED_ROWS).where("reason = 'duplicate'").isEmpty()
+    run = open_run(Lake(spark, settings.lake), "test", None, "{}", "0")
+    new = listed_files(Job(run, settings, None, silently), settings.incidents)
+    assert [Path(path).name for _, path, _ in new] == [path.name for path in originals]
