@@ -64,6 +64,11 @@ def _problems_of_lake(settings: Settings) -> Iterator[str]:
             f"tracking.uri: needed with a lake on {scheme}://, since MLflow's own database needs a "
             "local folder; give a server (http://…) or a database (postgresql://…)"
         )
+    elif settings.tracking.artifacts is None and settings.tracking.uri.startswith(DATABASES):
+        yield (
+            f"tracking.artifacts: needed with a database and a lake on {scheme}://; give a folder "
+            "or address that the driver and all readers reach"
+        )
 
 
 def _problems_of_folder(lake: str, scheme: str) -> Iterator[str]:

@@ -34,6 +34,9 @@ def test_a_far_lake_needs_spark_to_move_the_bytes_and_a_store_for_mlflow(
     spark = {"storage_access": "spark"}
     assert "tracking.uri: needed" in problems_with(tmp_path, lake=lake, resources=spark)
     assert problems_with(tmp_path, lake=lake, resources=spark, tracking=tracking) == ""
+    database = {"uri": f"sqlite:///{tmp_path}/m.db"}
+    found = problems_with(tmp_path, lake=lake, resources=spark, tracking=database)
+    assert found.startswith("tracking.artifacts: needed with a database")
 
 
 @pytest.mark.parametrize(
