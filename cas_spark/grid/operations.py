@@ -300,6 +300,9 @@ def label_of(what: str, fact: Mapping[str, Any]) -> str:
     """How exact the places of a source or layer are, as people read it."""
     operation = _held(fact)
     source, target = (short_name_of(CRS.from_user_input(fact[end])) for end in ("from", "to"))
-    return (
-        f"Places of {what} are {operation.accuracy}: from {source} to {target} by {operation.name}."
+    off = (
+        "off by nobody knows how much"
+        if operation.accuracy_m is None
+        else (f"{operation.accuracy_m:g} m from the true ones")
     )
+    return f"Places of {what} may lie {off}: moved from {source} to {target} by {operation.name}."
