@@ -300,9 +300,9 @@ def label_of(what: str, fact: Mapping[str, Any]) -> str:
     """How exact the places of a source or layer are, as people read it."""
     operation = _held(fact)
     source, target = (short_name_of(CRS.from_user_input(fact[end])) for end in ("from", "to"))
-    off = (
-        "off by nobody knows how much"
-        if operation.accuracy_m is None
-        else (f"{operation.accuracy_m:g} m from the true ones")
+    accuracy = operation.accuracy_m
+    distance = "an unknown distance" if accuracy is None else f"{accuracy:g} m"
+    return (
+        f"Places of {what} may lie {distance} from the true ones: moved from {source} to {target} "
+        f"by {operation.name}."
     )
-    return f"Places of {what} may lie {off}: moved from {source} to {target} by {operation.name}."
