@@ -300,6 +300,9 @@ def label_of(what: str, fact: Mapping[str, Any]) -> str:
     """How exact the places of a source or layer are, as people read it."""
     operation = _held(fact)
     source, target = (short_name_of(CRS.from_user_input(fact[end])) for end in ("from", "to"))
+    accuracy = operation.accuracy_m
+    distance = "an unknown distance" if accuracy is None else f"{accuracy:g} m"
     return (
-        f"Places of {what} are {operation.accuracy}: from {source} to {target} by {operation.name}."
+        f"Places of {what} may lie {distance} from the true ones: moved from {source} to {target} "
+        f"by {operation.name}."
     )

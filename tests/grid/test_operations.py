@@ -180,7 +180,7 @@ def test_what_is_not_exact_is_logged_once_and_labelled(caplog: pytest.LogCapture
             operations.of("incidents.new", CRS("EPSG:4326"), CHICAGO)
     [label] = labels_of(pinned)
     assert label.startswith(
-        "Places of incidents.old are within 14 m: from EPSG:26716 to EPSG:26916 by "
+        "Places of incidents.old may lie 14 m from the true ones: moved from EPSG:26716 to "
     )
     assert caplog.messages == [label]
 
