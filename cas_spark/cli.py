@@ -22,6 +22,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from cas_spark import cli_check
 from cas_spark.errors import CasError, SettingsError
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import RUNTIME, start_session
@@ -331,14 +332,17 @@ def export(
 def _print_tables(report: TextReport) -> None:
     out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
     for table in report.tables:
-        grid = Grid(title=table.title)
+        grid = Grid(title=escape(table.title))
         for column in table.columns:
-            grid.add_column(column)
+            grid.add_column(escape(column))
         for row in table.rows:
-            grid.add_row(*row)
+            grid.add_row(*map(escape, row))
         out.print(grid)
     for line in report.lines:
-        out.print(line, soft_wrap=True, highlight=False)
+        out.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+cli_check.add_to(app, _print_tables, bars(console))
 
 
 @app.command(name="generate")
