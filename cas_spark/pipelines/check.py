@@ -30,7 +30,6 @@ from cas_spark.pipelines.check_sample import (
     OUTCOMES,
     POINTS,
     REVISION,
-    Doubles,
     FileCheck,
     Places,
     empty,
@@ -39,7 +38,6 @@ from cas_spark.pipelines.ingest import SAID_OF_A_LINK
 from cas_spark.pipelines.progress import ShowProgress
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
-from cas_spark.settings.location import Location
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources import values
@@ -136,7 +134,7 @@ def _outlines(spark: SparkSession, settings: Settings) -> tuple[BaseGeometry, ..
 
 def _check(checking: Checking, source: Extracts, path: str) -> FileCheck:
     name = path.rsplit("/", 1)[-1]
-    nothing = FileCheck(source, name, 0, True, empty(OUTCOMES), empty(MEANINGS))  # noqa: FBT003
+    nothing = FileCheck(source, name, 0, True, empty(OUTCOMES), empty(MEANINGS))
     form = _form_of(checking.spark, source, path)
     advice = tuple(_of_form(source, form))
     if isinstance(source, IncidentExtracts):
@@ -183,7 +181,7 @@ def counts_refused(name: str, why: str) -> CasError:
 
 
 def _places_of(rows: DataFrame, source: Extracts, grid_crs: str) -> Places | None:
-    location: Location | None = source.location
+    location = source.location
     if location is None:
         return None
     x, y = (

@@ -86,8 +86,8 @@ def _moments(check: FileCheck, default_zone: str) -> list[list[str]]:
     if not len(check.meanings):
         return []
     zone = check.source.timezone or default_zone
-    ends = check.meanings[["occurred_from", "occurred_until"]]
-    occurred = local_times(ends.stack(), zone)
+    ends = [check.meanings["occurred_from"], check.meanings["occurred_until"]]
+    occurred = local_times(pd.concat(ends), zone)
     known = local_times(check.meanings["known"], zone)
     delays = ""
     if len(check.delays):

@@ -16,6 +16,8 @@ OUTCOMES = ("row_number", "outcome", "found")
 MEANINGS = ("row_number", "code", "occurred_from", "occurred_until", "known")
 POINTS = ("row_number", "x", "y")
 DAY_MICROS = 86_400_000_000
+FIRST_MICROS, LAST_MICROS = -62_000_000_000_000_000, 250_000_000_000_000_000
+"""The years 6 to 9892: what calendars of Python reach in every zone."""
 EXAMPLES = 3
 
 Doubles = npt.NDArray[np.float64]
@@ -103,7 +105,7 @@ def empty(columns: tuple[str, ...]) -> pd.DataFrame:
 def local_times(micros: pd.Series, zone: str) -> pd.Series:
     """Instants (microseconds UTC) as local times; those beyond the calendar are left out."""
     told = micros.dropna()
-    within = told[(told > -2.2e15) & (told < 2.5e17)]
+    within = told[(told > FIRST_MICROS) & (told < LAST_MICROS)]
     return pd.Series(
         pd.to_datetime(within.astype("int64"), unit="us", utc=True).dt.tz_convert(zone)
     )

@@ -52,7 +52,9 @@ def _of_codes(check: FileCheck, source: IncidentExtracts) -> Iterator[str]:
     column = " | ".join(source.priority.column)
     listed = ", ".join(f"{_quoted(code)} ({rows:,})" for code, rows in codes[:CODES_SHOWN])
     more = f", and {len(codes) - CODES_SHOWN:,} more" if len(codes) > CODES_SHOWN else ""
-    yield f"codes of {column} that neither `codes` nor `other` names, with their rows: {listed}{more}"
+    yield (
+        f"codes of {column} that neither `codes` nor `other` names, with their rows: {listed}{more}"
+    )
 
 
 def _quoted(code: str) -> str:
@@ -85,9 +87,8 @@ def _of_moments(check: FileCheck, source: IncidentExtracts, zone: str) -> Iterat
 
 def _of_occurred(check: FileCheck, source: IncidentExtracts, moments: pd.Series) -> Iterator[str]:
     firsts = ((moments.dt.day == 1) & (_time_of_day(moments) == MIDNIGHT)).mean()
-    months = moments.dt.strftime("%Y-%m")
-    named_months = moments.dt.month.nunique()
-    if firsts >= MOST and months.nunique() > 1:
+    months = sorted(set(moments.dt.strftime("%Y-%m")))
+    if firsts >= MOST and len(months) > 1:
         yield (
             f"{firsts:.0%} of the moments in `occurred` are the first of a month at 00:00; if only "
             "the month is known, set `precision: month` there: such rows cannot say in which week "
@@ -100,8 +101,8 @@ def _of_occurred(check: FileCheck, source: IncidentExtracts, moments: pd.Series)
         )
     elif (hours := (moments.dt.floor("h") == moments).mean()) >= MOST:
         yield f"{hours:.0%} of the times in `occurred` end in :00:00, so they are whole hours"
-    if named_months == 1 and (months.nunique() > 1 or check.is_whole):
-        name = months.iloc[0] if months.nunique() == 1 else moments.iloc[0].strftime("month %m")
+    if len(set(moments.dt.month)) == 1 and (len(months) > 1 or check.is_whole):
+        name = months[0] if len(months) == 1 else f"month {months[0][-2:]} of their years"
         patterns = ", ".join(map(repr, source.occurred.formats))
         told = f" {patterns}" if patterns else ""
         yield f"all rows are of {name}: is the pattern{told} right?"

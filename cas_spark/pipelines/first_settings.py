@@ -17,6 +17,7 @@ from cas_spark.sources.column_guesses import (
     MomentColumn,
     codes_of,
     hours_from_utc,
+    is_of_changes,
 )
 from cas_spark.sources.first_look import FirstLook
 
@@ -78,7 +79,7 @@ def settings_text(folder: Path, found: Findings) -> str:
         f"# A value that begins with {FILL_IN} is yours to give: `cas-spark check --settings FILE`",
         "# names each of them, and then tries the settings on the first rows.",
         "",
-        *_head(folder, found),
+        *_head(found),
         "",
         *_grid(folder, found),
         "",
@@ -109,18 +110,19 @@ def _relative(path: Path, folder: Path) -> str:
     return os.path.relpath(path.resolve(), folder.resolve())
 
 
-def _head(folder: Path, found: Findings) -> Iterator[str]:
+def _head(found: Findings) -> Iterator[str]:
     yield f"name: {found.source}"
-    yield f"title: {fill_in('what people read above figures, such as Springfield, crime 2018-2025')}"
+    yield f"title: {fill_in('what people read above figures, such as Springfield, 2018-2025')}"
     if found.degrees is not None:
         longitude = (found.degrees[0] + found.degrees[2]) / 2
         hours = hours_from_utc(longitude)
-        yield f"# The sun at longitude {longitude:.1f} is about {hours:+d} h from UTC; the legal zone may differ."
+        yield f"# By the sun, longitude {longitude:.1f} is {hours:+d} h from UTC; laws may differ."
     yield f"timezone: {fill_in('the IANA name of the local time, such as Europe/Amsterdam')}"
     yield "lake: lake                     # a folder of its own, which the first run makes"
     yield ""
     yield "priorities:                    # what is forecast: a short name and a title for each"
-    yield f"  priority_1: {{title: {fill_in('such as Burglary; rename priority_1 here and in codes')}}}"
+    wanted = fill_in("such as Burglary; rename priority_1 here and in codes")
+    yield f"  priority_1: {{title: {wanted}}}"
 
 
 def _grid(folder: Path, found: Findings) -> Iterator[str]:
@@ -129,16 +131,17 @@ def _grid(folder: Path, found: Findings) -> Iterator[str]:
     yield "grid:"
     yield "  version: v1"
     if first is None:
-        yield f"  valid_from: {fill_in('a Monday not later than the first poll that is learned from')}"
+        yield f"  valid_from: {fill_in('a Monday, not after the first poll learned from')}"
     else:
-        yield "  # The first Monday of the extract. With removal rules choose one some years later, since"
-        yield "  # rules see only incidents known before it; never one after the first poll learned from."
+        yield "  # The first Monday of the extract. With removal rules choose a later one: rules see"
+        yield "  # only incidents known before it; never one after the first poll learned from."
         yield f"  valid_from: {first + timedelta(days=-first.weekday() % MONDAY)}"
     plane = plane_of(teams, found.degrees)
     if plane is None:
         yield f"  crs: {fill_in('a projected CRS in metres, such as EPSG:28992')}"
     else:
-        yield f"  crs: {quoted(plane)}            # {_line(CRS.from_user_input(plane).name)}; cells are squares of 125 m on it"
+        name = _line(CRS.from_user_input(plane).name)
+        yield f"  crs: {quoted(plane)}            # {name}; cells are squares of 125 m on it"
     yield "  teams:"
     if teams is None:
         yield f"    path: {fill_in('a GeoPackage with the polygons of the teams')}"
@@ -155,7 +158,8 @@ def _grid(folder: Path, found: Findings) -> Iterator[str]:
     yield f"    layer: {quoted(teams.layer)}"
     if teams.others:
         yield f"    # other layers: {_line(', '.join(teams.others))}"
-    yield f"    id: {quoted(teams.id) if teams.id else fill_in('the column with the id of the team')}"
+    id_column = quoted(teams.id) if teams.id else fill_in("the column with the id of the team")
+    yield f"    id: {id_column}"
     yield f"    # columns: {_line(', '.join(teams.columns))}"
 
 
@@ -171,9 +175,10 @@ def _source(folder: Path, found: Findings) -> Iterator[str]:
     if first is None:
         yield f"complete_from: {fill_in('the first day of which all rows are delivered')}"
     else:
-        yield f"complete_from: {first}      # the day of the earliest row{whole}: are all rows there from then on?"
+        yield f"# The day of the earliest row{whole}: are all rows there from then on?"
+        yield f"complete_from: {first}"
     if found.key is None:
-        yield "# key: []                    # columns that identify an incident; no column is unique"
+        yield "# key: []                    # columns that identify an incident; none seems to"
     else:
         yield f"key: [{quoted(found.key)}]"
     yield from _occurred(found)
@@ -233,12 +238,12 @@ def _occurred(found: Findings) -> Iterator[str]:
         formats[0] = f"  formats: {quoted(list(both))}"
     yield from formats
     if not moment.has_day:
-        yield "  # Only the month is told. `precision: month` uses such rows, each in the middle of its"
-        yield "  # month; they cannot say in which week anything happened."
+        yield "  # Only the month is told. `precision: month` uses such rows, each in the middle of"
+        yield "  # its month; they cannot say in which week anything happened."
         yield "  precision: month"
     elif not moment.has_time:
         yield from _with_time(found, moment)
-    yield f"  earliest: {moment.first.date()}     # older incidents are rejected, such as slips of 1900"
+    yield f"  earliest: {moment.first.date()}     # older ones are rejected, such as slips of 1900"
 
 
 def _with_time(found: Findings, moment: MomentColumn) -> Iterator[str]:
@@ -269,11 +274,13 @@ def _known(found: Findings) -> Iterator[str]:
     if found.known[1:]:
         names = ", ".join(other.name for other in found.known[1:])
         yield f"  # other candidates: {_line(names)}"
+    if is_of_changes(moment):
+        yield "  # It seems to tell when a row was last changed, later than when it was known."
     yield from _formats(moment)
     if not moment.has_day:
         yield "  rule: next_month             # it names the month only"
     elif not moment.has_time:
-        yield "  rule: next_day               # it names the day only: certain when the next one begins"
+        yield "  rule: next_day               # it names the day only: known once the day is over"
     else:
         yield "  rule: as_given"
 
@@ -281,9 +288,7 @@ def _known(found: Findings) -> Iterator[str]:
 def _location(found: Findings) -> Iterator[str]:
     places, look = found.places, found.look
     if look.geometry is not None:
-        crs = (
-            quoted(look.crs) if look.crs else fill_in("the CRS of the file, which does not say it")
-        )
+        crs = quoted(look.crs) if look.crs else fill_in("the CRS, which the file does not say")
         yield f"location: {{geometry: {quoted(look.geometry)}, crs: {crs}}}"
         return
     if places is None:
@@ -299,7 +304,8 @@ def _location(found: Findings) -> Iterator[str]:
     if places.is_degrees:
         yield "  crs: EPSG:4326"
     elif found.teams is not None and found.teams.crs and lies_in(places.box, found.teams):
-        yield f"  crs: {quoted(found.teams.crs)}             # that of the teams, among which these numbers lie"
+        yield "  # That of the teams, among which these numbers lie."
+        yield f"  crs: {quoted(found.teams.crs)}"
     else:
         yield f"  crs: {fill_in('the authority code of these coordinates; ask who delivered them')}"
     if places.has_zeros:

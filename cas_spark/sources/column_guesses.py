@@ -6,7 +6,7 @@ is offered as a choice, never as a fact.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from cas_spark.sources.date_guesses import (
     has_time,
     read_as,
 )
-from cas_spark.sources.first_look import FirstLook
+from cas_spark.sources.first_look import PERIOD, FirstLook
 
 MOST_CODES = 500
 FEWEST_GIVEN = 0.5
@@ -28,7 +28,8 @@ MANY = 0.1
 FEWEST_TO_JUDGE = 5
 
 _KNOWN = re.compile(
-    r"report|rpt|known|regist|enter|creat|notif|discover|gemeld|melding|kennis|opname|aangifte|coded",
+    r"report|rpt|known|regist|enter|creat|notif|discover|coded|gemeld|melding|kennis|opname|"
+    r"aangifte",
     re.IGNORECASE,
 )
 _OCCURRED = re.compile(
@@ -39,7 +40,8 @@ _OCCURRED = re.compile(
 _END = re.compile(r"(^|_| )(to|until|end|ended|thru|tot|eind)(_| |$)|until|eind", re.IGNORECASE)
 _UPDATED = re.compile(r"updat|modif|edit|load|export|gewijzigd|closed|arrest", re.IGNORECASE)
 _KEY = re.compile(
-    r"(^|_| )(id|nr|no|num|number|key|nummer|uuid)(_| |$)|dr_no|cmplnt|case|incident|zaak", re.I
+    r"(^|_| )(id|nr|no|num|number|key|nummer|uuid)(_| |$)|dr_no|cmplnt|case|incident|zaak",
+    re.IGNORECASE,
 )
 _CODE = (
     r"off?en[cs]e|crime.?(type|code|desc)|straftat|delict|misdrijf|feit|^code|iucr|ucr|nibrs",
@@ -52,10 +54,11 @@ _X = (
 )
 _Y = (r"^lat(itude)?$|latitude", r"^y$|y.?coord|^y_|coord.*y$|north(ing)?|^rd_?y$|point_y")
 _COUNT = re.compile(
-    r"count|number of|aantal|total|incidents$|offen[cs]es$|crimes$|misdrijven|delicten|geregistreerde",
+    r"count|number of|aantal|total|incidents$|offen[cs]es$|crimes$|misdrijven|delicten|"
+    r"geregistreerde",
     re.IGNORECASE,
 )
-_PERIOD = re.compile(r"(19|20)\d{2}([-_/ ]?(0[1-9]|1[0-2])|MM\d{2}|JJ00|KW\d{2}|[-_ ]?Q[1-4])?")
+_TIME = re.compile(r"time|tm$|_tm|tijd|hour", re.IGNORECASE)
 _NUMBER = {
     ".": re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?"),
     ",": re.compile(r"[+-]?\d+,\d+"),
@@ -145,17 +148,23 @@ def _first_read(value: str, guess: Guess) -> datetime | None:
 
 def time_columns(look: FirstLook) -> dict[str, str]:
     """Return the columns of times of the day by name, and how they are written."""
-    named = [name for name in look.columns if re.search(r"time|tm$|_tm|tijd|hour", name, re.I)]
     return {
         name: pattern
-        for name in named
-        if name not in look.types and (pattern := guess_time_pattern(look.given(name)[:2_000]))
+        for name in look.columns
+        if _TIME.search(name)
+        and name not in look.types
+        and (pattern := guess_time_pattern(look.given(name)[:2_000]))
     }
+
+
+def is_of_changes(moment: MomentColumn) -> bool:
+    """Whether a column is named as if it told when a row was last changed."""
+    return _UPDATED.search(moment.name) is not None
 
 
 def occurred_column(moments: Sequence[MomentColumn]) -> MomentColumn | None:
     """Return the column that most likely tells when an incident happened, or began."""
-    fit = [m for m in moments if not _UPDATED.search(m.name) and m.share >= FEWEST_GIVEN]
+    fit = [m for m in moments if not is_of_changes(m) and m.share >= FEWEST_GIVEN]
     fit = [m for m in fit if not _END.search(m.name)] or fit
     not_known = [m for m in fit if not _KNOWN.search(m.name)] or fit
     named = [m for m in not_known if _OCCURRED.search(m.name)]
@@ -172,7 +181,7 @@ def known_columns(
 ) -> list[MomentColumn]:
     """Return the columns that may tell when a row became known, the likeliest first."""
     left = [m for m in moments if m not in taken and m.share >= FEWEST_GIVEN]
-    return sorted(left, key=lambda m: (not _KNOWN.search(m.name), bool(_UPDATED.search(m.name))))
+    return sorted(left, key=lambda m: (not _KNOWN.search(m.name), is_of_changes(m)))
 
 
 def coordinates_of(look: FirstLook) -> Coordinates | None:
@@ -219,7 +228,7 @@ def _decimal_of(values: Sequence[str]) -> str | None:
         return None
     plain = sum(bool(_NUMBER["."].fullmatch(value)) for value in values)
     comma = sum(bool(_NUMBER[","].fullmatch(value)) for value in values)
-    if plain + comma < 0.9 * len(values):  # noqa: PLR2004  # the rest are slips
+    if plain + comma < 0.9 * len(values):  # the rest are slips
         return None
     return "," if comma > 0 and comma >= plain / 10 else "."
 
@@ -262,7 +271,7 @@ def counts_instead_of_incidents(look: FirstLook) -> str | None:
 
     No weekly labels can be made of such a file: it does not say on which day anything happened.
     """
-    periods = [name for name in look.columns if _PERIOD.fullmatch(name)]
+    periods = [name for name in look.columns if PERIOD.fullmatch(name)]
     if len(periods) > 1 and len(periods) >= len(look.columns) // 2:
         return f"its columns are periods ({periods[0]} to {periods[-1]})"
     if look.rows < FEWEST_TO_JUDGE or coordinates_of(look) or look.geometry is not None:
@@ -280,7 +289,7 @@ def _is_of_periods(look: FirstLook, name: str) -> bool:
     values = set(look.given(name)[:2_000])
     if not values:
         return False
-    if all(_PERIOD.fullmatch(value) for value in values):
+    if all(PERIOD.fullmatch(value) for value in values):
         return True
     guess = guess_patterns(sorted(values))
     if guess is None or len(values) < 2:  # noqa: PLR2004  # one day may be any

@@ -1,13 +1,13 @@
 """Guesses how moments are written, as Spark's patterns, from the values of a column.
 
-A pattern is proposed only if it reads the values; where two read them all with the day and the month
-changed about, both are returned, since no value tells which one is meant.
+A pattern is proposed only if it reads the values. Where two read them all with day and month
+swapped, both are returned, since no value tells which one is meant.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from itertools import product
 
@@ -84,7 +84,7 @@ class Guess:
 
     Attributes:
         patterns: read most of the values together, the one that reads most first.
-        others: read all that `patterns` do, with the day and the month changed about.
+        others: read all that `patterns` do, with day and month swapped.
     """
 
     patterns: tuple[str, ...]
@@ -224,7 +224,7 @@ def _zone_of(text: str | None) -> timezone | None:
     if text is None:
         return None
     if text == "Z":
-        return timezone.utc
+        return UTC
     digits = text[1:].replace(":", "")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
     return timezone(-offset if text[0] == "-" else offset)

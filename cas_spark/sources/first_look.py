@@ -5,6 +5,7 @@ the file is read.
 """
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ LINES_TRIED = 300
 MOST = 0.9
 """Share of the records that must have as many fields as the header."""
 MOST_LINES_BEFORE = 20
+PERIOD = re.compile(r"(19|20)\d{2}([-_/ ]?(0[1-9]|1[0-2])|MM\d{2}|JJ00|KW\d{2}|[-_ ]?Q[1-4])?")
+"""A year, a quarter or a month, also as Statistics Netherlands writes them."""
 _BYTES_TRIED = 1 << 22
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _OTHERWISE = "windows-1252"
@@ -201,7 +204,9 @@ def _is_header(names: Sequence[str]) -> bool:
     given = [name for name in names if name]
     if not given or len(set(given)) < len(given):
         return False
-    return not any(_is_number(name) or guess_patterns([name]) is not None for name in given)
+    # Tables of counts have a column for each period.
+    names = [name for name in given if not PERIOD.fullmatch(name)]
+    return bool(names) and not any(_is_number(name) or guess_patterns([name]) for name in names)
 
 
 def _is_number(text: str) -> bool:
