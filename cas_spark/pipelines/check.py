@@ -35,7 +35,7 @@ from cas_spark.pipelines.check_sample import (
     empty,
 )
 from cas_spark.pipelines.ingest import SAID_OF_A_LINK
-from cas_spark.pipelines.progress import ShowProgress
+from cas_spark.pipelines.job import ShowProgress
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
 from cas_spark.settings.revisions import RevisionExtracts

@@ -121,6 +121,7 @@ def draw(check: FileCheck, teams: Sequence[BaseGeometry], settings: Settings) ->
     axes.set_xlim(left - _MARGIN * side, right + _MARGIN * side)
     axes.set_ylim(bottom - _MARGIN * side, top + _MARGIN * side)
     axes.set_aspect("equal")
+    axes.ticklabel_format(style="plain", useOffset=False)
     axes.tick_params(labelsize=7)
     # Names may hold the signs of formulas.
     axes.set_title(

@@ -111,9 +111,11 @@ def _of_places(check: FileCheck) -> TextTable:
     rows = [
         [as_text(place.x), as_text(place.y), f"{place.rows:,}", f"{place.share:.2%}"]
         for place in commonest(check.places)
+        if place.rows > 1
     ]
     coarse = coarse_share(check.places, check.source.location)
-    title = f"{_name(check)}: commonest places; {coarse:.0%} of all are rounded to about 100 m"
+    title = f"{_name(check)}: places named more than once, the commonest; {coarse:.0%} of all are "
+    title += "rounded to about 100 m"
     return TextTable(title, ["x", "y", "rows", "share"], rows)
 
 

@@ -114,7 +114,7 @@ def _share_at_midnight(moments: pd.Series) -> float:
 
 def _time_of_day(moments: pd.Series) -> pd.Series:
     naive = moments.dt.tz_localize(None)
-    return naive - naive.dt.normalize()
+    return pd.Series(naive - naive.dt.normalize())
 
 
 def _of_places(check: FileCheck, source: IncidentExtracts) -> Iterator[str]:

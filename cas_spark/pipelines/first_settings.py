@@ -93,7 +93,7 @@ def settings_text(folder: Path, found: Findings) -> str:
 def quoted(value: Any) -> str:
     """Return a value as YAML on one line."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9)
-    return text.strip().removesuffix("...").strip()
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def fill_in(wanted: str) -> str:
@@ -133,7 +133,7 @@ def _grid(folder: Path, found: Findings) -> Iterator[str]:
     if first is None:
         yield f"  valid_from: {fill_in('a Monday, not after the first poll learned from')}"
     else:
-        yield "  # The first Monday of the extract. With removal rules choose a later one: rules see"
+        yield "  # The first Monday of the extract. With removal rules choose a later one: they see"
         yield "  # only incidents known before it; never one after the first poll learned from."
         yield f"  valid_from: {first + timedelta(days=-first.weekday() % MONDAY)}"
     plane = plane_of(teams, found.degrees)

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -115,36 +114,33 @@ def _there_already(path: Path) -> CasError:
     )
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What was found of one setting."""
-
-    what: str
-    found: str | None
-
-
 def _report(path: Path, found: Findings) -> TextReport:
-    look, text = found.look, found.look.text
-    said = [
-        _Said("format", look.format),
-        _Said("rows looked at", f"{look.rows:,}" + ("" if look.is_whole else " (the first)")),
-        _Said("encoding", text and text.encoding + ("" if text.is_encoding_sure else " (likely)")),
-        _Said("delimiter", text and repr(text.delimiter)),
-        _Said("key", found.key),
-        _Said("occurred", found.occurred and found.occurred.name),
-        _Said("known", found.known[0].name if found.known else None),
-        _Said("coordinates", found.places and f"{found.places.x}, {found.places.y}"),
-        _Said("geometry", look.geometry),
-        _Said("code", found.codes[0] if found.codes else None),
-        _Said("teams", found.teams and f"layer {found.teams.layer}, id {found.teams.id}"),
-    ]
-    rows = [[one.what, one.found] for one in said if one.found]
-    lines = [f"{place}" for place in unfilled(path)]
+    look = found.look
+    rows = [["format", look.format]]
+    rows.append(["rows looked at", f"{look.rows:,}" + ("" if look.is_whole else " (the first)")])
+    if look.text is not None:
+        likely = "" if look.text.is_encoding_sure else " (likely)"
+        rows.append(["encoding", look.text.encoding + likely])
+        rows.append(["delimiter", repr(look.text.delimiter)])
+    if found.key is not None:
+        rows.append(["key", found.key])
+    if found.occurred is not None:
+        rows.append(["occurred", found.occurred.name])
+    if found.known:
+        rows.append(["known", found.known[0].name])
+    if look.geometry is not None:
+        rows.append(["geometry", look.geometry])
+    elif found.places is not None:
+        rows.append(["coordinates", f"{found.places.x}, {found.places.y}"])
+    if found.codes:
+        rows.append(["code", found.codes[0]])
+    if found.teams is not None:
+        rows.append(["teams", f"layer {found.teams.layer}, id {found.teams.id}"])
     return TextReport(
         [TextTable(f"{found.extract.name}: what it seems to hold", ["what", "found"], rows)],
         [
             f"Wrote {path}. Look at every line of it; left to you:",
-            *(f"  - {line}" for line in lines),
+            *(f"  - {line}" for line in unfilled(path)),
             f"Then: cas-spark check --settings {path}",
         ],
     )

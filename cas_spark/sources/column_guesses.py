@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 from cas_spark.sources.date_guesses import (
     Guess,
@@ -26,6 +26,7 @@ FEWEST_GIVEN = 0.5
 MANY = 0.1
 """Share of a column's numbers above 1, from which it can be a count."""
 FEWEST_TO_JUDGE = 5
+MIDNIGHT = time(0)
 
 _KNOWN = re.compile(
     r"report|rpt|known|regist|enter|creat|notif|discover|coded|gemeld|melding|kennis|opname|"
@@ -126,17 +127,16 @@ def moment_columns(look: FirstLook) -> list[MomentColumn]:
             moments = [moment for value in values if (moment := _first_read(value, guess))]
             is_day = not all(map(has_time, guess.patterns))
         plain = [moment.replace(tzinfo=None) for moment in moments]
-        # A midnight in every row is no time of the day.
-        is_timed = not is_day and any(moment.time() != plain[0].time() for moment in plain)
         found.append(
             MomentColumn(
                 name,
                 guess,
                 min(plain),
                 max(plain),
-                is_timed or (not is_day and len(plain) == 1),
-                guess is None or all(map(has_day, guess.patterns)),
-                len(values) / look.rows,
+                # A midnight in every row is no time of the day.
+                has_time=not is_day and any(moment.time() != MIDNIGHT for moment in plain),
+                has_day=guess is None or all(map(has_day, guess.patterns)),
+                share=len(values) / look.rows,
             )
         )
     return found

@@ -52,7 +52,7 @@ PATTERNS = (
     *_MONTHS_ONLY,
 )
 """Every pattern that is tried; of those that read the same values, the first is proposed."""
-TIMES = ("H:mm:ss", "H:mm", "h:mm:ss a", "h:mm a", "HHmm", "clock_number")
+TIMES = ("H:mm:ss", "H:mm", "h:mm:ss a", "h:mm a", "clock_number")
 """How times of the day stand in a column of their own."""
 
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from cas_spark.sources.date_guesses import (
     PATTERNS,
@@ -104,3 +106,15 @@ def test_an_offset_and_a_clock_of_twelve_hours_are_read() -> None:
 )
 def test_times_in_a_column_of_their_own(values: list[str], pattern: str | None) -> None:
     assert guess_time_pattern(values) == pattern
+
+
+@pytest.mark.spark
+def test_spark_reads_the_patterns_as_they_are_meant(spark: SparkSession) -> None:
+    moment = datetime(2024, 3, 14, 21, 5, 7, 250_000)  # noqa: DTZ001  # the session is in UTC
+    texts = {pattern: moment.strftime(written) for pattern, written in WRITTEN.items()}
+    columns = [F.try_to_timestamp(F.lit(text), F.lit(pattern)) for pattern, text in texts.items()]
+    found = spark.range(1).select(*columns).collect()[0]
+    for (pattern, text), read in zip(texts.items(), found, strict=True):
+        meant = read_as(text, pattern)
+        assert meant is not None
+        assert (pattern, read) == (pattern, meant.replace(tzinfo=None))

@@ -130,6 +130,7 @@ def test_parquet_and_layers_need_no_patterns(tmp_path: Path) -> None:
         [moment] = moment_columns(look)
         assert (moment.name, moment.guess, moment.has_time) == ("happened", None, True)
         assert look.columns["nr"] == ["1", "2", "3"]
+    look = look_at_file(tmp_path / "extract.gpkg")
     assert (look.layers, look.geometry, look.crs) == (("crimes",), "geom", "EPSG:28992")
 
 
