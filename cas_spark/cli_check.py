@@ -9,7 +9,7 @@ import typer
 from cas_spark.errors import SettingsError
 from cas_spark.lake.session import start_session
 from cas_spark.pipelines.check import check_extracts
-from cas_spark.pipelines.check_map import check_may_write, picture_path, write_map
+from cas_spark.pipelines.check_map import check_is_no_lake, check_may_write, picture_path, write_map
 from cas_spark.pipelines.check_report import check_report, is_fine
 from cas_spark.pipelines.init import init_settings
 from cas_spark.pipelines.job import ShowProgress
@@ -47,6 +47,7 @@ def add_to(
         loaded = load_settings(settings)
         check_inputs(settings, loaded)
         folder = to or settings.resolve().parent / f"check-{loaded.name}"
+        check_is_no_lake(folder, loaded)
         spark = start_session(f"cas-spark check {loaded.name}")
         try:
             checks, teams = check_extracts(spark, loaded, rows, show_progress)

@@ -43,6 +43,21 @@ def picture_name(source: str, file: str) -> str:
     return f"{source}-{plain}.png"
 
 
+def check_is_no_lake(folder: Path, settings: Settings) -> None:
+    """Check that the folder of the maps does not lie in that of the lake.
+
+    Raises:
+        CasError: it does.
+    """
+    if "://" not in settings.lake and folder.resolve().is_relative_to(settings.lake):
+        raise CasError(
+            what=f"folder {folder} of the maps",
+            found=f"a place in the lake {settings.lake}",
+            expected="a folder outside the lake, which check never touches",
+            do="Name another folder with --to",
+        )
+
+
 def check_may_write(path: Path) -> None:
     """Check that a map may be written at a place: nothing is there, or an earlier map.
 

@@ -1,5 +1,6 @@
 """Check says of the first rows of an extract what ingest would make of them, and writes no lake."""
 
+import csv
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+import yaml
 from pyspark.sql import SparkSession
 
 from cas_spark.cli import run_cli
 from cas_spark.errors import CasError
 from cas_spark.pipelines.check import check_extracts
-from cas_spark.pipelines.check_map import check_may_write, picture_name, picture_path, write_map
+from cas_spark.pipelines.check_map import (
+    check_is_no_lake,
+    check_may_write,
+    picture_name,
+    picture_path,
+    write_map,
+)
 from cas_spark.pipelines.check_places import coarse_share, commonest
 from cas_spark.pipelines.check_report import check_report, is_fine
 from cas_spark.pipelines.check_sample import MEANINGS, OUTCOMES, FileCheck, Places, empty
 from cas_spark.pipelines.check_suggestions import suggestions
 from cas_spark.pipelines.progress import silently
+from cas_spark.settings import Settings, load_settings
 from cas_spark.settings.location import Location
 from tests.sources.deliveries import (
     BOTTOM,
@@ -31,6 +40,9 @@ from tests.sources.deliveries import (
     settings_of,
     write,
 )
+from tests.sources.test_revisions import HEADER as DECISIONS_HEADER
+from tests.sources.test_revisions import SOURCE as DECISIONS
+from tests.sources.test_revisions import row as decision
 from tests.sources.test_suspects import HEADER as SUSPECTS_HEADER
 from tests.sources.test_suspects import row as suspect
 from tests.sources.test_suspects import suspect_settings
@@ -69,19 +81,19 @@ def test_check_says_what_ingest_does_and_touches_no_lake(
     first = write(tmp_path / "extract_1.csv", ROWS)
     second = write(tmp_path / "extract_2.csv", [row(number="1"), row(number="50", code="R12")])
     (tmp_path / "extract_3.csv").write_text(second.read_text().replace(",", ";"))
-    settings_of(tmp_path, files="extract_*.csv")
     write(
         tmp_path / "suspects.csv",
         [suspect(person="P-SECRET-1"), suspect(code="SECRET"), suspect(x="1", number="SECRET-2")],
         SUSPECTS_HEADER,
     )
-    settings = suspect_settings(tmp_path)
-    settings = settings.model_copy(
-        update={"incidents": settings_of(tmp_path, files="extract_*.csv").incidents}
-    )
+    with (tmp_path / "decisions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, DECISIONS_HEADER)
+        writer.writeheader()
+        writer.writerows([decision(), decision(said="never heard of")])
+    settings = settings_of_all(tmp_path)
     checks, teams = check_extracts(spark, settings, 1_000, silently)
 
-    one, two, three, suspects = checks
+    one, two, three, suspects, decisions = checks
     ingested = delivered(spark, settings, first)
     assert outcomes_of(one) == reasons_of(ingested)
     assert outcomes_of(two) == reasons_of(delivered(spark, settings, second, ids_of(ingested)))
@@ -101,6 +113,9 @@ def test_check_says_what_ingest_does_and_touches_no_lake(
     assert three.refusal is not None
     assert three.read == 0
     assert suspects.counts == {"accepted": 1, "revision": 0, "outside_teams": 1, "unknown_code": 1}
+
+    assert decisions.counts == {"accepted": 0, "revision": 1, "unknown_kind": 1}
+    assert decisions.examples_of("unknown_kind") == ["never heard of"]
 
     report = check_report(checks, settings)
     told = "\n".join([*report.lines, *(c for t in report.tables for r in t.rows for c in r)])
@@ -123,6 +138,17 @@ def test_check_says_what_ingest_does_and_touches_no_lake(
         0
     ]
     assert (limited.read, limited.is_whole, limited.counts["accepted"]) == (3, False, 3)
+
+
+def settings_of_all(folder: Path) -> Settings:
+    """A source of incidents, one of suspects and one of decisions."""
+    suspect_settings(folder)
+    path = folder / "settings.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["incidents"]["register"]["files"] = "extract_*.csv"
+    content["revisions"] = [DECISIONS]
+    path.write_text(yaml.safe_dump(content))
+    return load_settings(path)
 
 
 def outcomes_of(check: FileCheck) -> dict[int, str]:
@@ -248,6 +274,13 @@ def test_the_file_of_somebody_else_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(CasError, match="did not make"):
         check_may_write(path / "b.png")
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("folder", ["lake", "lake/maps", "lake/../lake"])
+def test_maps_never_lie_in_the_lake(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(CasError, match="a place in the lake"):
+        check_is_no_lake(tmp_path / folder, settings_of(tmp_path))
+    check_is_no_lake(tmp_path / "lake-maps", settings_of(tmp_path))
 
 
 def test_no_two_files_share_a_map() -> None:
