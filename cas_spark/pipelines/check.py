@@ -6,7 +6,7 @@ Only land is found in another way: of the cells in which the rows lie, not of th
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
@@ -51,6 +51,9 @@ from cas_spark.sources.revisions import deliver_revisions
 from cas_spark.sources.suspects import deliver_suspects
 
 NO_SHA256 = "not ingested"
+SLACK_M = 1.0
+MANY_MALFORMED = 0.5
+"""Share of malformed rows from which the form of the file is likely told wrong."""
 
 
 @dataclass
@@ -91,9 +94,17 @@ class Checking:
         """The land among the cells in which some places lie."""
         cells = np.array([], np.int64)
         if places is not None:
-            east, north = places.east, places.north
-            is_there = (np.abs(east) < BOUND_M) & (np.abs(north) < BOUND_M)
-            cells = np.unique(cell_ids_at(east[is_there], north[is_there]))
+            is_there = (np.abs(places.east) < BOUND_M - SLACK_M) & (
+                np.abs(places.north) < BOUND_M - SLACK_M
+            )
+            east, north = places.east[is_there], places.north[is_there]
+            # Tasks may transform a place a little otherwise, and so into the next cell.
+            around = [
+                cell_ids_at(east + x, north + y)
+                for x in (-SLACK_M, SLACK_M)
+                for y in (-SLACK_M, SLACK_M)
+            ]
+            cells = np.unique(np.concatenate(around))
         land = cells[land_among(cells, self.teams)]
         ids = self.spark.createDataFrame(pa.table({"land_cell_id": pa.array(land, pa.int64())}))
         return Land(ids, self.bounds)
@@ -140,13 +151,13 @@ def _check(checking: Checking, source: Extracts, path: str) -> FileCheck:
     if isinstance(source, IncidentExtracts):
         why = _why_counts(checking.spark, source, path)
         if why is not None:
-            return FileCheck(**{**vars(nothing), "refusal": counts_refused(name, why)})
+            return replace(nothing, refusal=counts_refused(name, why))
     try:
         with refusing(path):
             rows = read_rows(checking.spark, source, path).limit(checking.rows).localCheckpoint()
             read = rows.count()
     except CasError as error:
-        return FileCheck(**{**vars(nothing), "refusal": error, "advice": advice})
+        return replace(nothing, refusal=error, advice=advice)
     is_whole = read < checking.rows
     places = _places_of(rows, source, checking.settings.grid.crs)
     refusal, outcomes = None, empty(OUTCOMES)
@@ -155,6 +166,7 @@ def _check(checking: Checking, source: Extracts, path: str) -> FileCheck:
             outcomes = _SORTING[source.kind](checking, rows, source, name, places)
     except CasError as error:
         refusal = error
+    malformed = int((outcomes["outcome"] == "malformed").sum())
     return FileCheck(
         source,
         name,
@@ -165,7 +177,7 @@ def _check(checking: Checking, source: Extracts, path: str) -> FileCheck:
         # Where suspects live is nobody's to see.
         places if isinstance(source, IncidentExtracts) else None,
         refusal,
-        advice if refusal is not None else (),
+        advice if refusal is not None or malformed > MANY_MALFORMED * read else (),
     )
 
 
