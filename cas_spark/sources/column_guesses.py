@@ -34,19 +34,19 @@ _KNOWN = re.compile(
     re.IGNORECASE,
 )
 _OCCURRED = re.compile(
-    r"occ|incident|committed|happen|event|offen[cs]e|crime|(^|_)fr(om)?(_|$)|begin|began|start|"
+    r"occ|incident|committed|happen|event|offence|offense|crime|(^|_)fr(om)?(_|$)|begin|began|start|"
     r"pleeg|gebeur|datum|date|month|maand",
     re.IGNORECASE,
 )
 _END = re.compile(r"(^|_| )(to|until|end|ended|thru|tot|eind)(_| |$)|until|eind", re.IGNORECASE)
-_UPDATED = re.compile(r"updat|modif|edit|load|export|gewijzigd|closed|arrest", re.IGNORECASE)
+_UPDATED = re.compile(r"update|modif|edit|load|export|gewijzigd|closed|arrest", re.IGNORECASE)
 _KEY = re.compile(
     r"(^|_| )(id|nr|no|num|number|key|nummer|uuid)(_| |$)|dr_no|cmplnt|case|incident|zaak",
     re.IGNORECASE,
 )
 _CODE = (
-    r"off?en[cs]e|crime.?(type|code|desc)|straftat|delict|misdrijf|feit|^code|iucr|ucr|nibrs",
-    r"primary|type|categor|crm|code|charge|law|soort|aard|ofns|kind",
+    r"offence|offense|crime.?(type|code|desc)|straftat|delict|misdrijf|feit|^code|iucr|ucr|nibrs",
+    r"primary|type|category|categorie|crm|code|charge|law|soort|aard|ofns|kind",
     r"desc",
 )
 _X = (
@@ -55,8 +55,8 @@ _X = (
 )
 _Y = (r"^lat(itude)?$|latitude", r"^y$|y.?coord|^y_|coord.*y$|north(ing)?|^rd_?y$|point_y")
 _COUNT = re.compile(
-    r"count|number of|aantal|total|incidents$|offen[cs]es$|crimes$|misdrijven|delicten|"
-    r"geregistreerde",
+    r"count|number of|aantal|total|incidents$|offences$|offenses$|crimes$|misdrijven|"
+    r"delicten|geregistreerde",
     re.IGNORECASE,
 )
 _TIME = re.compile(r"time|tm$|_tm|tijd|hour", re.IGNORECASE)
