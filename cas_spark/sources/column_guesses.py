@@ -29,8 +29,8 @@ FEWEST_TO_JUDGE = 5
 MIDNIGHT = time(0)
 
 _KNOWN = re.compile(
-    r"report|rpt|known|regist|enter|creat|notif|discover|coded|gemeld|melding|kennis|opname|"
-    r"aangifte",
+    r"report|rpt|known|register|registratie|enter|creat|notif|discover|coded|gemeld|melding|"
+    r"kennis|opname|aangifte",
     re.IGNORECASE,
 )
 _OCCURRED = re.compile(
@@ -46,7 +46,7 @@ _KEY = re.compile(
 )
 _CODE = (
     r"offence|offense|crime.?(type|code|desc)|straftat|delict|misdrijf|feit|^code|iucr|ucr|nibrs",
-    r"primary|type|category|categorie|crm|code|charge|law|soort|aard|ofns|kind",
+    r"primary|type|catego|crm|code|charge|law|soort|aard|ofns|kind",
     r"desc",
 )
 _X = (
