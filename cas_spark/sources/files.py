@@ -170,7 +170,7 @@ def refusing(what: str) -> Iterator[None]:
 
 
 def _saying(text: str) -> str:
-    """The line of an error's text that says what happened: of a task's, the end of its traceback."""
+    """The line of an error's text that says what happened; of a task, where its traceback ends."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     of_task = [line for line in lines if _RAISED.match(line)]
     return (of_task or lines or [""])[-1 if of_task else 0]
