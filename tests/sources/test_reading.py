@@ -180,3 +180,41 @@ def test_a_missing_layer_is_named_beside_those_there_are(
     source = gpkg_source(tmp_path).model_copy(update={"layer": "crimes"})
     with pytest.raises(CasError, match="layer crimes .* no such layer; .* layers: incidents"):
         read_rows(spark, source, str(tmp_path / "extract.gpkg"))
+
+
+@pytest.mark.parametrize(
+    ("form", "ending", "driver"),
+    [("geojson", "geojson", "GeoJSON"), ("shapefile", "shp", "ESRI Shapefile")],
+)
+def test_places_are_read_from_every_format(
+    spark: SparkSession, tmp_path: Path, form: str, ending: str, driver: str
+) -> None:
+    path = tmp_path / f"crimes [1] 12:00.{ending}"
+    plain = tmp_path / f"crimes.{ending}"
+    frame = pd.DataFrame([row(number="Bé\u00a0", code="B1")], columns=list(HEADER))
+    places = gpd.GeoDataFrame(frame, geometry=[shapely.Point(1.5, 2.5)], crs="EPSG:28992")
+    places.to_file(plain, driver=driver)
+    if form == "geojson":
+        plain.rename(path)
+    else:
+        path = plain
+    place = {"geometry": "geometry", "crs": "EPSG:28992"}
+    rows = read_rows(spark, source_in(tmp_path, format=form, location=place), str(path))
+    found = rows.selectExpr("row_number", "given.number", "given.code", "x", "y").collect()
+    assert [tuple(r) for r in found] == [(1, "Bé", "B1", 1.5, 2.5)]
+
+
+def test_a_crs_that_contradicts_the_file_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    write_gpkg(tmp_path / "extract.gpkg")
+    place = {"geometry": "geom", "crs": "EPSG:32631"}
+    source = source_in(tmp_path, format="geopackage", layer="incidents", location=place)
+    with pytest.raises(CasError, match="geometry in EPSG:28992 .* expected EPSG:32631"):
+        read_rows(spark, source, str(tmp_path / "extract.gpkg"))
+
+
+def test_a_column_of_lists_is_refused_by_name(spark: SparkSession, tmp_path: Path) -> None:
+    frame = pd.DataFrame([row()], columns=list(HEADER)).assign(code=[["B1", "B2"]])
+    frame.to_parquet(tmp_path / "extract.parquet", index=False)
+    source = source_in(tmp_path, format="parquet")
+    with pytest.raises(CasError, match=r"column code \(list<.*> ?\).* expected mapped columns"):
+        read_rows(spark, source, str(tmp_path / "extract.parquet"))
