@@ -9,11 +9,12 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pyspark.sql import SparkSession
@@ -51,6 +52,7 @@ from cas_spark.pipelines.revisions_report import (
 )
 from cas_spark.pipelines.status import RUNS_SHOWN, status_of
 from cas_spark.settings import Settings, check_inputs, load_settings
+from cas_spark.settings.redaction import redacted, redacted_text
 from cas_spark.sources.generator import generate
 from cas_spark.tracking.store import open_store
 
@@ -140,10 +142,10 @@ def _print_report(job: Job, settings_path: Path) -> None:
 def next_lines(job: Job, settings_path: Path) -> list[str]:
     """What to type next: the MLflow UI, the notebook, the map, the tables."""
     return [
-        f"mlflow ui --backend-store-uri {open_store(job.settings).uri}",
+        f"mlflow ui --backend-store-uri {redacted(open_store(job.settings).uri)}",
         f"jupytext --to ipynb {NOTEBOOK}.py",
         f"CAS_SETTINGS={settings_path.resolve()} jupyter lab {NOTEBOOK}.ipynb",
-        f"maps (DRAFT): {job.run.lake.path('maps')}/{job.poll}",
+        f"maps (DRAFT): {redacted(job.run.lake.path('maps'))}/{job.poll}",
         f"cas-spark tables --settings {settings_path}",
     ]
 
@@ -198,7 +200,7 @@ def tables(
         [table["name"], str(table["version"]), f"{table['rows']:,}", table["digest"][:16]]
         for table in inventory["tables"]
     ]
-    title = f"{loaded.lake}, run {inventory['run']}"
+    title = f"{redacted(loaded.lake)}, run {inventory['run']}"
     columns = ["table", "version", "rows", "digest"]
     _print_tables(TextReport([TextTable(title, columns, rows)], []))
 
@@ -352,21 +354,36 @@ def generate_country(settings: SettingsFile) -> None:
 def run_cli(arguments: list[str]) -> int:
     """Run a command line and return its exit code; errors are told, without a traceback."""
     handler = RichHandler(console=console, show_path=False, show_level=False)
+    handler.addFilter(_redact)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cas_spark").setLevel(logging.INFO)
     try:
         with _telling_how_to_go_on(arguments):
             app(arguments)
     except SettingsError as error:
-        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True, highlight=False)
+        _print_error(str(error))
         return WRONG_SETTINGS
     except CasError as error:
         told = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        console.print(f"[red]{escape(told)}[/red]", soft_wrap=True, highlight=False)
+        _print_error(told)
         return FAILED
     except SystemExit as stop:  # typer's own: an option or a date that is none, or all is well
         return stop.code if isinstance(stop.code, int) else FAILED
     return 0
+
+
+def _print_error(text: str) -> None:
+    console.print(f"[red]{escape(redacted_text(text))}[/red]", soft_wrap=True, highlight=False)
+
+
+def _redact(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redacted_text(record.getMessage()), ()
+    return True
+
+
+def _print_fault(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Print the traceback of an error that nothing expected, without the secrets of places."""
+    sys.stderr.write(redacted_text("".join(traceback.format_exception(kind, error, trace))))
 
 
 WRITING = {*STEPS, WEEKLY, "backtest", "experiment", "rebuild", "retain", "export-model"}
@@ -391,9 +408,11 @@ def _telling_how_to_go_on(arguments: list[str]) -> Iterator[None]:
 
 def main() -> None:
     """Entry point of `cas-spark`."""
+    sys.excepthook = _print_fault
     sys.exit(run_cli(sys.argv[1:]))
 
 
 def submit(step: str) -> None:
     """Entry point of `spark-submit jobs/STEP.py`."""
+    sys.excepthook = _print_fault
     sys.exit(run_cli([step, *sys.argv[1:]]))

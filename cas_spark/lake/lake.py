@@ -77,6 +77,14 @@ class Lake:
         return Manifest.from_row(found) if found is not None else None
 
     @property
+    def manifests(self) -> list[Manifest]:
+        """The manifests of all complete runs, oldest first."""
+        runs = self.runs
+        return (
+            [] if runs is None else [Manifest.from_row(r) for r in runs.orderBy("number").collect()]
+        )
+
+    @property
     def runs(self) -> DataFrame | None:
         """The rows of `runs`, of all complete runs; None for a lake without one."""
         path = self.path(tables.RUNS.name)

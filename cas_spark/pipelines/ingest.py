@@ -11,7 +11,6 @@ from typing import TypeVar
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cas_spark.errors import CasError
 from cas_spark.grid.layers import read_teams
 from cas_spark.grid.tessellation import tessellate
 from cas_spark.knowledge.calendar import instant_of
@@ -19,16 +18,18 @@ from cas_spark.lake import tables
 from cas_spark.lake.spread import shuffle_partitions
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.keys import key_of
 from cas_spark.pipelines.revise import revise
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.incidents import Delivery, deliver
+from cas_spark.sources.keyed_ids import check_of_key
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
 from cas_spark.sources.removed import Removed
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
-from cas_spark.sources.suspects import SuspectDelivery, check_of_key, deliver_suspects
+from cas_spark.sources.suspects import SuspectDelivery, deliver_suspects
 
 SAID_OF_A_LINK = ("link_id", "known_at", "priority", "home_cell_id")
 
@@ -39,36 +40,21 @@ File = tuple[AnyExtracts, str, str]
 
 def ingest(job: Job) -> None:
     """Take in every extract that the lake does not hold yet; the same one twice changes nothing."""
-    key = job.settings.pseudonym_key
-    secret = key.read() if key is not None else None
-    if secret is not None:
-        _check_key_is_the_same(job, secret)
+    key = key_of(job.run.lake, job.settings)
+    job.run.facts["pseudonym_check"] = check_of_key(key)
     incidents = new_files(job, job.settings.incidents)
     suspects = new_files(job, job.settings.suspects)
     revisions = new_files(job, job.settings.revisions)
     if incidents or suspects or revisions:
         land = Land.of(land_cells(job))
         if incidents:
-            _take_in_incidents(job, incidents, land)
-        if suspects and secret is not None:
-            _take_in_suspects(job, suspects, secret, land)
+            _take_in_incidents(job, incidents, key, land)
+        if suspects:
+            _take_in_suspects(job, suspects, key, land)
         if revisions:
-            _take_in_revisions(job, revisions, secret, land)
+            _take_in_revisions(job, revisions, key, land)
         land.ids.unpersist()
     revise(job, is_any_new=bool(incidents or suspects or revisions))
-
-
-def _check_key_is_the_same(job: Job, secret: bytes) -> None:
-    """Another key would make other persons of the same people, who would then count twice."""
-    facts, check = job.run.facts, check_of_key(secret)
-    if facts.setdefault("pseudonym_check", check) != check:
-        raise CasError(
-            what="the pseudonym key",
-            found="another than that with which the lake's suspects were taken in",
-            expected="the same key for the life of the lake",
-            do="Put the key back; where it is lost or was given away, start another lake, since no "
-            "pseudonym can be carried over",
-        )
 
 
 def new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts]]:
@@ -86,11 +72,15 @@ def new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts
     ]
 
 
-def _take_in_incidents(job: Job, new: Sequence[File[IncidentExtracts]], land: Land) -> None:
+def _take_in_incidents(
+    job: Job, new: Sequence[File[IncidentExtracts]], key: bytes, land: Land
+) -> None:
     deliveries: list[Delivery] = []
     with job.show_progress("extracts", len(new)) as advance:
         for source, path, sha256 in new:
-            deliveries.append(_deliver_incidents(job, source, path, sha256, land, deliveries))
+            deliveries.append(
+                _deliver_incidents(job, (source, path, sha256), key, land, deliveries)
+            )
             advance(1)
     with job.run.stage("facts") as said:
         parts = {
@@ -116,14 +106,10 @@ def _append(job: Job, parts: dict[str, list[DataFrame]]) -> None:
 
 
 def _deliver_incidents(
-    job: Job,
-    source: IncidentExtracts,
-    path: str,
-    sha256: str,
-    land: Land,
-    before: Sequence[Delivery],
+    job: Job, file: File[IncidentExtracts], key: bytes, land: Land, before: Sequence[Delivery]
 ) -> Delivery:
     """Sort the rows of one extract, after those `before` it in the same run; nothing is written."""
+    source, path, sha256 = file
     run, name = job.run, path.rsplit("/", 1)[-1]
     incident_ids = run.read(tables.INCIDENTS).where("version = 1").select("incident_id")
     revision_ids = run.read(tables.REVISIONS).select("revision_id")
@@ -135,6 +121,7 @@ def _deliver_incidents(
             read_rows(run.lake.spark, source, path),
             source,
             job.settings,
+            key,
             sha256,
             name,
             land,
@@ -147,7 +134,7 @@ def _deliver_incidents(
 
 
 def _take_in_suspects(
-    job: Job, new: Sequence[File[SuspectExtracts]], secret: bytes, land: Land
+    job: Job, new: Sequence[File[SuspectExtracts]], key: bytes, land: Land
 ) -> None:
     run, deliveries = job.run, list[SuspectDelivery]()
     held = run.read(tables.SUSPECTS)
@@ -161,7 +148,7 @@ def _take_in_suspects(
                     read_rows(run.lake.spark, source, path),
                     source,
                     job.settings,
-                    secret,
+                    key,
                     sha256,
                     name,
                     land,
@@ -182,7 +169,7 @@ def _take_in_suspects(
 
 
 def _take_in_revisions(
-    job: Job, new: Sequence[File[RevisionExtracts]], secret: bytes | None, land: Land
+    job: Job, new: Sequence[File[RevisionExtracts]], key: bytes, land: Land
 ) -> None:
     run, deliveries = job.run, list[RevisionDelivery]()
     for source, path, sha256 in new:
@@ -195,7 +182,7 @@ def _take_in_revisions(
                 read_rows(run.lake.spark, source, path),
                 source,
                 job.settings,
-                secret,
+                key,
                 sha256,
                 name,
                 land,

@@ -33,18 +33,20 @@ def load_settings(path: Path) -> Settings:
 
 
 def check_inputs(path: Path, settings: Settings) -> None:
-    """Check that every local file that the settings name is there, and the key of pseudonyms.
+    """Check that every local file that the settings name is there, and that the key can be used.
+
+    Whether a key file that is missing may be made is for the command to tell, which knows the lake.
 
     Raises:
-        SettingsError: lists every file that is missing.
+        SettingsError: lists every file that is missing, and what is wrong with the key.
     """
     named = [layer.path for layer in settings.grid.layers]
     named += [source.files for source in settings.sources]
     missing = [name for name in named if "://" not in name and not glob(name)]
     problems = [f"no such file: {name}" for name in missing]
     try:
-        if settings.pseudonym_key is not None:
-            settings.pseudonym_key.read()
+        if not settings.key.is_missing:
+            settings.key.read()
     except CasError as error:
         problems.append(str(error))
     if problems:

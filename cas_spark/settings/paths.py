@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlparse
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -15,3 +16,11 @@ def _resolve(value: str, info: ValidationInfo) -> str:
 
 
 SettingsPath = Annotated[str, AfterValidator(_resolve)]
+
+
+def local_path(place: str) -> Path | None:
+    """A path as the local file system knows it, or None where it lies elsewhere."""
+    if "://" not in place:
+        return Path(place)
+    parts = urlparse(place)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None

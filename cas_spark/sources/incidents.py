@@ -13,6 +13,7 @@ from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
 from cas_spark.sources.coordinates import Bounds, Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
+from cas_spark.sources.keyed_ids import with_keyed_ids
 from cas_spark.sources.reading import refusing
 from cas_spark.sources.removed import Removed, without_removed
 
@@ -40,6 +41,7 @@ def deliver(
     rows: DataFrame,
     source: IncidentExtracts,
     settings: Settings,
+    key: bytes,
     dataset_sha256: str,
     name: str,
     land: Land,
@@ -49,15 +51,17 @@ def deliver(
 ) -> Delivery:
     """Sort the rows of one extract into incidents, revisions and rejected rows.
 
-    An incident's id is its source and a hash of its key. Without a key it is a hash of all mapped
-    values and of the row's number among its equals in the extract, so that equal rows are different
-    incidents, and the same rows in a later extract are duplicates. A revision's id is made of all
-    mapped values in either case; with a key, equal corrections are duplicates.
+    An incident's id is its source and a keyed hash (see `keyed_ids`) of its key. Without a key the
+    hash is of all mapped values and of the row's number among its equals in the extract, so that
+    equal rows are different incidents, and the same rows in a later extract are duplicates. A
+    revision's id is made of all mapped values in either case; with a key, equal corrections are
+    duplicates.
 
     Args:
         rows: as `reading.read_rows` returns them.
         source: what their columns mean.
         settings: the settings of the lake, for zone and grid.
+        key: of the lake, with which ids are made.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
         land: all land cells of the grid.
@@ -77,23 +81,18 @@ def deliver(
     interpreted = values.interpret(rows, source, settings.timezone)
     placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
     checked = _checked(placed, source, source.timezone or settings.timezone)
-    named = _named(checked, source)
+    # What could be guessed goes no further: no table, message or join sees a former id.
+    ids = ["id", *(["of_key"] if source.key else []), *(["case_key"] if source.case else [])]
+    named = with_keyed_ids(_named(checked, source), ids, key)
     with refusing(f"extract {name}"):
         # Computed once, and without its lineage: `already` may stand on other extracts of this run,
         # whose plans would otherwise double with each.
         compared = _without_duplicates(named, source, already, already_revised)
         # A correction with a key is of the incident that it names.
-        of_key = _id(source, F.col("key_hash"), F.lit(1)) if source.key else F.col("id")
-        classified = (
-            without_removed(
-                compared.withColumn("of_key", of_key),
-                removed,
-                ("id", "of_key"),
-                (checks.DUPLICATE,),
-            )
-            .drop("of_key")
-            .localCheckpoint()
-        )
+        of_facts = ("id", "of_key") if source.key else ("id",)
+        classified = without_removed(
+            compared, removed, of_facts, (checks.DUPLICATE,)
+        ).localCheckpoint()
         figures = _figures(classified)
     _check_places(figures, source, settings, name, land.bounds)
     return _delivery(classified, figures, source, dataset_sha256, name)
@@ -113,7 +112,13 @@ def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
 
 
 def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
-    """Add `id`, and `place_among_equals`: the row's number, from 1, among rows of one identity."""
+    """Tell which rows are the same, for rows that are fine so far.
+
+    Returns:
+        The rows with `id` and, of a correction with a key, `of_key`, the id of what it corrects,
+        both to be keyed; and `place_among_equals`: the row's number, from 1, among rows of one
+        identity. Hashes of values are left out.
+    """
     is_fine = F.col("reason").isNull()
     if source.key:
         identity = F.when(F.col("is_correction"), F.col("content_hash")).otherwise(
@@ -125,7 +130,15 @@ def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
     numbered = rows.withColumn("identity", identity).withColumn(
         "place_among_equals", F.row_number().over(among_equals)
     )
-    return numbered.withColumn("id", _id(source, F.col("identity"), F.col("place_among_equals")))
+    id_ = _id(source, F.col("identity"), F.col("place_among_equals"))
+    of_key = F.lit(None).cast("string")
+    if source.key:
+        names_one = F.col("is_correction") & ~F.col("is_key_missing")
+        of_key = F.when(names_one, _id(source, F.col("key_hash"), F.lit(1)))
+    told = {"id": id_, "of_key": of_key, "case_key": F.col("case_key")}
+    return numbered.withColumns(
+        {name: F.when(is_fine, former) for name, former in told.items()}
+    ).drop("identity", "key_hash", "content_hash")
 
 
 def _id(source: IncidentExtracts, identity: Column, place_among_equals: Column) -> Column:
@@ -213,16 +226,12 @@ def _delivery(
             "purged_at": never,
         }
     )
-    named_id = F.lit(None).cast("string")
-    if source.key:
-        of_key = _id(source, F.col("key_hash"), F.lit(1))
-        named_id = F.when(~F.col("is_key_missing"), of_key)
     corrections = rows.where(is_fine & is_correction).withColumns(
         {
             "revision_id": F.col("id"),
             "about": F.lit("incident"),
             "about_source": F.lit(source.name),
-            "named_id": named_id,
+            "named_id": F.col("of_key"),
             "status": F.lit("pending"),
         }
     )

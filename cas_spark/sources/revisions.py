@@ -30,6 +30,7 @@ from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
+from cas_spark.sources.keyed_ids import with_keyed_ids
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.reading import refusing, text_of
 from cas_spark.sources.removed import Removed, without_removed
@@ -55,7 +56,7 @@ def deliver_revisions(
     rows: DataFrame,
     source: RevisionExtracts,
     settings: Settings,
-    key: bytes | None,
+    key: bytes,
     dataset_sha256: str,
     name: str,
     land: Land,
@@ -68,7 +69,7 @@ def deliver_revisions(
         rows: as `reading.read_rows` returns them.
         source: what their columns mean.
         settings: the settings of the lake, for zone and grid, and the codes of incidents.
-        key: of the pseudonyms, where the source is about suspects.
+        key: of the lake, with which ids and pseudonyms are made.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
         land: all land cells of the grid.
@@ -95,13 +96,15 @@ def deliver_revisions(
     failed = checks.first_failed(_checks(source))
     checked = interpreted.select(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")
-    )
+    ).withColumn("named_id", _named_id(source))
+    ids = ("revision_id", "incident_id", "named_id")
+    keyed_rows = with_keyed_ids(checked, ids, key)
     with refusing(f"extract {name}"):
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
         classified = without_removed(
-            _without_duplicates(checked.withColumn("named_id", _named_id(source)), already),
+            _without_duplicates(keyed_rows, already),
             removed,
-            ("revision_id", "incident_id", "named_id"),
+            ids,
             (checks.DUPLICATE,),
         ).localCheckpoint()
         figures = _figures(classified)
@@ -121,7 +124,7 @@ def _check_formats(rows: DataFrame, source: RevisionExtracts) -> None:
 
 
 def _interpret(
-    rows: DataFrame, source: RevisionExtracts, settings: Settings, key: bytes | None
+    rows: DataFrame, source: RevisionExtracts, settings: Settings, key: bytes
 ) -> DataFrame:
     """Give every row its meaning; nothing is rejected here, what cannot be read is null."""
     kinds = values.kinds_of(rows)
@@ -138,7 +141,7 @@ def _interpret(
 
     named = values.named_incident(source.incident, text)
     person = nothing
-    if source.suspect is not None and key is not None:
+    if source.suspect is not None:
         person = keyed(text(source.suspect.person), source.suspect.source, key)
     decided, occurred = source.decided, source.occurred
     start = instant(occurred.start if occurred else None, occurred.formats if occurred else [])
@@ -221,7 +224,7 @@ def _checks(source: RevisionExtracts) -> list[Check]:
 
 
 def _named_id(source: RevisionExtracts) -> Column:
-    """The id of the incident or link that a row is about."""
+    """The former id of the incident or link that a row is about."""
     if source.suspect is None:
         return F.col("incident_id")
     return link_id(source.suspect.source, F.col("suspect_key"), F.col("incident_id"))

@@ -29,6 +29,7 @@ from cas_spark.sources.checks import Check
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of
 from cas_spark.sources.incidents import FEWEST_TO_JUDGE, LARGEST_OUTSIDE_SHARE
+from cas_spark.sources.keyed_ids import ID_LENGTH, with_keyed_ids
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.reading import refusing, text_of
 from cas_spark.sources.removed import Removed, without_removed
@@ -67,7 +68,7 @@ def deliver_suspects(
         rows: as `reading.read_rows` returns them.
         source: what their columns mean.
         settings: the settings of the lake, for zone and grid.
-        key: of the pseudonyms.
+        key: of the lake.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
         land: all land cells of the grid.
@@ -90,10 +91,11 @@ def deliver_suspects(
     checked = placed.select(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")
     ).withColumnRenamed("cell_id", "home_cell_id")
+    keyed_rows = with_keyed_ids(checked, ("link_id", "incident_id", "case_key"), key)
     with refusing(f"extract {name}"):
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
         classified = without_removed(
-            _compared(checked, already),
+            _compared(keyed_rows, already),
             removed,
             ("link_id", "incident_id"),
             (checks.DUPLICATE, CONTRADICTORY),
@@ -141,14 +143,8 @@ def _interpret(
 
 
 def link_id(source: str, suspect_key: Column, linked_to: Column) -> Column:
-    """The id of a suspect's link to an incident (by its id) or to a case."""
+    """The former id of a suspect's link to an incident (by its former id) or to a case."""
     return values.id_of(source, values.hash_of([suspect_key, linked_to]))
-
-
-def check_of_key(key: bytes) -> str:
-    """What tells two keys of pseudonyms apart and gives neither away."""
-    said = b"cas-spark: is this the key of before?"
-    return hmac.new(key, said, hashlib.sha256).hexdigest()[: values.ID_LENGTH]
 
 
 def keyed(person: Column, source: str, key: bytes) -> Column:
@@ -157,12 +153,12 @@ def keyed(person: Column, source: str, key: bytes) -> Column:
     Args:
         person: the delivered key of the person (text).
         source: name of the source of suspects; each has pseudonyms of its own.
-        key: of the pseudonyms.
+        key: of the lake.
     """
 
     def pseudonym(value: str) -> str:
         digest = hmac.new(key, f"{source}:{value}".encode(), hashlib.sha256)
-        return digest.hexdigest()[: values.ID_LENGTH]
+        return digest.hexdigest()[:ID_LENGTH]
 
     # Arrow hands a missing text over as something else, so what is missing is told here.
     return F.when(person.isNotNull(), F.udf(pseudonym, "string", useArrow=True)(person))

@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -23,6 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cas_spark.errors import CasError
 from cas_spark.settings import Settings
+from cas_spark.settings.paths import local_path
+from cas_spark.settings.redaction import redacted
 
 FOLDER = "mlflow"
 PAGE = 1000
@@ -142,8 +143,8 @@ def open_store(settings: Settings) -> Store:
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
         raise CasError(
-            what=f"MLflow at {without_password(uri)}",
-            found=str(error).strip().splitlines()[0][:300],
+            what=f"MLflow at {redacted(uri)}",
+            found=settings.without_secrets(str(error).strip().splitlines()[0])[:300],
             expected="a tracking store that can be reached, of this MLflow's version",
             do="Start or mend it, or change tracking.uri; then run the same command again",
         ) from error
@@ -184,20 +185,6 @@ def uris_of(settings: Settings) -> tuple[str | None, str | None]:
     if lake is not None and uri is None:
         uri = f"sqlite:///{lake / FOLDER / 'mlflow.db'}"
     return uri, artifacts
-
-
-def local_path(place: str) -> Path | None:
-    """A path as the local file system knows it, or None where it lies elsewhere."""
-    if "://" not in place:
-        return Path(place)
-    parts = urlparse(place)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
-
-
-def without_password(uri: str) -> str:
-    """A URI that may be shown."""
-    password = urlparse(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else uri
 
 
 def milliseconds(moment: datetime) -> int:

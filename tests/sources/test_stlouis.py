@@ -24,7 +24,7 @@ from cas_spark.settings.effects import Effects
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import list_files, read_rows, sha256_of
-from tests.sources.deliveries import no_ids
+from tests.sources.deliveries import KEY, no_ids
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data" / "stlouis"
@@ -191,6 +191,7 @@ def delivered(
         read_rows(spark, source, path),
         source,
         settings,
+        KEY,
         sha256_of(spark, path),
         path.rsplit("/", 1)[-1],
         Land.of(cells),

@@ -27,7 +27,7 @@ from cas_spark.lake.tables.results import (
     RUNS,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Raised with a migration when a table's columns change."""
 
 STATIC_TABLES = (
