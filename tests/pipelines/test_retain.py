@@ -14,8 +14,9 @@ from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.erasing import Journal
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.needles import needles_of
 from cas_spark.lake.opening import open_run
-from cas_spark.lake.scanning import files_below, needles_of, scan_files
+from cas_spark.lake.scanning import files_below, scan_files
 from cas_spark.pipelines import retain as steps
 from cas_spark.pipelines.commands import run_retain
 from cas_spark.pipelines.job import Job
