@@ -248,8 +248,9 @@ def test_switched_off_again_snapshots_are_what_they_always_were(
 def test_without_the_key_nothing_is_read(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = {"pseudonym_key": {"environment": VARIABLE}}
-    settings = load_settings(write_toy(tmp_path, **with_suspects(tmp_path), **key))
+    settings = load_settings(
+        write_toy(tmp_path, **with_suspects(tmp_path), pseudonym_key={"environment": VARIABLE})
+    )
     (tmp_path / "incidents_1.csv").write_text("no extract at all")
     monkeypatch.setenv(VARIABLE, "too short")
     with pytest.raises(CasError, match=f"{VARIABLE}: found 9 bytes"):
