@@ -9,12 +9,11 @@ import os
 import re
 import shlex
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pyspark.sql import SparkSession
@@ -52,7 +51,7 @@ from cas_spark.pipelines.revisions_report import (
 )
 from cas_spark.pipelines.status import RUNS_SHOWN, status_of
 from cas_spark.settings import Settings, check_inputs, load_settings
-from cas_spark.settings.redaction import redacted, redacted_text
+from cas_spark.settings.redaction import print_redacted, redact_record, redacted, redacted_text
 from cas_spark.sources.generator import generate
 from cas_spark.tracking.store import open_store
 
@@ -354,7 +353,7 @@ def generate_country(settings: SettingsFile) -> None:
 def run_cli(arguments: list[str]) -> int:
     """Run a command line and return its exit code; errors are told, without a traceback."""
     handler = RichHandler(console=console, show_path=False, show_level=False)
-    handler.addFilter(_redact)
+    handler.addFilter(redact_record)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cas_spark").setLevel(logging.INFO)
     try:
@@ -374,16 +373,6 @@ def run_cli(arguments: list[str]) -> int:
 
 def _print_error(text: str) -> None:
     console.print(f"[red]{escape(redacted_text(text))}[/red]", soft_wrap=True, highlight=False)
-
-
-def _redact(record: logging.LogRecord) -> bool:
-    record.msg, record.args = redacted_text(record.getMessage()), ()
-    return True
-
-
-def _print_fault(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """Print the traceback of an error that nothing expected, without the secrets of places."""
-    sys.stderr.write(redacted_text("".join(traceback.format_exception(kind, error, trace))))
 
 
 WRITING = {*STEPS, WEEKLY, "backtest", "experiment", "rebuild", "retain", "export-model"}
@@ -408,11 +397,11 @@ def _telling_how_to_go_on(arguments: list[str]) -> Iterator[None]:
 
 def main() -> None:
     """Entry point of `cas-spark`."""
-    sys.excepthook = _print_fault
+    sys.excepthook = print_redacted
     sys.exit(run_cli(sys.argv[1:]))
 
 
 def submit(step: str) -> None:
     """Entry point of `spark-submit jobs/STEP.py`."""
-    sys.excepthook = _print_fault
+    sys.excepthook = print_redacted
     sys.exit(run_cli([step, *sys.argv[1:]]))

@@ -4,8 +4,12 @@ A place may bear a password: `postgresql://user:password@host/db`, `…?sslpassw
 settings keep it, since it is used. Whatever is recorded, printed or logged is `redacted` first.
 """
 
+import logging
 import re
+import sys
+import traceback
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -41,6 +45,19 @@ def redacted(value: Any) -> Any:
 def redacted_text(text: str) -> str:
     """A text with *** in place of the secrets of all URIs in it; a URI ends at white space."""
     return re.sub(r"\S+", lambda word: redacted(word.group()), text)
+
+
+def redact_record(record: logging.LogRecord) -> bool:
+    """A filter of a log's handler: each record passes, without the secrets of places."""
+    record.msg, record.args = redacted_text(record.getMessage()), ()
+    return True
+
+
+def print_redacted(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print the traceback of an error that nothing expected, without the secrets of places."""
+    sys.stderr.write(redacted_text("".join(traceback.format_exception(kind, error, trace))))
 
 
 def without_secrets(text: str, settings: Any) -> str:

@@ -31,7 +31,7 @@ from tests.toy import KEY, run_quietly, write_extract, write_settings, write_tea
 
 pytestmark = pytest.mark.spark
 
-PASSWORD, ANOTHER = "Tr0ub4dor-and-more", "An0ther-of-them"
+PASSWORD, ANOTHER = "Tr0ub4dor-and-more", "S0mething-more"
 OF_IDS = {
     "incidents": ("incident_id", "case_key"),
     "suspects": ("link_id", "incident_id"),
