@@ -109,7 +109,7 @@ def _migrate(lake: Lake, settings: Settings, lease: Lease) -> None:
         for name, table in _TABLES.items():
             if run.holds(table):
                 # Read whole before it is written over.
-                run.overwrite(table, keyed(run.read(table), name, key).localCheckpoint())
+                run.replace(table, keyed(run.read(table), name, key).localCheckpoint())
                 end_with_a_commit_without_rows(run, table)
                 said[name] = run.read(table).count()
     run.facts[PSEUDONYM_CHECK] = check_of_key(key)
