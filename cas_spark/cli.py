@@ -6,28 +6,29 @@ Exit codes: 0 done, 1 failed, 2 wrong settings or arguments.
 import json
 import logging
 import os
-import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from pyspark.sql import SparkSession
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.markup import escape
-from rich.table import Table as Grid
 
 from cas_spark.errors import CasError, SettingsError
+from cas_spark.grid.layer_copies import copy_layer
+from cas_spark.indicators.checks import problems_of_indicators
+from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.session import RUNTIME, start_session
+from cas_spark.pipelines.arguments import a_day, folder_of_models, plain_name, whole_path
 from cas_spark.pipelines.backtest import Span
 from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import (
+    INGEST,
     STEPS,
     WEEKLY,
     run_backtest,
@@ -40,9 +41,15 @@ from cas_spark.pipelines.dry_run import dry_run
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.export import ModelKey, export_model
 from cas_spark.pipelines.inventory import inventory_of
-from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.printing import (
+    LogHandler,
+    console_of_errors,
+    print_error,
+    print_report,
+    print_tables,
+)
 from cas_spark.pipelines.progress import bars
-from cas_spark.pipelines.report import TextReport, TextTable, report_of
+from cas_spark.pipelines.report import TextReport, TextTable
 from cas_spark.pipelines.revisions_report import (
     count_revisions,
     pending_report,
@@ -50,13 +57,13 @@ from cas_spark.pipelines.revisions_report import (
     revisions_report,
 )
 from cas_spark.pipelines.status import RUNS_SHOWN, status_of
+from cas_spark.pipelines.verify import verify, verify_report
 from cas_spark.settings import Settings, check_inputs, load_settings
-from cas_spark.settings.redaction import print_redacted, redact_record, redacted, redacted_text
+from cas_spark.settings.redaction import print_redacted, redact_record, redacted
+from cas_spark.settings.texts import one_line
 from cas_spark.sources.generator import generate
-from cas_spark.tracking.store import open_store
 
 FAILED, WRONG_SETTINGS = 1, 2
-NOTEBOOK = "notebooks/team_week"
 
 app = typer.Typer(
     help="Place-based crime anticipation: forecasts places, never persons; people decide.",
@@ -64,33 +71,52 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-LOG_WIDTH = 160
-console = Console(stderr=True)
-if not console.is_terminal:  # a log file has no width to keep to
-    console.width = LOG_WIDTH
+console = console_of_errors()
+
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file (YAML).")]
 Poll = Annotated[
     datetime | None,
     typer.Option(
-        "--poll", formats=["%Y-%m-%d"], help="Local date of the poll; default: the newest."
+        "--poll",
+        formats=["%Y-%m-%d"],
+        callback=a_day,
+        help="Local date of the poll; default: the newest.",
+    ),
+]
+
+Reread = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reread",
+        help="Source whose extracts are read again, by the settings of now; may be repeated.",
     ),
 ]
 
 
 @contextmanager
-def _session(name: str) -> Iterator[SparkSession]:
+def _session(name: str, root: str) -> Iterator[SparkSession]:
+    """A session for work on the lake at `root`, whose failures are told with table and file."""
     spark = start_session(name)
     try:
-        yield spark
+        with telling_of_storage(root):
+            yield spark
     finally:
         spark.stop()
 
 
-def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Settings:
+def _load(
+    path: Path, polls: Mapping[str, date], *, needs_inputs: bool, reread: Sequence[str] = ()
+) -> Settings:
     """Settings and arguments, checked before Spark starts; every problem at once."""
     settings = load_settings(path)
-    problems = []
+    sources = [source.name for source in settings.sources]
+    problems = problems_of_indicators(settings)
+    problems += [
+        f"--reread {name}: no such source, expected one of {', '.join(sources)}"
+        for name in reread
+        if name not in sources
+    ]
     for option, poll in polls.items():
         try:
             settings.check_poll(poll)
@@ -106,54 +132,27 @@ def _load(path: Path, polls: Mapping[str, date], *, needs_inputs: bool) -> Setti
     return settings
 
 
-def _plain(name: str) -> str:
-    """A name that may stand in conditions, tags and folders."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise typer.BadParameter(f"{name!r}: give letters, digits, - and _")
-    return name
-
-
-def _run(command: str, settings_path: Path, poll: datetime | None) -> None:
+def _run(
+    command: str, settings_path: Path, poll: datetime | None, reread: Sequence[str] = ()
+) -> None:
     day = poll.date() if poll else None
     polls = {"--poll": day} if day else {}
-    settings = _load(settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY))
-    with _session(f"cas-spark {command} {settings.name}") as spark:
-        _print_report(run_command(spark, command, settings, day, bars(console)), settings_path)
-
-
-def _print_report(job: Job, settings_path: Path) -> None:
-    report = report_of(job)
-    grid = Grid(title=f"{job.settings.title} ({job.run.step})", show_header=False)
-    grid.add_column()
-    grid.add_column()
-    for pair in report.lines:
-        grid.add_row(*pair)
-    out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
-    out.print(grid)
-    for label in report.labels:
-        out.print(f"[bold]{label}[/bold]")
-    if job.run.step == WEEKLY:
-        out.print("\nNext:")
-        for line in next_lines(job, settings_path):
-            out.print(f"  {line}", soft_wrap=True, highlight=False)
-
-
-def next_lines(job: Job, settings_path: Path) -> list[str]:
-    """What to type next: the MLflow UI, the notebook, the map, the tables."""
-    return [
-        f"mlflow ui --backend-store-uri {redacted(open_store(job.settings).uri)}",
-        f"jupytext --to ipynb {NOTEBOOK}.py",
-        f"CAS_SETTINGS={settings_path.resolve()} jupyter lab {NOTEBOOK}.ipynb",
-        f"maps (DRAFT): {redacted(job.run.lake.path('maps'))}/{job.poll}",
-        f"cas-spark tables --settings {settings_path}",
-    ]
+    settings = _load(
+        settings_path, polls, needs_inputs=command in ("ingest", "grid", WEEKLY), reread=reread
+    )
+    with _session(f"cas-spark {command} {settings.name}", settings.lake) as spark:
+        job = run_command(spark, command, settings, day, bars(console), reread)
+        print_report(job, settings_path, is_week=command == WEEKLY)
 
 
 def _add_step(name: str, help_text: str) -> None:
     def command(settings: SettingsFile, poll: Poll = None) -> None:
         _run(name, settings, poll)
 
-    app.command(name, help=help_text)(command)
+    def ingest_command(settings: SettingsFile, poll: Poll = None, reread: Reread = None) -> None:
+        _run(name, settings, poll, reread or ())
+
+    app.command(name, help=help_text)(ingest_command if name == INGEST else command)
 
 
 for _name, _step in STEPS.items():
@@ -164,23 +163,27 @@ for _name, _step in STEPS.items():
 def weekly(
     settings: SettingsFile,
     poll: Poll = None,
+    reread: Reread = None,
     is_dry: Annotated[  # noqa: FBT002
         bool, typer.Option("--dry-run", help="Only say what would be done, and how much.")
     ] = False,
 ) -> None:
     """All steps in order, published as one run."""
     if is_dry:
-        _say_what_would_be_done(settings, poll)
+        _say_what_would_be_done(settings, poll, reread or ())
     else:
-        _run(WEEKLY, settings, poll)
+        _run(WEEKLY, settings, poll, reread or ())
 
 
-def _say_what_would_be_done(settings_path: Path, poll: datetime | None) -> None:
+def _say_what_would_be_done(
+    settings_path: Path, poll: datetime | None, reread: Sequence[str]
+) -> None:
     day = poll.date() if poll else None
-    settings = _load(settings_path, {"--poll": day} if day else {}, needs_inputs=True)
-    with _session(f"cas-spark {WEEKLY} --dry-run {settings.name}") as spark:
-        report = dry_run(spark, settings, day, WEEKLY)
-    _print_tables(report)
+    polls = {"--poll": day} if day else {}
+    settings = _load(settings_path, polls, needs_inputs=True, reread=reread)
+    with _session(f"cas-spark {WEEKLY} --dry-run {settings.name}", settings.lake) as spark:
+        report = dry_run(spark, settings, day, WEEKLY, reread)
+    print_tables(report)
 
 
 @app.command()
@@ -188,9 +191,9 @@ def tables(
     settings: SettingsFile,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """What is in the lake: versions, rows, digests."""
-    loaded = load_settings(settings)
-    with _session("cas-spark tables") as spark:
+    """What is in the lake: versions, rows, digests as recorded; `verify` recomputes them."""
+    loaded = _load(settings, {}, needs_inputs=False)
+    with _session("cas-spark tables", loaded.lake) as spark:
         inventory = inventory_of(Lake(spark, loaded.lake))
     if as_json:
         typer.echo(json.dumps(inventory, indent=2))
@@ -200,51 +203,96 @@ def tables(
         for table in inventory["tables"]
     ]
     title = f"{redacted(loaded.lake)}, run {inventory['run']}"
-    columns = ["table", "version", "rows", "digest"]
-    _print_tables(TextReport([TextTable(title, columns, rows)], []))
+    columns = ["table", "version", "rows", "recorded digest"]
+    line = "Digests are as the run recorded them; `cas-spark verify` recomputes them."
+    print_tables(TextReport([TextTable(title, columns, rows)], [line]))
+
+
+@app.command(name="verify")
+def verify_digests(settings: SettingsFile) -> None:
+    """Recompute every published digest and compare it with the record; nothing is written."""
+    loaded = _load(settings, {}, needs_inputs=False)
+    with _session("cas-spark verify", loaded.lake) as spark:
+        verified = verify(Lake(spark, loaded.lake), loaded.resources.storage_access)
+    print_tables(verify_report(verified))
+    if not verified.is_equal:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
 def status(
     settings: SettingsFile,
-    runs: Annotated[int, typer.Option(min=1, help="How many complete runs.")] = RUNS_SHOWN,
+    runs: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many complete runs.")
+    ] = RUNS_SHOWN,
 ) -> None:
     """What runs at the moment, what broke off, and the last complete runs."""
-    loaded = load_settings(settings)
-    with _session("cas-spark status") as spark:
+    loaded = _load(settings, {}, needs_inputs=False)
+    with _session("cas-spark status", loaded.lake) as spark:
         report = status_of(Lake(spark, loaded.lake), runs)
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command()
 def revisions(
     settings: SettingsFile,
-    year: Annotated[int | None, typer.Option(help="Only what became known in it.")] = None,
+    year: Annotated[
+        int | None, typer.Option(min=1900, max=2200, help="Only what became known in it.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures here.")] = None,
     pending: Annotated[  # noqa: FBT002
         bool, typer.Option("--pending", help="List those that wait for what they are about.")
     ] = False,
 ) -> None:
     """Dirty data by number: revisions per year, source and kind, and what became of them."""
-    loaded = load_settings(settings)
-    with _session("cas-spark revisions") as spark:
+    loaded = _load(settings, {}, needs_inputs=False)
+    with _session("cas-spark revisions", loaded.lake) as spark:
         lake = Lake(spark, loaded.lake)
         found = pending_revisions(lake) if pending else count_revisions(lake, loaded, year)
-    _print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
+    print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
     if csv is not None:
-        found.to_csv(csv, index=False)
+        _write_csv(found, csv)
+
+
+def _write_csv(figures: pd.DataFrame, path: Path) -> None:
+    """Write figures as CSV, in place of a file with the same header only.
+
+    Raises:
+        CasError: another file is there.
+    """
+    text = figures.to_csv(index=False)
+    header = text.splitlines()[0]
+    if path.exists():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            there = file.readline(len(header) + 2).rstrip("\r\n")
+        if there != header:
+            raise CasError(
+                what=f"--csv {path}",
+                found="a file with other content",
+                expected=f"no file, or one that begins with {header}",
+                do="Nothing was changed. Name another file",
+            )
+    path.write_text(text, encoding="utf-8")
 
 
 @app.command()
 def backtest(
     settings: SettingsFile,
     first: Annotated[
-        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First poll that is scored.")
+        datetime,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], callback=a_day, help="First poll that is scored."
+        ),
     ],
     last: Annotated[
-        datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last poll that is scored.")
+        datetime,
+        typer.Option(
+            "--to", formats=["%Y-%m-%d"], callback=a_day, help="Last poll that is scored."
+        ),
     ],
-    retrain_every: Annotated[int, typer.Option(min=1, help="Weeks between trainings.")] = 4,
+    retrain_every: Annotated[
+        int, typer.Option(min=1, max=1_040, help="Weeks between trainings.")
+    ] = 4,
     as_known_then: Annotated[  # noqa: FBT002
         bool,
         typer.Option(
@@ -255,104 +303,101 @@ def backtest(
     """Forecast past weeks as they were known then, and score the model beside plain counting."""
     span = Span(first.date(), last.date(), retrain_every, as_known_then)
     loaded = _load(settings, {"--from": span.first, "--to": span.last}, needs_inputs=True)
-    with _session(f"cas-spark backtest {loaded.name}") as spark:
+    with _session(f"cas-spark backtest {loaded.name}", loaded.lake) as spark:
         job = run_backtest(spark, loaded, span, bars(console))
         report = backtest_report(job, span)
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command()
 def experiment(
     settings: SettingsFile,
-    name: Annotated[str, typer.Option("--name", callback=_plain, help="Name of the experiment.")],
-    weeks: Annotated[int, typer.Option(min=2, help="Settled weeks to compare on.")] = 26,
+    name: Annotated[
+        str, typer.Option("--name", callback=plain_name, help="Name of the experiment.")
+    ],
+    weeks: Annotated[int, typer.Option(min=2, max=1_040, help="Settled weeks to compare on.")] = 26,
 ) -> None:
     """Train a challenger with these settings, and measure it against the latest weekly run."""
     loaded = _load(settings, {}, needs_inputs=False)
-    with _session(f"cas-spark experiment {loaded.name} {name}") as spark:
+    with _session(f"cas-spark experiment {loaded.name} {name}", loaded.lake) as spark:
         report = run_experiment(spark, loaded, Challenge(name, weeks), bars(console))
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command(name="rebuild")
 def rebuild_week(
     settings: SettingsFile,
-    run: Annotated[int, typer.Option("--run", min=1, help="Number of the weekly run.")],
+    run: Annotated[
+        int, typer.Option("--run", min=1, max=2**31 - 1, help="Number of the weekly run.")
+    ],
     to: Annotated[
         str | None, typer.Option("--to", help="Folder that gets the rebuilt forecast and maps.")
     ] = None,
 ) -> None:
     """Make the week of a past run again, and tell whether it is what the run recorded."""
-    loaded = load_settings(settings)
-    with _session(f"cas-spark rebuild {loaded.name}") as spark:
-        rebuilt, report = run_rebuild(spark, loaded, run, to and _folder(to), bars(console))
-    _print_tables(report)
+    loaded = _load(settings, {}, needs_inputs=False)
+    with _session(f"cas-spark rebuild {loaded.name}", loaded.lake) as spark:
+        rebuilt, report = run_rebuild(spark, loaded, run, to and whole_path(to), bars(console))
+    print_tables(report)
     if not rebuilt.is_equal and not rebuilt.removed:
         raise typer.Exit(FAILED)
-
-
-def _folder(path: str) -> str:
-    return path if "://" in path else str(Path(path).resolve())
 
 
 @app.command()
 def retain(
     settings: SettingsFile,
     as_of: Annotated[
-        datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day that terms run to.")
+        datetime,
+        typer.Option(
+            "--as-of", formats=["%Y-%m-%d"], callback=a_day, help="Day that terms run to."
+        ),
     ],
 ) -> None:
     """Remove for good what is past its term or ordered erased, and prove it."""
     loaded = _load(settings, {}, needs_inputs=False)
-    with _session(f"cas-spark retain {loaded.name}") as spark:
+    with _session(f"cas-spark retain {loaded.name}", loaded.lake) as spark:
         report = run_retain(spark, loaded, as_of.date())
-    _print_tables(report)
+    print_tables(report)
 
 
 @app.command(name="export-model")
 def export(
     settings: SettingsFile,
     poll: Annotated[
-        datetime, typer.Option("--poll", formats=["%Y-%m-%d"], help="Poll of the model.")
+        datetime,
+        typer.Option("--poll", formats=["%Y-%m-%d"], callback=a_day, help="Poll of the model."),
     ],
     team: Annotated[str, typer.Option("--team", help="Id of the team.")],
     priority: Annotated[str, typer.Option("--priority", help="Name of the priority.")],
     horizon: Annotated[str, typer.Option("--horizon", help="Name of the horizon.")],
-    to: Annotated[str, typer.Option("--to", help="Folder that gets the model.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", callback=folder_of_models, help="Folder that gets the model."),
+    ],
 ) -> None:
     """Write one model as a native pyspark.ml model, and log it in MLflow."""
     key = ModelKey(poll.date(), team, priority, horizon)
     loaded = _load(settings, {"--poll": key.poll}, needs_inputs=False)
-    folder = _folder(to)
-    with _session(f"cas-spark export-model {loaded.name}") as spark:
+    folder = whole_path(to)
+    with _session(f"cas-spark export-model {loaded.name}", loaded.lake) as spark:
         report = export_model(spark, loaded, key, folder)
-    _print_tables(report)
-
-
-def _print_tables(report: TextReport) -> None:
-    out = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
-    for table in report.tables:
-        grid = Grid(title=table.title)
-        for column in table.columns:
-            grid.add_column(column)
-        for row in table.rows:
-            grid.add_row(*row)
-        out.print(grid)
-    for line in report.lines:
-        out.print(line, soft_wrap=True, highlight=False)
+    print_tables(report)
 
 
 @app.command(name="generate")
 def generate_country(settings: SettingsFile) -> None:
     """Make up the country that the settings describe, as extracts in its folder."""
-    loaded = load_settings(settings)
+    loaded = _load(settings, {}, needs_inputs=False)
     for path, rows in generate(loaded):
-        console.print(f"{path}: {rows:,} rows", highlight=False)
+        console.print(one_line(f"{path}: {rows:,} rows"), highlight=False)
+
+
+app.command(name="layers")(copy_layer)
 
 
 def run_cli(arguments: list[str]) -> int:
     """Run a command line and return its exit code; errors are told, without a traceback."""
-    handler = RichHandler(console=console, show_path=False, show_level=False)
+    handler = LogHandler(console=console, show_path=False, show_level=False)
     handler.addFilter(redact_record)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cas_spark").setLevel(logging.INFO)
@@ -360,19 +405,14 @@ def run_cli(arguments: list[str]) -> int:
         with _telling_how_to_go_on(arguments):
             app(arguments)
     except SettingsError as error:
-        _print_error(str(error))
+        print_error(console, str(error))
         return WRONG_SETTINGS
     except CasError as error:
-        told = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        _print_error(told)
+        print_error(console, "\n".join([str(error), *getattr(error, "__notes__", [])]))
         return FAILED
     except SystemExit as stop:  # typer's own: an option or a date that is none, or all is well
         return stop.code if isinstance(stop.code, int) else FAILED
     return 0
-
-
-def _print_error(text: str) -> None:
-    console.print(f"[red]{escape(redacted_text(text))}[/red]", soft_wrap=True, highlight=False)
 
 
 WRITING = {*STEPS, WEEKLY, "backtest", "experiment", "rebuild", "retain", "export-model"}

@@ -4,11 +4,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from cas_spark import cli
-from cas_spark.errors import CasError
+from cas_spark.errors import CasError, SettingsError
+from cas_spark.settings import check_inputs, load_settings
 from cas_spark.settings.redaction import print_redacted
 from tests.toy import content_of_toy, write_settings, write_teams
 
@@ -41,7 +43,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFix
     code, text = told(capsys, "weekly", "--settings", written(tmp_path, content))
     assert code == 2
     assert "3 problems" in text
-    assert "horizon: Extra inputs are not permitted" in text
+    assert "horizon: no such setting; did you mean horizons?" in text
     assert "geographic in degree: cells are squares of 125 m" in text
     assert "'moonday': give one of monday" in text
 
@@ -81,6 +83,22 @@ def test_a_missing_file_and_a_wrong_poll_day_are_told_together(
             "greater than or equal to 2",
         ),
         (["export-model", "--settings", "x.yaml", "--poll", "2024-01-08"], "Missing option"),
+        (["experiment", "--settings", "x.yaml", "--name", "[/b]"], "give letters, digits, - and _"),
+        (["experiment", "--settings", "x.yaml", "--name", "a" * 64], "at most 63"),
+        (["[/b]", "--settings", "x.yaml"], "No such command '[/b]'"),
+        (["weekly", "--settings", "[/b].yaml"], "[/b].yaml: found 1 problem - no such file"),
+        (["weekly", "--settings", "x", "--poll", "0001-01-01"], "give a day from 1900-01-01 to"),
+        (["retain", "--settings", "x", "--as-of", "9999-12-31"], "give a day from 1900-01-01 to"),
+        (["rebuild", "--settings", "x", "--run", "9" * 30], "less than or equal to"),
+        (["status", "--settings", "x", "--runs", "9" * 30], "less than or equal to"),
+        (["weekly", "--settings", "/"], "a folder, expected a file"),
+        (
+            [
+                *("export-model", "--settings", "x", "--poll", "2024-01-08", "--team", "[/b]"),
+                *("--priority", "p", "--horizon", "h", "--to", "a[1]"),
+            ],
+            "give a path without * ? [ ] { } \\",
+        ),
     ],
 )
 def test_wrong_arguments_exit_with_2(
@@ -119,7 +137,11 @@ def test_a_failure_says_what_to_do_and_exits_with_1(
 def test_no_error_log_or_traceback_shows_the_password_of_a_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = content_of_toy(tmp_path) | {"lake": "s3a://AKIA:Tr0ub4dor@bucket/lake"}
+    content = content_of_toy(tmp_path) | {
+        "lake": "s3a://AKIA:Tr0ub4dor@bucket/lake",
+        "tracking": {"uri": "http://127.0.0.1:1"},
+        "resources": {"storage_access": "spark"},
+    }
     path = written(tmp_path, content)
     code, text = told(capsys, "weekly", "--settings", path)
     assert code == 2
@@ -142,8 +164,66 @@ def test_no_error_log_or_traceback_shows_the_password_of_a_place(
     assert "Tr0ub4dor" not in text
 
 
+def test_a_pattern_that_matches_nothing_is_told_with_all_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_settings(tmp_path, indicators={"leave_out": ["*_densty_*"]})
+    code, text = told(capsys, "weekly", "--settings", str(path), "--poll", "2024-01-09")
+    assert code == 2
+    for problem in ("'*_densty_*' matches no indicator", "is a tuesday", "no such file"):
+        assert problem in text
+    assert told(capsys, "tables", "--settings", str(path))[0] == 2
+
+
+def test_a_layer_and_an_extract_are_found_whatever_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "a [b] {c} * #1 é"
+    folder.mkdir()
+    path = write_settings(folder)
+    with pytest.raises(SettingsError, match="2 problems"):
+        check_inputs(path, load_settings(path))
+    write_teams(folder / "teams.gpkg")
+    content = content_of_toy(folder)
+    content["incidents"]["register"]["files"] = str(folder / ("x" * 300))
+    with pytest.raises(SettingsError, match="no such file: .*xxx"):
+        check_inputs(path, load_settings(Path(written(folder, content))))
+    content["incidents"]["register"]["files"] = str(folder / "incidents_[1].csv")
+    (folder / "incidents_[1].csv").touch()
+    plain = load_settings(Path(written(folder, content)))
+    check_inputs(path, plain)
+
+
 def test_help_exits_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = told(capsys, "--help")
     assert code == 0
     for step in ("ingest", "grid", "snapshots", "train", "forecast", "evaluate", "weekly"):
         assert step in text
+
+
+@pytest.mark.parametrize("command", [("ingest",), ("weekly",), ("weekly", "--dry-run")])
+def test_a_source_to_read_again_must_be_one_of_the_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    path = write_settings(tmp_path)
+    code, text = told(capsys, *command, "--settings", str(path), "--reread", "registre")
+    assert code == 2
+    assert "--reread registre: no such source, expected one of register" in text
+
+
+def test_no_other_step_reads_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_settings(tmp_path)
+    code, text = told(capsys, "grid", "--settings", str(path), "--reread", "register")
+    assert code == 2
+    assert "--reread" in text
+
+
+def test_figures_replace_a_file_of_such_figures_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "figures.csv"
+    figures = pd.DataFrame({"year": [2023], "revisions": [7]})
+    for _ in range(2):
+        cli._write_csv(figures, path)
+        assert path.read_text() == "year,revisions\n2023,7\n"
+    for mine in ("", "year\n", "year,revisions,notes\n2023,7,mine\n", "\x89PNG\r\n"):
+        path.write_text(mine, newline="")
+        with pytest.raises(CasError, match="other content"):
+            cli._write_csv(figures, path)
+        assert path.read_bytes() == mine.encode()

@@ -115,6 +115,7 @@ def write_toy(folder: Path, seed: int = 1, **changes: Any) -> Path:
 
 def write_settings(folder: Path, **changes: Any) -> Path:
     """Write the toy's settings file, with changes on top, and beside its lake the key."""
+    folder.mkdir(parents=True, exist_ok=True)
     path, key = folder / "toy.yaml", folder / "lake.key"
     key.touch(mode=0o600)
     key.write_text(f"{KEY}\n", encoding="ascii")

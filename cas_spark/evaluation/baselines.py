@@ -65,8 +65,28 @@ class Baseline:
         return f"{self.method}: {self.tuning}" if self.tuning else self.method
 
 
-def candidates(of: str) -> list[Baseline]:
-    """All candidates for a priority, the usual one of each method first."""
+def candidates(of: str, weeks_of_history: int) -> list[Baseline]:
+    """The candidates for a priority, the usual one of each method first.
+
+    Args:
+        of: the priority.
+        weeks_of_history: with complete extracts before the first poll; a candidate that looks
+            further back is left out, since it would count less than its name says.
+    """
+    return [
+        candidate
+        for candidate in _every_candidate(of)
+        if all(i.weeks_needed <= weeks_of_history for i, _ in candidate.terms)
+    ]
+
+
+def left_out(weeks_of_history: int) -> list[str]:
+    """The methods of which every candidate looks further back than the extracts reach."""
+    held = {candidate.method for candidate in candidates("any", weeks_of_history)}
+    return [method for method in BASELINES if method not in held]
+
+
+def _every_candidate(of: str) -> list[Baseline]:
     return [
         Baseline(ALL_HISTORY, "", ((count(of, IN_ALL_HISTORY), 1.0),)),
         Baseline(THREE_YEARS, "", ((count(of, in_last(156)), 1.0),)),
@@ -107,10 +127,10 @@ def _self_exciting(of: str) -> Iterator[Baseline]:
                 )
 
 
-def usual(of: str) -> list[Baseline]:
-    """The first candidate of each method."""
+def usual(of: str, weeks_of_history: int) -> list[Baseline]:
+    """The first candidate of each method that the extracts reach back far enough for."""
     first: dict[str, Baseline] = {}
-    for candidate in candidates(of):
+    for candidate in candidates(of, weeks_of_history):
         first.setdefault(candidate.method, candidate)
     return list(first.values())
 

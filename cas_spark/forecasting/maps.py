@@ -4,16 +4,17 @@ A map is a draft, and says so, until a person has published it. The same forecas
 bytes.
 """
 
+import hashlib
 import json
 import logging
 import tempfile
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyogrio
 import shapely
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -34,10 +35,15 @@ from cas_spark.grid.cells import CELL_SIZE_M, cell_polygons, columns_and_rows
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.spread import largest_first, task_per_group
 from cas_spark.settings import Settings
+from cas_spark.settings.texts import file_stems, one_line
 
 FOLDER = "maps"
+ENDINGS = (".gpkg", ".geojson")
+"""Of a team's files."""
+
 DRAFT = "DRAFT"
 NOTICE = "Draft, not published. It forecasts places, never persons; people decide."
 GEOMETRY = "geometry"
@@ -46,10 +52,11 @@ GEOMETRY = "geometry"
 def write_maps(
     chosen: DataFrame, cells: DataFrame, settings: Settings, poll: date, lake: Lake
 ) -> list[str]:
-    """Write a GeoPackage and a GeoJSON per team into `<lake>/maps/<poll>`, replacing that folder.
+    """Write a GeoPackage and a GeoJSON per team into `<lake>/maps/<poll>`, in place of those there.
 
-    The GeoPackage is in the grid's CRS, with a layer `<priority>_<horizon>` for each; the GeoJSON
-    (RFC 7946) in longitude and latitude, one feature per cell, priority and horizon.
+    A file there that a person made or changed stays, if need be under another name. The GeoPackage
+    is in the grid's CRS, with a layer `<priority>_<horizon>` for each; the GeoJSON (RFC 7946) in
+    longitude and latitude, one feature per cell, priority and horizon.
 
     Args:
         chosen: rows of `forecasts` of the poll that are chosen.
@@ -79,38 +86,57 @@ def write_maps(
     )
 
     tasks_reach_lake = settings.resources.storage_access == "arrow"
+    # A task per team, so that no machine ever holds the whole country.
+    teams = largest_first(chosen, "team_id")
+    stems = file_stems(teams)
 
     def work(team: str, rows: pa.Table) -> pa.Table:
         with tempfile.TemporaryDirectory() as scratch:
-            _write_team(team, rows, settings, poll, Path(scratch))
-            if tasks_reach_lake:
-                paths = storage.copy_whole(Path(scratch), target)
-                return pa.table({"path": paths, "content": pa.nulls(len(paths), pa.binary())})
+            write_team(team, rows, settings, poll, Path(scratch, stems[team]))
             files = sorted(Path(scratch).iterdir())
-            paths = [f"{target}/{file.name}" for file in files]
-            return pa.table({"path": paths, "content": [file.read_bytes() for file in files]})
+            content = [file.read_bytes() for file in files]
+            if tasks_reach_lake:
+                storage.copy_whole(Path(scratch), target)
+            return pa.table(
+                {
+                    "name": [file.name for file in files],
+                    "sha256": [hashlib.sha256(data).hexdigest() for data in content],
+                    "content": pa.nulls(len(files), pa.binary()) if tasks_reach_lake else content,
+                }
+            )
 
-    storage.delete(lake.spark, target)
-    # A task per team, so that no machine ever holds the whole country.
-    teams = largest_first(chosen, "team_id")
-    written = task_per_group(work, "path string, content binary", "team_id", teams, rows)
-    paths = []
+    outputs = maps_of(lake, poll)
+    outputs.begin(names_of_maps(poll, teams))
+    schema = "name string, sha256 string, content binary"
+    written = task_per_group(work, schema, "team_id", teams, rows)
+    sums = {}
     for row in written.toLocalIterator() if not tasks_reach_lake else written.collect():
         if row["content"] is not None:
-            storage.write_bytes(lake.spark, row["path"], row["content"])
-        paths.append(row["path"])
+            storage.write_bytes(lake.spark, f"{target}/{row['name']}", row["content"])
+        sums[f"{poll}/{row['name']}"] = row["sha256"]
     storage.remove_unfinished(lake.spark, f"{lake.root}/{FOLDER}")
-    return sorted(paths)
+    outputs.end(sums)
+    return sorted(f"{lake.root}/{FOLDER}/{name}" for name in sums)
 
 
-def _write_team(team: str, rows: pa.Table, settings: Settings, poll: date, folder: Path) -> None:
-    """Write a team's two files into a local folder; in a task."""
+def maps_of(lake: Lake, poll: date) -> Outputs:
+    """The maps of a poll in a lake, or in another folder that has them."""
+    return Outputs(lake.spark, f"{lake.root}/{FOLDER}", (str(poll),))
+
+
+def names_of_maps(poll: date, teams: Iterable[str]) -> list[str]:
+    """The files of teams' maps, as paths below the folder of all maps."""
+    return [f"{poll}/{stem}{ending}" for stem in file_stems(teams).values() for ending in ENDINGS]
+
+
+def write_team(team: str, rows: pa.Table, settings: Settings, poll: date, stem: Path) -> None:
+    """Write a team's two files, `stem` with an ending each, into a local folder; in a task."""
     in_order = rows.sort_by([(name, "ascending") for name in ("priority", "horizon", "rank")])
     features = _features_of(in_order, settings, poll)
-    stem = quote(team, safe="")  # an id may hold a slash
+    geopackage, geojson = (stem.with_name(f"{stem.name}.{end}") for end in ("gpkg", "geojson"))
     with _gdal_of(poll):
-        _write_geopackage(folder / f"{stem}.gpkg", features, settings, poll)
-        _write_geojson(folder / f"{stem}.geojson", team, features, settings, poll)
+        _write_geopackage(geopackage, features, settings, poll)
+        _write_geojson(geojson, team, features, settings, poll)
 
 
 def _features_of(chosen: pa.Table, settings: Settings, poll: date) -> pa.Table:
@@ -180,10 +206,11 @@ def _gdal_of(poll: date) -> Iterator[None]:
 
 def _write_geopackage(path: Path, features: pa.Table, settings: Settings, poll: date) -> None:
     """A layer per priority and horizon, in the grid's CRS."""
+    labels = one_line(" ".join(settings.labels))  # XML has no control characters
     about = {
         "STATUS": DRAFT,
         "NOTICE": NOTICE,
-        "LABELS": " ".join(settings.labels),
+        "LABELS": labels,
         "LAKE": settings.name,
         "POLL": poll.isoformat(),
     }
@@ -201,7 +228,7 @@ def _write_geopackage(path: Path, features: pa.Table, settings: Settings, poll: 
             layer_metadata=about,
             layer_options={
                 "IDENTIFIER": f"{layer} ({DRAFT})",
-                "DESCRIPTION": " ".join([NOTICE, *settings.labels]),
+                "DESCRIPTION": f"{NOTICE} {labels}".strip(),
             },
         )
 
@@ -234,8 +261,11 @@ def _write_geojson(
 
 
 LAND, REMOVED = "#ececec", "#b5b5b5"
+LONGEST_TITLE = 80
+"""Characters that fit the width of a picture."""
 
 
+@rc_context({"text.parse_math": False})  # a $ in a name is a $
 def draw_map(
     cells: Iterable[Row], chosen: Iterable[Row], settings: Settings, priority: str, horizon: str
 ) -> Figure:
@@ -297,7 +327,7 @@ def draw_map(
     number = {band: sum(row["band"] == band for row in places) for band in bands}
     legend = [
         *(
-            Patch(color=colour, label=f"{band} ({number[band]})")
+            Patch(color=colour, label=f"{one_line(band, 30)} ({number[band]})")
             for band, colour in zip(bands, colours, strict=True)
         ),
         Patch(color=LAND, label=f"not chosen ({int((kinds == 1).sum())})"),
@@ -306,9 +336,8 @@ def draw_map(
     figure.legend(handles=legend, loc=(0.1, 0.09), ncols=3, fontsize=8.5, frameon=False)
     first = places[0]
     team = land[0]["team_name"] or teams[0]
-    figure.text(
-        0.11, 0.962, f"{settings.priorities[priority].title}, {team}", fontsize=14, weight="bold"
-    )
+    title = one_line(f"{settings.priorities[priority].title}, {team}", LONGEST_TITLE)
+    figure.text(0.11, 0.962, title, fontsize=14, weight="bold")
     figure.text(
         0.11,
         0.935,
@@ -316,7 +345,7 @@ def draw_map(
         f"cells of {CELL_SIZE_M} by {CELL_SIZE_M} m",
         fontsize=10,
     )
-    said = textwrap.fill(" ".join([NOTICE, *settings.labels]), 115)
+    said = textwrap.fill(one_line(" ".join([NOTICE, *settings.labels])), 115)
     figure.text(0.11, 0.08, said, fontsize=8, va="top", color="#333333")
     return figure
 
@@ -345,5 +374,8 @@ def _outline(ids: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float64]]:
 def as_png(figure: Figure) -> bytes:
     """The picture as PNG, without the version of what drew it."""
     data = BytesIO()
-    figure.savefig(data, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        # A letter that the font lacks is drawn as an empty box; the map is as good without it.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()

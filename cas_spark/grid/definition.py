@@ -7,6 +7,7 @@ tells whether it is another. Moving a file changes nothing, another byte in it d
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pyspark.errors import AnalysisException
@@ -15,8 +16,11 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import CELL_SIZE_M
-from cas_spark.grid.layers import missing_file
+from cas_spark.grid.vector_files import local_file, missing_file
 from cas_spark.settings.places import Grid, Layer
+
+_DEFAULTS = {"operation": None, "overlaps": "refuse"}
+SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 
 
 def layer_paths(grid: Grid) -> list[str]:
@@ -57,7 +61,7 @@ def grid_definition(grid: Grid, digests: Mapping[str, str]) -> str:
     if grid.area_statistics:  # a grid without them keeps the digest it had before there were any
         definition["area_statistics"] = [
             {
-                **source.model_dump(mode="json", exclude={"editions"}),
+                **_without_what_is_not_said(source.model_dump(mode="json", exclude={"editions"})),
                 "editions": [_layer(edition, digests) for edition in source.editions],
             }
             for source in grid.area_statistics
@@ -67,10 +71,34 @@ def grid_definition(grid: Grid, digests: Mapping[str, str]) -> str:
 
 
 def _layer(layer: Layer, digests: Mapping[str, str]) -> dict[str, Any]:
-    return {**layer.model_dump(mode="json", exclude={"path"}), "sha256": digests[layer.path]}
+    said = _without_what_is_not_said(layer.model_dump(mode="json", exclude={"path"}))
+    return {**said, "sha256": digests[layer.path]}
+
+
+def _without_what_is_not_said(said: dict[str, Any]) -> dict[str, Any]:
+    """The settings without younger ones that are at their default: digests stay as they were."""
+    return {name: value for name, value in said.items() if _DEFAULTS.get(name, ()) != value}
+
+
+def _digest_of_parts(file: Path) -> str:
+    """The sha256 of a file, or of all files that a Shapefile is made of."""
+    if file.suffix.lower() != ".shp":
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    parts = [
+        part
+        for part in sorted(file.parent.iterdir())
+        if part.stem == file.stem and part.suffix.lower() in SHAPEFILE_PARTS
+    ]
+    digests = [f"{p.suffix.lower()} {hashlib.sha256(p.read_bytes()).hexdigest()}" for p in parts]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _file_digest(spark: SparkSession, path: str) -> str:
+    file = local_file(path)
+    if file is not None:
+        if not file.is_file():
+            raise missing_file(path)
+        return _digest_of_parts(file)
     try:
         rows = (
             spark.read.format("binaryFile")

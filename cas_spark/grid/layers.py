@@ -1,125 +1,193 @@
-"""Layers of a GeoPackage in the grid's CRS: the teams' polygons, and what lies around a cell.
+"""Layers on the grid's plane: the teams' polygons, areas, and what lies around a cell.
 
-What a file holds (its layers, columns and CRS) is looked up before Spark reads it, so that a wrong
-name or a missing CRS is said at once and in full.
+The driver reads a layer through GDAL and moves it by PROJ, so that a wrong name or a missing CRS is
+said at once and in full; layers are small beside the cells. Spark gets them as WKB.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import unquote, urlparse
 
-import pyogrio
-from pyogrio.errors import DataSourceError
-from pyproj import CRS
+import numpy as np
+import pyarrow as pa
+import shapely
+from pyproj import CRS, Transformer
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.settings.places import Layer, TeamLayer
-
-POLYGONS = 3
-"""ST_CollectionExtract's number for polygons."""
-ROW_NUMBER = "number of the row"
-TRANSFORMED_DECIMALS = 3
-"""Sines differ in their last bits between processors, so transformed places are kept to the mm."""
-
-
-@dataclass(frozen=True)
-class _Contents:
-    """What a layer holds: its columns, those of the row's number and of the geometry, its CRS."""
-
-    columns: tuple[str, ...]
-    row_number: str
-    geometry: str
-    crs: CRS
+from cas_spark.grid.operations import Operations
+from cas_spark.grid.overlaps import POLYGONS, Polygons, side_by_side
+from cas_spark.grid.projection import TRANSFORMED_DECIMALS, Bounds, agree, short_name_of
+from cas_spark.grid.vector_files import VectorLayer, open_layer, read_table
+from cas_spark.lake.spread import shuffle_partitions
+from cas_spark.settings.places import Layer, Overlaps, TeamLayer
 
 
 def read_layer(
-    spark: SparkSession, layer: Layer, crs: str, columns: Sequence[str] = ()
+    spark: SparkSession,
+    layer: Layer,
+    crs: str,
+    columns: Sequence[str] = (),
+    operations: Operations | None = None,
+    what: str = "layer",
 ) -> DataFrame:
-    """Read a layer of a GeoPackage and put it on the grid's plane.
+    """Read a layer and put it on the grid's plane.
 
     Args:
         spark: a session with Sedona.
         layer: the file (any Hadoop path) and the name of its layer.
         crs: the grid's CRS, an authority code or WKT.
         columns: attribute columns to read besides the geometry.
+        operations: how layers come to the grid's CRS; None to choose for this once.
+        what: the layer is, such as grid.teams: its operation is kept under this name.
 
     Returns:
         The asked columns as the file has them, and `geometry`: x and y in the units of `crs`. Where
-        the layer has another CRS its geometries are made valid and transformed, and their
-        coordinates rounded to a thousandth.
+        the layer has another CRS its geometries are moved and made valid, and their coordinates
+        rounded to a thousandth.
 
     Raises:
         CasError: no such file or layer, a column that the layer lacks, no rows, rows without a
-            geometry, or a layer that does not tell its CRS.
+            geometry or out of reach, a layer that does not tell its CRS, or one that no operation
+            brings to the grid's CRS well enough.
     """
-    contents = _contents(spark, layer)
-    missing = [column for column in columns if column not in contents.columns]
+    opened = open_layer(layer.path, layer.layer, lambda path: _bytes_of(spark, path))
+    _check_columns(opened, columns)
+    source = _known_crs(opened, crs)
+    table, shapes = read_table(opened, list(columns))
+    _check_rows(opened, shapes)
+    is_moved = not agree(source, CRS.from_user_input(crs))
+    if is_moved:
+        operations = operations or Operations({}, crs, "")
+        shapes = _moved(opened, shapes, source, layer.operation, operations, what)
+    names = [f"column_{place}" for place in range(len(columns))]
+    wkb = pa.array(shapely.to_wkb(shapes), pa.binary())
+    rows = spark.createDataFrame(pa.table([*table.columns, wkb], names=[*names, "wkb"]))
+    geometry = F.call_function("ST_GeomFromWKB", F.col("wkb"))
+    if is_moved:
+        geometry = F.call_function(
+            "ST_ReducePrecision", _made_valid(geometry), F.lit(TRANSFORMED_DECIMALS)
+        )
+    attributes = [F.col(name).alias(column) for name, column in zip(names, columns, strict=True)]
+    # Spread, so that not the driver alone works on what it has read.
+    spread = rows.repartition(shuffle_partitions(spark))
+    return spread.select(*attributes, geometry.alias("geometry"))
+
+
+def _moved(
+    opened: VectorLayer,
+    shapes: Polygons,
+    source: CRS,
+    named: str | None,
+    operations: Operations,
+    what: str,
+) -> Polygons:
+    """The geometries in the grid's CRS, by the operation that is chosen for their own extent."""
+    places = shapely.get_coordinates(shapes)
+    roughly = Transformer.from_crs(source, operations.grid_crs, always_xy=True)
+    x, y = (np.asarray(part) for part in roughly.transform(places[:, 0], places[:, 1]))
+    is_there = np.isfinite(x) & np.isfinite(y)
+    if not is_there.any():
+        raise _out_of_reach(opened, len(shapes), operations.grid_crs)
+    x, y = x[is_there], y[is_there]
+    extent = Bounds(float(x.min()), float(y.min()), float(x.max()), float(y.max()))
+    operation = operations.of(what, source, extent, named)
+    if operation is None:
+        return shapes
+    moved = shapely.set_coordinates(
+        shapes.copy(), np.stack(operation.moved(places[:, 0], places[:, 1]), axis=1)
+    )
+    is_lost = ~np.isfinite(shapely.bounds(moved)).all(axis=1) & ~shapely.is_empty(moved)
+    if is_lost.any():
+        raise _out_of_reach(opened, int(is_lost.sum()), operations.grid_crs)
+    return moved
+
+
+def _out_of_reach(opened: VectorLayer, number: int, crs: str) -> CasError:
+    return CasError(
+        what=opened.what,
+        found=f"{number} of {opened.features} rows with a geometry that {crs} does not reach",
+        expected="geometries around the land of the grid",
+        do="Cut the layer to the land, or mend the CRS that the file names",
+    )
+
+
+def _check_columns(opened: VectorLayer, columns: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in opened.columns]
     if missing:
         raise CasError(
-            what=f"layer {layer.layer} of {layer.path}",
+            what=opened.what,
             found=f"no column {', '.join(missing)}",
-            expected=f"one of its columns: {', '.join(contents.columns)}",
+            expected=f"one of its columns: {', '.join(opened.columns)}",
             do="Give the name of one of these columns in the settings",
         )
-    source, target = contents.crs, CRS.from_user_input(crs)
-    geometry = F.col(_quoted(contents.geometry))
-    if not source.equals(target, ignore_axis_order=True):
-        geometry = _transformed(geometry, source, target)
-    rows = spark.read.format("geopackage").option("tableName", layer.layer).load(layer.path)
-    if not columns:
-        return rows.select(geometry.alias("geometry"))
-    row_number = F.col(_quoted(contents.row_number)).cast("long").alias(ROW_NUMBER)
-    attributes = _attributes(spark, layer, contents, columns)
-    return (
-        rows.select(row_number, geometry.alias("geometry"))
-        .join(F.broadcast(attributes), ROW_NUMBER, "inner")
-        .select(*(F.col(_quoted(column)) for column in columns), "geometry")
+
+
+def _check_rows(opened: VectorLayer, shapes: Polygons) -> None:
+    if len(shapes) == 0:
+        raise CasError(
+            what=opened.what,
+            found="no rows",
+            expected="at least one",
+            do="Name another layer in the settings, or leave it out",
+        )
+    without = int(shapely.is_missing(shapes).sum())
+    if without:
+        raise CasError(
+            what=opened.what,
+            found=f"{without} of {len(shapes)} rows without a geometry",
+            expected="a geometry in each row",
+            do="Delete these rows from the file or give them a place",
+        )
+
+
+def _known_crs(opened: VectorLayer, grid_crs: str) -> CRS:
+    if opened.crs is not None:
+        return opened.crs
+    grid = short_name_of(CRS.from_user_input(grid_crs))
+    raise CasError(
+        what=opened.what,
+        found="a CRS that is not told",
+        expected="the CRS of its coordinates in the file",
+        do=f"Find out which CRS its coordinates have, and write it into a copy: `cas-spark layers "
+        f"IN OUT.gpkg --crs CODE`, where CODE is {grid} if they are in the grid's CRS",
     )
 
 
-def _attributes(
-    spark: SparkSession, layer: Layer, contents: _Contents, columns: Sequence[str]
+def _bytes_of(spark: SparkSession, path: str) -> bytes | None:
+    """The bytes of a file that only Hadoop can reach; None where there is none."""
+    try:
+        found = spark.read.format("binaryFile").load(path).select("content").first()
+    except AnalysisException:
+        return None
+    return bytes(found.content) if found else None
+
+
+def read_teams(
+    spark: SparkSession, layer: TeamLayer, crs: str, operations: Operations | None = None
 ) -> DataFrame:
-    """The rows' numbers and the asked columns; Sedona's reader gives 0 for a missing number."""
-    fields = [column for column in columns if column != contents.row_number]
-    _, table = pyogrio.read_arrow(
-        _local_file_or_bytes(spark, layer.path),
-        layer=layer.layer,
-        columns=fields,
-        read_geometry=False,
-        return_fids=True,
-    )
-    numbers = table.column(contents.row_number)
-    if contents.row_number not in columns:
-        table = table.drop_columns(contents.row_number)
-    return spark.createDataFrame(table.append_column(ROW_NUMBER, numbers))
-
-
-def read_teams(spark: SparkSession, layer: TeamLayer, crs: str) -> DataFrame:
     """Read the polygons of the teams, one row per team.
 
-    Rows of the same team are dissolved into one; invalid polygons are made valid.
+    Rows of the same team are dissolved into one; invalid polygons are made valid. Where teams
+    overlap by more than slivers, the smallest gets the ground if the settings say so.
 
     Args:
         spark: a session with Sedona.
         layer: the file, its layer and the columns with the teams' id, name and region.
         crs: the grid's CRS, an authority code or WKT.
+        operations: how layers come to the grid's CRS; None to choose for this once.
 
     Returns:
         team_id (string), team_name and region (string; null where the settings name no column) and
         geometry (polygons in the units of `crs`).
 
     Raises:
-        CasError: as `read_layer`; or rows without an id, rows without an area, or a team with more
-            than one name or region.
+        CasError: as `read_layer`; or rows without an id, rows without an area, a team with more
+            than one name or region, or teams that overlap. It runs jobs.
     """
     asked = {"team_id": layer.id, "team_name": layer.name, "region": layer.region}
     columns = sorted({column for column in asked.values() if column is not None})
-    rows = read_layer(spark, layer, crs, columns)
+    rows = read_layer(spark, layer, crs, columns, operations, "grid.teams")
     types = dict(rows.dtypes)
     pieces = rows.select(
         *(
@@ -142,13 +210,22 @@ def read_teams(spark: SparkSession, layer: TeamLayer, crs: str) -> DataFrame:
         outlines.alias("outlines"),
     )
     # Exploding an array of one keeps Spark from computing the union once per use.
-    return teams.select(
+    dissolved = teams.select(
         "team_id", "team_name", "region", F.explode(F.array(union)).alias("geometry")
     )
+    what = f"teams in {_place_of(layer)}"
+    return side_by_side(dissolved, "team_id", what, "grid.teams.overlaps", layer.overlaps)
 
 
 def read_areas(
-    spark: SparkSession, layer: Layer, area: str, figures: Mapping[str, str], crs: str
+    spark: SparkSession,
+    layer: Layer,
+    area: str,
+    figures: Mapping[str, str],
+    crs: str,
+    operations: Operations | None = None,
+    what: str = "areas",
+    overlaps: Overlaps = "refuse",
 ) -> DataFrame:
     """Read the polygons of areas and their figures, one row per area.
 
@@ -158,16 +235,20 @@ def read_areas(
         area: column with the area's id.
         figures: name -> column.
         crs: the grid's CRS, an authority code or WKT.
+        operations: how layers come to the grid's CRS; None to choose for this once.
+        what: the layer is: its operation is kept under this name.
+        overlaps: whether ground that areas share is refused, or is the smallest one's.
 
     Returns:
         area_id (string), figures (struct of name -> what the file holds, as trimmed text, null
         where blank) and geometry (polygons in the units of `crs`, made valid).
 
     Raises:
-        CasError: as `read_layer`; or rows without an id, rows without an area, or an id that
-            several rows have. It runs a job.
+        CasError: as `read_layer`; or rows without an id, rows without an area, an id that several
+            rows have, or areas that overlap. It runs jobs.
     """
-    rows = read_layer(spark, layer, crs, sorted({area, *figures.values()}))
+    columns = sorted({area, *figures.values()})
+    rows = read_layer(spark, layer, crs, columns, operations, what)
     told = [
         F.nullif(F.trim(F.col(_quoted(column)).cast("string")), F.lit("")).alias(name)
         for name, column in figures.items()
@@ -178,19 +259,24 @@ def read_areas(
         F.call_function(
             "ST_CollectionExtract", _made_valid(F.col("geometry")), F.lit(POLYGONS)
         ).alias("geometry"),
-    )
+    ).localCheckpoint()
     problems = _rows_without(areas, "area_id", area)
     again = areas.groupBy("area_id").count().where("count > 1 AND area_id IS NOT NULL")
     repeated = again.orderBy("area_id").limit(3).collect()
     problems += [f"area {row['area_id']} in {row['count']} rows" for row in repeated]
     if problems:
         raise CasError(
-            what=f"areas in layer {layer.layer} of {layer.path}",
+            what=f"areas in {_place_of(layer)}",
             found="; ".join(problems),
             expected="polygons, each with an id of its own",
             do="Mend these rows in the file, or name another column in the settings",
         )
-    return areas
+    setting = f"{what.rsplit('.', 1)[0]}.overlaps"
+    return side_by_side(areas, "area_id", f"areas in {_place_of(layer)}", setting, overlaps)
+
+
+def _place_of(layer: Layer) -> str:
+    return f"layer {layer.layer} of {layer.path}" if layer.layer else f"file {layer.path}"
 
 
 def _rows_without(polygons: DataFrame, name: str, column: str) -> list[str]:
@@ -229,128 +315,11 @@ def _check_teams(pieces: DataFrame, layer: TeamLayer) -> None:
     ]
     if problems:
         raise CasError(
-            what=f"teams in layer {layer.layer} of {layer.path}",
+            what=f"teams in {_place_of(layer)}",
             found="; ".join(problems),
             expected="polygons, each with the id of its team, and one name and region per team",
             do="Mend these rows in the file, or name other columns in the settings",
         )
-
-
-def _contents(spark: SparkSession, layer: Layer) -> _Contents:
-    source = _local_file_or_bytes(spark, layer.path)
-    try:
-        layers = [str(name) for name, _ in pyogrio.list_layers(source)]
-    except DataSourceError as error:
-        raise CasError(
-            what=f"file {layer.path}",
-            found="something that cannot be opened",
-            expected="a GeoPackage",
-            do="Name a .gpkg file in the settings; ogr2ogr turns other formats into one",
-        ) from error
-    what = f"layer {layer.layer} of {layer.path}"
-    if layer.layer not in layers:
-        raise CasError(
-            what=what,
-            found="no such layer",
-            expected=f"one of its layers: {', '.join(layers)}",
-            do="Give the name of one of these layers in the settings",
-        )
-    info = pyogrio.read_info(source, layer=layer.layer, force_feature_count=True)
-    if not info["geometry_name"]:
-        raise CasError(
-            what=what,
-            found="a table without geometry",
-            expected="a layer of polygons, lines or points",
-            do="Name another layer in the settings",
-        )
-    if info["features"] == 0:
-        raise CasError(
-            what=what,
-            found="no rows",
-            expected="at least one",
-            do="Name another layer in the settings, or leave it out",
-        )
-    if not info["fid_column"]:
-        raise CasError(
-            what=what,
-            found="no column that numbers its rows",
-            expected="an integer primary key, as GeoPackage asks of every layer",
-            do="Write the layer anew, as with ogr2ogr new.gpkg old.gpkg",
-        )
-    # Sedona's reader fails on these without saying where.
-    is_null = '"' + info["geometry_name"].replace('"', '""') + '" IS NULL'
-    without = pyogrio.read_dataframe(
-        source, layer=layer.layer, columns=[], where=is_null, read_geometry=False, fid_as_index=True
-    )
-    if len(without):
-        raise CasError(
-            what=what,
-            found=f"{len(without)} of {info['features']} rows without a geometry",
-            expected="a geometry in each row",
-            do="Delete these rows from the file or give them a place",
-        )
-    return _Contents(
-        columns=tuple(str(column) for column in (info["fid_column"], *info["fields"])),
-        row_number=str(info["fid_column"]),
-        geometry=str(info["geometry_name"]),
-        crs=_known_crs(info["crs"], what),
-    )
-
-
-def _known_crs(crs: str | None, what: str) -> CRS:
-    # GeoPackage's codes -1 and 0, "undefined", come back as CRSs with such a name.
-    known = CRS.from_user_input(crs) if crs else None
-    if known is None or known.name.startswith("Undefined"):
-        raise CasError(
-            what=what,
-            found="a CRS that is not told",
-            expected="the CRS of its coordinates in the file",
-            do="Write it into the file, as with ogr2ogr -a_srs EPSG:28992",
-        )
-    return known
-
-
-def _local_file_or_bytes(spark: SparkSession, path: str) -> Path | bytes:
-    """The file, or where only Hadoop can reach it, its bytes."""
-    url = urlparse(path)
-    if url.scheme in {"", "file"}:
-        file = Path(unquote(url.path)) if url.scheme else Path(path)
-        if file.is_file():
-            return file
-    else:
-        try:
-            found = spark.read.format("binaryFile").load(path).select("content").first()
-        except AnalysisException:
-            found = None
-        if found:
-            return bytes(found.content)
-    raise missing_file(path)
-
-
-def missing_file(path: str) -> CasError:
-    """The error that a file of the settings does not exist."""
-    return CasError(
-        what=f"file {path}",
-        found="nothing there",
-        expected="a file",
-        do="Give its place in the settings; relative places are meant from the settings file",
-    )
-
-
-def _transformed(geometry: Column, source: CRS, target: CRS) -> Column:
-    moved = F.call_function(
-        "ST_Transform",
-        _made_valid(geometry),
-        F.lit(_for_sedona(source)),
-        F.lit(_for_sedona(target)),
-    )
-    return F.call_function("ST_ReducePrecision", moved, F.lit(TRANSFORMED_DECIMALS))
-
-
-def _for_sedona(crs: CRS) -> str:
-    """A CRS as Sedona reads it: its EPSG code, or the older WKT where it has none."""
-    code = crs.to_epsg(min_confidence=100)
-    return f"EPSG:{code}" if code else crs.to_wkt("WKT1_GDAL")
 
 
 def _made_valid(geometry: Column) -> Column:

@@ -18,6 +18,7 @@ from pyspark.sql.types import FloatType, LongType, StructField, StructType
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import Doubles, centres
 from cas_spark.grid.layers import read_layer
+from cas_spark.grid.operations import Operations
 from cas_spark.settings.places import Surrounding
 
 NEAR_M = 500
@@ -30,13 +31,19 @@ def distance_and_number(name: str) -> tuple[str, str]:
     return f"{name}_distance_m", f"{name}_within_{NEAR_M}m"
 
 
-def surroundings_of(cells: DataFrame, surroundings: Sequence[Surrounding], crs: str) -> DataFrame:
+def surroundings_of(
+    cells: DataFrame,
+    surroundings: Sequence[Surrounding],
+    crs: str,
+    operations: Operations | None = None,
+) -> DataFrame:
     """How far the nearest of each surrounding is from each cell, and how many are near.
 
     Args:
         cells: cell_id (long), and whatever else.
         surroundings: layers of points, lines or polygons, each with its name.
         crs: the grid's CRS, an authority code or WKT.
+        operations: how layers come to the grid's CRS; None to choose for this once.
 
     Returns:
         One row per cell: cell_id (long) and for each surrounding, in order, `<name>_distance_m`
@@ -47,10 +54,12 @@ def surroundings_of(cells: DataFrame, surroundings: Sequence[Surrounding], crs: 
         CasError: as `read_layer`, or rows of a layer with an empty geometry.
     """
     spark = cells.sparkSession
-    return nearest_and_near(
-        cells,
-        {place.name: _geometries(read_layer(spark, place, crs), place) for place in surroundings},
-    )
+    geometries = {}
+    for place in surroundings:
+        what = f"grid.surroundings.{place.name}"
+        layer = read_layer(spark, place, crs, operations=operations, what=what)
+        geometries[place.name] = _geometries(layer, place)
+    return nearest_and_near(cells, geometries)
 
 
 def nearest_and_near(cells: DataFrame, geometries: Mapping[str, Sequence[bytes]]) -> DataFrame:

@@ -14,22 +14,19 @@ rounded once, from all areas, so that a full cell is full however many teams div
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from cas_spark.errors import CasError
 from cas_spark.grid.cells import CELL_SIZE_M, cell_id_of
-from cas_spark.grid.layers import POLYGONS
+from cas_spark.grid.overlaps import POLYGONS
 from cas_spark.lake.spread import shuffle_partitions
 
 SIDES = (256, 64, 16, 4, 1)
 AREA_BITS = 40
 SHARE_BITS = 24
-OVERLAP_TOLERANCE = 1e-3
-"""Borders that were simplified or dissolved overlap by slivers (CBS's by up to 3e-5 of a cell)."""
 
 
 def tessellate(teams: DataFrame) -> DataFrame:
     """The cells that the teams' polygons cover, each with every team's share of it.
 
-    As `shares_in_cells`; polygons must not overlap: see `check_teams_do_not_overlap`.
+    As `shares_in_cells`; polygons must not overlap but by slivers, which `read_teams` sees to.
 
     Args:
         teams: team_id, team_name, region (string) and geometry (valid polygons, metres in the
@@ -116,44 +113,6 @@ def shares_in_cells(polygons: DataFrame) -> DataFrame:
                 pair["polygon_id"].alias("polygon_id"), _as_share(pair["share"]).alias("share")
             ),
         ).alias("shares"),
-    )
-
-
-def check_teams_do_not_overlap(cells: DataFrame, tolerance: float = OVERLAP_TOLERANCE) -> None:
-    """Refuse teams that claim more of a cell than there is.
-
-    Overlaps show where the shares of a cell add up to more than 1; one in a cell that no team
-    fills may stay unseen. It runs a job, so give cells that are stored.
-
-    Args:
-        cells: cell_id, column, row and team_shares, as `tessellate` makes them.
-        tolerance: how far above 1 the sum of a cell's shares may be.
-
-    Raises:
-        CasError: the shares of a cell add up to more than 1 + tolerance.
-    """
-    total = F.aggregate("team_shares", F.lit(0.0), lambda total, pair: total + pair["share"])
-    worst = (
-        cells.select("cell_id", "column", "row", "team_shares", total.alias("total"))
-        .where(F.col("total") > 1 + tolerance)
-        .select("*", F.struct((-F.col("total")).alias("minus_total"), "cell_id").alias("order"))
-        .agg(
-            F.count(F.lit(1)).alias("number"),
-            F.min_by(F.struct("cell_id", "column", "row", "team_shares"), "order").alias("cell"),
-        )
-        .first()
-    )
-    if worst is None or worst.number == 0:
-        return
-    cell = worst.cell
-    shares = ", ".join(f"{pair.team_id} {pair.share:.6f}" for pair in cell.team_shares)
-    raise CasError(
-        what="the teams' polygons",
-        found=f"{worst.number} cells that teams claim more than once; the worst is cell "
-        f"{cell.cell_id} around x = {(cell.column + 0.5) * CELL_SIZE_M}, "
-        f"y = {(cell.row + 0.5) * CELL_SIZE_M}, with shares {shares}",
-        expected="polygons that do not overlap",
-        do="Mend the overlap between these teams in the file",
     )
 
 

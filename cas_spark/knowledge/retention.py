@@ -6,7 +6,7 @@ case, or its place and time, since without it they might be taken to mean anothe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 
@@ -29,13 +29,20 @@ IDS: Mapping[str, tuple[str, ...]] = {
     tables.REVISIONS.name: ("revision_id", "named_id", "linked_id", "case_key"),
     tables.REVISION_COSTS.name: ("revision_id",),
     tables.REJECTED_ROWS.name: ("found",),
+    tables.REPLACED_INCIDENTS.name: ("incident_id", "case_key"),
+    tables.REPLACED_SUSPECTS.name: ("link_id", "suspect_key", "incident_id", "case_key"),
+    tables.REPLACED_REVISIONS.name: ("revision_id", "named_id", "linked_id", "case_key"),
+    tables.REPLACED_REJECTED_ROWS.name: ("found",),
 }
 """Table -> its columns that hold keys, the id of its own facts first; no other table has any."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The tables that hold keys, and the extracts."""
+    """The tables that hold keys, and the extracts.
+
+    `replaced` are rows of sources that were read again, by table; none where there are none.
+    """
 
     incidents: DataFrame
     suspects: DataFrame
@@ -43,6 +50,7 @@ class Facts:
     revision_costs: DataFrame
     rejected_rows: DataFrame
     datasets: DataFrame
+    replaced: Mapping[str, DataFrame] = field(default_factory=dict)
 
 
 def due(facts: Facts, cuts: Mapping[str, datetime]) -> dict[str, DataFrame]:
@@ -95,12 +103,20 @@ def due(facts: Facts, cuts: Mapping[str, datetime]) -> dict[str, DataFrame]:
     revisions = _earliest(
         *(rows.select(F.col("revision_id").alias("id"), "why") for rows in about)
     ).localCheckpoint()
-    return {
+    found = {
         tables.INCIDENTS.name: gone,
         tables.SUSPECTS.name: _with(facts.suspects, "link_id", links),
         tables.REVISIONS.name: _with(facts.revisions, "revision_id", revisions),
         tables.REVISION_COSTS.name: _with(facts.revision_costs, "revision_id", revisions),
         tables.REJECTED_ROWS.name: _due_rejected_rows(facts, _earliest(named, revisions), cuts),
+    }
+    if not facts.replaced:
+        return found
+    removed = _earliest(named, revisions, cases, *_earlier_ids(facts.replaced, found))
+    removed = removed.localCheckpoint()
+    return found | {
+        name: _due_replaced(name, rows, removed, facts.datasets, cuts)
+        for name, rows in facts.replaced.items()
     }
 
 
@@ -179,6 +195,63 @@ def _due_rejected_rows(facts: Facts, removed: DataFrame, cuts: Mapping[str, date
     told = _with(facts.rejected_rows, "found", removed).unionByName(of_extracts)
     why = told.groupBy(*keys).agg(F.min("why").alias("why"))
     return facts.rejected_rows.join(why, keys)
+
+
+def _earlier_ids(
+    replaced: Mapping[str, DataFrame], found: Mapping[str, DataFrame]
+) -> list[DataFrame]:
+    """`id` and `why` of removed facts as they were called before their source was read again.
+
+    They came from the same row of the same extract.
+    """
+    place = ["source", "dataset_sha256", "row_number"]
+    of_facts = (tables.INCIDENTS, tables.SUSPECTS, tables.REVISIONS)
+    places = reduce(DataFrame.union, [found[t.name].select(*place, "why") for t in of_facts])
+    return [
+        rows.join(places.distinct(), place).select(F.col(IDS[name][0]).alias("id"), "why")
+        for name, rows in replaced.items()
+        if name != tables.REPLACED_REJECTED_ROWS.name
+    ]
+
+
+def _due_replaced(
+    name: str,
+    rows: DataFrame,
+    removed: DataFrame,
+    datasets: DataFrame,
+    cuts: Mapping[str, datetime],
+) -> DataFrame:
+    """Replaced rows about something removed, and those past the term of their class.
+
+    Such a row may have been misread, its moment too: the end of its extract as it is read now
+    bounds the term. Nothing that was learned of the fact later prolongs it.
+
+    Args:
+        name: of the table.
+        rows: of the table.
+        removed: `id` and `why` of facts and cases that are removed.
+        datasets: the extracts as they are read now.
+        cuts: class -> the instant before which what became known is past its term.
+    """
+    told = [
+        _with(rows, column, removed).select(*rows.columns, "why")
+        for column in IDS[name]
+        if column != "suspect_key"
+    ]
+    extracts = datasets.select(
+        "source", F.col("sha256").alias("dataset_sha256"), F.col("known_until_at").alias("end_at")
+    )
+    at = F.col("end_at")
+    if "known_at" in rows.columns:
+        at = F.least("known_at", "end_at")  # null counts for nothing
+    old = _older(
+        rows.join(extracts, ["source", "dataset_sha256"], "left"),
+        at,
+        cuts.get(name.removeprefix("replaced_")),
+    )
+    told.append(old.select(*rows.columns, "why"))
+    keys = [c.name for t in tables.STATIC_TABLES if t.name == name for c in t.columns]
+    return reduce(DataFrame.union, told).groupBy(*keys).agg(F.min("why").alias("why"))
 
 
 def _older(rows: DataFrame, moment: Column, cut: datetime | None) -> DataFrame:

@@ -20,19 +20,29 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
 from cas_spark.errors import CasError
-from cas_spark.lake.storage import UNFINISHED, arrow_file_system
+from cas_spark.lake.storage import UNFINISHED, arrow_file_system, sha256_of_stream
 from cas_spark.lake.table import Table
+
+LAYOUT = 2
+"""Version of how rows lie in a file; the file's name begins with it.
+
+Rows are sorted by poll and cell, a row group holds a block, the newest poll has one of its own, and
+every page has a checksum, which files of layout 1 lack."""
 
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that a task wrote, as the driver needs it to commit it."""
+    """A file that a task wrote, as the driver needs it to commit it.
+
+    `sha256` is that of its bytes.
+    """
 
     name: str
     partition: str
     bytes: int
     rows: int
     stats: str
+    sha256: str
 
 
 def check_rows(rows: pa.Table, keys: Sequence[str], columns: Sequence[str]) -> None:
@@ -90,7 +100,7 @@ def write_file(
 ) -> tuple[WrittenFile, list[str]]:
     """Write a team's rows, a row group per block, as one file of the table; in a task.
 
-    The name follows from the rows and how they are laid out, so that a task that is tried again, or
+    The name tells the layout and follows from the bytes, so that a task that is tried again, or
     twice at once, writes the same file. The file appears whole or not at all. One block at a time
     is held in memory.
 
@@ -114,7 +124,7 @@ def write_file(
     unfinished = f"{folder}/.{uuid4().hex}{UNFINISHED}"
     ends: list[pa.Table] = []
     digests: list[str] = []
-    rows_of_groups: list[int] = []
+    rows_written = 0
     try:
         with ExitStack() as opened:
             stream = opened.enter_context(system.open_output_stream(unfinished))
@@ -129,25 +139,26 @@ def write_file(
                             compression="zstd",
                             use_dictionary=False,
                             write_statistics=["poll_on"],
+                            write_page_checksum=True,
                         )
                     )
                 writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
                 digests += digests_of_block
-                rows_of_groups.append(rows.num_rows)
+                rows_written += rows.num_rows
                 ends.append(_ends_of(rows))
-        # Another version of the writer, or other row groups, make other bytes of the same rows.
-        layout = [pa.__version__, *map(str, rows_of_groups)]
-        content = hashlib.sha256("\n".join([partition, *layout, *digests]).encode())
-        name = f"{content.hexdigest()[:40]}.parquet"
-        size = system.get_file_info(unfinished).size
+        # Read again: passing each page through Python on its way would take twice as long.
+        with system.open_input_file(unfinished) as stream:
+            sha256, size = sha256_of_stream(stream), stream.size()
+        # Teams may have the same rows, and the files of all lie in one folder.
+        content = hashlib.sha256(f"{partition}\n{sha256}".encode())
+        name = f"layout{LAYOUT}-{content.hexdigest()[:40]}.parquet"
         system.move(unfinished, f"{folder}/{name}")
     except BaseException:
         if system.get_file_info(unfinished).type != pyarrow.fs.FileType.NotFound:
             system.delete_file(unfinished)
         raise
-    rows_written = sum(rows_of_groups)
     stats = _stats(pa.concat_tables(ends), rows_written)
-    return WrittenFile(name, partition, size, rows_written, stats), digests
+    return WrittenFile(name, partition, size, rows_written, stats, sha256), digests
 
 
 def checked(
@@ -214,7 +225,7 @@ def commit_files(
     """
     delta = DeltaTable(f"{root}/{table.name}")
     [partition_column] = table.partitioned_by
-    # Files are named by their content: one that is written anew is the one that is there.
+    # A name follows from the bytes: one that was written again is the one that the table names.
     unchanged = {file.name for file in added} & set(removed)
     actions: list[AddAction | RemoveAction] = [
         AddAction(

@@ -10,19 +10,27 @@ from urllib.parse import unquote
 
 from pyspark.sql import DataFrame
 
+from cas_spark.errors import CasError
 from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.opening import RETAINING
+from cas_spark.lake.removing import (
+    LOG,
+    is_of_spark,
+    is_of_table,
+    listed,
+    remove_files,
+)
 from cas_spark.lake.run import Run
 from cas_spark.lake.table import Table
 
-LOG = "_delta_log"
+RETAINING = "retaining"
+"""Folder of the journal in the lake's root."""
 
 
 def end_with_a_commit_without_rows(run: Run, table: Table) -> None:
     """Make the newest version of a table one whose commit tells of no row or file."""
     run.lake.spark.sql(
-        f"ALTER TABLE delta.`{run.lake.path(table.name)}` "
+        f"ALTER TABLE {run.lake.as_sql(table.name)} "
         f"SET TBLPROPERTIES ('cas.past_forgotten_by_run' = '{run.number}')"
     )
     run.note_change(table)
@@ -30,6 +38,8 @@ def end_with_a_commit_without_rows(run: Run, table: Table) -> None:
 
 def forget_past(lake: Lake, table: Table, version: int) -> None:
     """Delete every file of a table but those of its newest version; again and again if need be.
+
+    A file stays whose name no writer of tables gives: a person put it there.
 
     Args:
         lake: that holds it.
@@ -42,14 +52,14 @@ def forget_past(lake: Lake, table: Table, version: int) -> None:
     log.clearCache()
     log.forTable(spark._jsparkSession, path).checkpoint()  # noqa: SLF001
     live = {_name(file) for file in lake.read_version(table.name, version).inputFiles()}
-    for file in storage.files(spark, path, recursive=True):
+    for file in storage.relative_files(spark, path):
         name = _name(file)
-        if f"/{LOG}/" in file:
+        if file.startswith(f"{LOG}/"):
             stays = name.startswith(f"{version:020d}.") or name == "_last_checkpoint"
         else:
             stays = name in live
-        if not stays:
-            storage.delete(spark, file)
+        if not stays and is_of_table(file):
+            storage.delete(spark, f"{path}/{file}")
     log.clearCache()
 
 
@@ -68,10 +78,22 @@ class Journal:
 
     def is_there(self) -> bool:
         """Whether a command broke off."""
-        return storage.exists(self._spark, self._path)
+        return any(map(is_of_spark, self._files()))
 
     def add(self, keys: DataFrame) -> None:
-        """Write down keys, one text column, beside those that are there."""
+        """Write down keys, one text column, beside those that are there.
+
+        Raises:
+            CasError: the journal's folder holds files of somebody else.
+        """
+        others = [name for name in self._files() if not is_of_spark(name)]
+        if others:
+            raise CasError(
+                what=self._path,
+                found=listed(others),
+                expected="nothing but the journal of `cas-spark retain`",
+                do="Move these files out of the lake, then run the same command again",
+            )
         keys.write.mode("append").parquet(self._path)
 
     def keys(self) -> DataFrame:
@@ -79,5 +101,8 @@ class Journal:
         return self._spark.read.schema("key string").parquet(self._path).distinct()
 
     def delete(self) -> None:
-        """Nothing of what it tells is left."""
-        storage.delete(self._spark, self._path)
+        """Remove the journal."""
+        remove_files(self._spark, self._path, is_of_spark)
+
+    def _files(self) -> list[str]:
+        return storage.relative_files(self._spark, self._path)

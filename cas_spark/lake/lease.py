@@ -7,86 +7,61 @@ disks and object stores check first and create then.) A thread renews the claim 
 beside it, so that a kill never leaves half a claim.
 
 A claim is over when its run broke and said so, when its processes on this machine are gone, or when
-it was not renewed for as long as it holds; how long ago that was is told by the storage's clock,
-from this run's own claim, so clocks of two machines need not agree.
+it was not renewed for as long as it holds. How long ago that was is measured by the storage's
+clock, from this run's own claim, so clocks of two machines need not agree. A claim whose dates
+cannot be trusted (see `lake.claims`) is over once this run has watched it for one holding time and
+its files stayed as they were.
 
-This is the lake's own machinery: like the time of publishing it may ask the clock, which no step
-may.
+A run measures how long ago it renewed its own claim by a clock that nobody sets and that goes on
+while the machine sleeps: then the run has lost its lease, while a clock that is stepped changes
+nothing. This is the lake's own machinery: like the time of publishing it may ask the clock, which
+no step may.
 """
 
-import json
 import logging
-import os
 import random
-import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 from uuid import uuid4
 
-from py4j.protocol import Py4JError, Py4JJavaError
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
 from cas_spark.lake import storage
+from cas_spark.lake.claims import (
+    BROKEN,
+    CLAIM,
+    HOLDS_SECONDS,
+    LIVE,
+    RENEWED,
+    Claim,
+    Sighting,
+    claim_files,
+    claim_of_this_process,
+    sightings,
+    text_of,
+)
 
 log = logging.getLogger(__name__)
 
-HOLDS_SECONDS = 180.0
-"""How long a claim holds that is not renewed."""
-
 RENEWALS = 6
-"""How often it is renewed in that time."""
+"""How often a claim is renewed in the time that it holds."""
 
 PATIENCE_SECONDS = 5.0
 """How long to try: the JVM of a killed driver takes a moment to end, and rivals may give way."""
 
-LIVE, BROKEN = "lease-", "broken-"
-"""How the names of claims begin, and of those of runs that ended with an error."""
 
-CLAIM, RENEWED = ".json", ".renewed"
-"""How the names of a claim's two files end."""
+def _clock() -> float:
+    """Seconds by a clock that is never set and counts while the machine sleeps, where there is one.
 
-
-@dataclass(frozen=True)
-class Claim:
-    """Who wants or holds a lake.
-
-    Attributes:
-        host: name of the machine.
-        machine: tells machines and containers apart whose names are the same; None where the
-            system does not say.
-        pid: of the driver.
-        processes: pid -> when it started, in the kernel's own measure, of the driver and its JVM.
-        step: what runs.
-        taken_at: when.
-        holds_seconds: how long it holds from when it was last renewed.
+    Elsewhere than on Linux it is the monotonic clock, which may stand still meanwhile.
     """
-
-    host: str
-    machine: str | None
-    pid: int
-    processes: Mapping[str, str | None]
-    step: str
-    taken_at: str
-    holds_seconds: float
-
-    @property
-    def is_of_gone_processes(self) -> bool:
-        """Whether it is of this machine and none of its processes is there any more."""
-        return (
-            self.machine is not None
-            and self.machine == _this_machine()
-            and all(_started(int(pid)) != started for pid, started in self.processes.items())
-        )
-
-    def __str__(self) -> str:
-        return f"{self.step}, process {self.pid} on {self.host}, since {self.taken_at}"
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 @dataclass
@@ -128,17 +103,18 @@ class Lease:
 
     @property
     def _has_lapsed(self) -> bool:
-        return time.time() - self._renewed > self.claim.holds_seconds
+        return _clock() - self._renewed > self.claim.holds_seconds
 
     def keep(self, is_ending: threading.Event) -> None:
-        """Renew the claim until the run ends; one that has lapsed is not taken up again."""
+        """Renew the claim until the run ends; one that has lapsed is not renewed again."""
         while not is_ending.wait(self.claim.holds_seconds / RENEWALS):
             try:
                 if self._has_lapsed or not self._is_there:
                     log.warning("this run has lost its lease and will not be published")
                     return
+                asked = _clock()
                 storage.write_text(self.spark, self._path(RENEWED), "")
-                self._renewed = time.time()
+                self._renewed = asked
             except (Py4JError, OSError) as error:  # the next time may do, until it lapses
                 log.warning("the lease could not be renewed: %s", str(error).splitlines()[0])
 
@@ -187,56 +163,76 @@ def hold(
         lease.end(is_broken=is_broken)
 
 
-@dataclass(frozen=True)
-class Claims:
-    """The claims on a lake.
+@dataclass
+class _Seen:
+    """A claim that is watched.
 
     Attributes:
-        live: those that hold, and how many seconds ago each was last heard of.
-        over: those of runs that broke off.
+        written_at: when its files were written.
+        since: since when this run has seen it so; None once they were written again.
+        is_told: whether the log says that this run waits for it.
     """
 
-    live: Sequence[tuple[Claim, float]]
-    over: Sequence[Claim]
+    written_at: tuple[float, float]
+    since: float | None
+    is_told: bool = False
 
 
-def claims_on(spark: SparkSession, root: str) -> Claims:
-    """Who holds a lake, and which runs broke off since the last that was complete.
+@dataclass
+class _Watch:
+    """Watches claims whose dates cannot be trusted for signs of life.
 
-    How long ago is told by this machine's clock: good enough for people to look at.
+    Attributes:
+        seconds: for how long, each.
+        seen: name -> what was seen of it.
     """
-    live, over = [], []
-    for name, claim, age in _claims(spark, root, _files(spark, root), time.time()):
-        if claim is not None and _is_over(name, claim, age):
-            over.append(claim)
-        elif claim is not None:
-            live.append((claim, max(age, 0.0)))
-    return Claims(live, over)
 
+    seconds: float
+    seen: dict[str, _Seen] = field(default_factory=dict)
 
-def _claims(
-    spark: SparkSession, root: str, written_at: Mapping[str, float], now: float
-) -> Iterator[tuple[str, Claim | None, float]]:
-    """(name, claim, seconds since its last sign) of every claim among the files."""
-    for name in sorted(written_at):
-        if name.endswith(CLAIM):
-            renewed = name.removesuffix(CLAIM) + RENEWED
-            age = now - max(written_at[name], written_at.get(renewed, 0))
-            yield name, _read(spark, f"{root}/{name}"), age
+    def remaining(self, sighting: Sighting) -> float | None:
+        """For how many seconds an odd claim is still to be watched; None where it is alive.
+
+        It is alive once its files were written again. The log says which claim is waited for, and
+        how long, from the second look on: at the first a rival may just be writing it.
+        """
+        seen = self.seen.get(sighting.name)
+        if seen is None:
+            self.seen[sighting.name] = _Seen(sighting.written_at, _clock())
+            return self.seconds
+        if seen.written_at != sighting.written_at:
+            seen.written_at, seen.since = sighting.written_at, None
+        if seen.since is None:
+            return None
+        if not seen.is_told:
+            log.warning(
+                "waiting %g seconds for a sign of life of a claim on the lake that %s: %s",
+                self.seconds,
+                sighting.is_odd,
+                sighting,
+            )
+            seen.is_told = True
+        return max(0.0, seen.since + self.seconds - _clock())
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look: claims that the log tells of are looked at seldom."""
+        return self.seconds / RENEWALS if any(seen.is_told for seen in self.seen.values()) else 0.0
 
 
 def _take(spark: SparkSession, root: str, step: str, seconds: float) -> Lease:
     token = uuid4().hex
     mine = f"{LIVE}{token}{CLAIM}"
-    claim = _claim_of_this_process(spark, step, seconds)
-    give_up = time.monotonic() + PATIENCE_SECONDS
+    claim = claim_of_this_process(spark, step, seconds)
+    watch = _Watch(seconds)
+    give_up = _clock() + PATIENCE_SECONDS
     while True:
-        asked = time.time()
-        storage.write_text(spark, f"{root}/{mine}", json.dumps(vars(claim), indent=1))
+        asked = _clock()
+        storage.write_text(spark, f"{root}/{mine}", text_of(claim))
         is_mine = False
         try:
-            others, live = _others(spark, root, mine)
-            is_mine = not live
+            others, live, wait = _others(spark, root, mine, watch)
+            is_mine = not live and wait is None
         finally:
             if not is_mine:
                 storage.delete(spark, f"{root}/{mine}")
@@ -245,86 +241,50 @@ def _take(spark: SparkSession, root: str, step: str, seconds: float) -> Lease:
             for name in others:
                 storage.delete(spark, f"{root}/{name}")
             return Lease(spark, root, token, claim, bool(others), asked)
-        if time.monotonic() > give_up:
-            raise _busy(root, *live[0])
-        time.sleep(random.uniform(0.1, 0.6))  # noqa: S311 - so that rivals do not keep step
+        pause = random.uniform(0.1, 0.6)  # noqa: S311 - so that rivals do not keep step
+        if not live and wait is not None:
+            give_up = _clock() + wait + PATIENCE_SECONDS
+            pause += min(wait, watch.pause)
+        elif _clock() > give_up:
+            raise _busy(root, live[0])
+        time.sleep(pause)
 
 
 def _others(
-    spark: SparkSession, root: str, mine: str
-) -> tuple[list[str], list[tuple[Claim | None, float]]]:
-    """The files of all other claims; and the claims that are live, and how old their last sign is.
+    spark: SparkSession, root: str, mine: str, watch: _Watch
+) -> tuple[list[str], list[Sighting], float | None]:
+    """Look at all other claims.
 
-    How old is told by the storage's clock, from a claim that was written just now.
+    Returns:
+        Their files; those that are live; and for how many seconds others are still to be watched,
+        None where none are. How old a claim is follows from the storage's clock, by a claim that
+        was written just now.
     """
-    written_at = _files(spark, root)
+    written_at = claim_files(spark, root)
     now = written_at.pop(mine)
-    live = [
-        (claim, age)
-        for name, claim, age in _claims(spark, root, written_at, now)
-        if not _is_over(name, claim, age)
-    ]
-    return list(written_at), live
+    live, waits = list[Sighting](), list[float]()
+    for sighting in sightings(spark, root, written_at, now):
+        if sighting.is_over:
+            continue
+        remaining = watch.remaining(sighting) if sighting.is_odd else None
+        if remaining is None:
+            live.append(sighting)
+        elif remaining > 0:
+            waits.append(remaining)
+    return list(written_at), live, max(waits, default=None)
 
 
-def _busy(root: str, holder: Claim | None, unrenewed_seconds: float) -> CasError:
-    holds_seconds = holder.holds_seconds if holder else HOLDS_SECONDS
+def _busy(root: str, holder: Sighting) -> CasError:
+    again = HOLDS_SECONDS
+    if holder.is_odd:
+        heard = f"which has just shown a sign of life, though its claim {holder.is_odd}"
+    else:
+        heard = f"last heard of {max(holder.age_seconds, 0):.0f} seconds ago"
+        again = holder.claim.holds_seconds if holder.claim else HOLDS_SECONDS
     return CasError(
         what=f"the lake {root}",
-        found=f"in use by {holder or 'a run that does not say which'}, "
-        f"last heard of {max(unrenewed_seconds, 0):.0f} seconds ago",
+        found=f"in use by {holder}, {heard}",
         expected="no other run: one at a time writes a lake",
         do=f"Wait until it is done. If it is dead, the same command works again "
-        f"{holds_seconds:g} seconds after it was last heard of",
+        f"{again:g} seconds after it was last heard of",
     )
-
-
-def _is_over(name: str, claim: Claim | None, unrenewed_seconds: float) -> bool:
-    if name.startswith(BROKEN) or (claim is not None and claim.is_of_gone_processes):
-        return True
-    return unrenewed_seconds > (claim.holds_seconds if claim else HOLDS_SECONDS)
-
-
-def _files(spark: SparkSession, root: str) -> dict[str, float]:
-    """Files of claims -> when they were written, in seconds by the storage's clock."""
-    files = {path.rsplit("/", 1)[-1]: at / 1000 for path, at in storage.files(spark, root).items()}
-    return {name: at for name, at in files.items() if name.startswith((LIVE, BROKEN))}
-
-
-def _read(spark: SparkSession, path: str) -> Claim | None:
-    """A claim, or None where it is being written or has just gone."""
-    try:
-        return Claim(**json.loads(storage.read_text(spark, path)))
-    except (Py4JJavaError, ValueError, TypeError):
-        return None
-
-
-def _claim_of_this_process(spark: SparkSession, step: str, seconds: float) -> Claim:
-    jvm: Any = spark._jvm  # noqa: SLF001 - the driver's JVM writes too, and may end a bit later
-    processes = (os.getpid(), int(jvm.java.lang.ProcessHandle.current().pid()))
-    return Claim(
-        host=socket.gethostname(),
-        machine=_this_machine(),
-        pid=os.getpid(),
-        processes={str(pid): _started(pid) for pid in processes},
-        step=step,
-        taken_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        holds_seconds=seconds,
-    )
-
-
-def _this_machine() -> str | None:
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return None
-
-
-def _started(pid: int) -> str | None:
-    """When a process of this machine started, in ticks since its boot; None where it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]  # Z and X: dead, only not yet cleared away

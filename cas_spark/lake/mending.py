@@ -11,11 +11,9 @@ from delta.tables import DeltaTable
 
 from cas_spark.lake import storage, tables
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.removing import is_data, is_half_of_log, is_of_table, is_unfinished
 
 log = logging.getLogger(__name__)
-
-HALF_WRITTEN = (storage.UNFINISHED, ".tmp")
-"""How files end that the Arrow door and Delta's log write before they give them their names."""
 
 
 def remove_leftovers(lake: Lake, names: Iterable[str]) -> None:
@@ -25,40 +23,33 @@ def remove_leftovers(lake: Lake, names: Iterable[str]) -> None:
         lake: whose tables are as the last complete run left them.
         names: of the tables that it published.
     """
-    removed = sum(remove_unnamed_files(lake, name) for name in [*names, tables.RUNS.name])
+    published = [*names, *([tables.RUNS.name] if lake.last_manifest is not None else [])]
+    removed = sum(remove_unnamed_files(lake, name) for name in published)
     log.warning("%d files of a run that did not finish are removed", removed)
 
 
 def remove_unnamed_files(lake: Lake, name: str) -> int:
     """Remove the files of a table that its newest version does not name; their number.
 
-    Readers keep to the published version, and older weeks are made anew from facts: nothing reads
-    what the newest version no longer names.
+    Readers keep to the published version, and older weeks are recomputed from facts: nothing reads
+    what the newest version no longer names. A file stays whose name no writer of tables gives.
     """
     path = lake.path(name)
-    if not DeltaTable.isDeltaTable(lake.spark, path):  # killed while its first version was made
-        storage.delete(lake.spark, path)
-        return 0
     rows = DeltaTable.forPath(lake.spark, path).toDF()
     named = {_base_name(file) for file in rows.inputFiles()}
     unnamed = [
         file
-        for file in storage.files(lake.spark, path, recursive=True)
-        if file.endswith(HALF_WRITTEN)
-        or (
-            file.endswith(".parquet")
-            and not _is_hidden(file, name)
-            and _base_name(file) not in named
+        for file in storage.relative_files(lake.spark, path)
+        if is_of_table(file)
+        and (
+            is_unfinished(file)
+            or is_half_of_log(file)
+            or (is_data(file) and _base_name(file) not in named)
         )
     ]
     for file in unnamed:
-        storage.delete(lake.spark, file)
+        storage.delete(lake.spark, f"{path}/{file}")
     return len(unnamed)
-
-
-def _is_hidden(path: str, name: str) -> bool:
-    """Whether a file lies in a folder of the table's own that is none of its data's."""
-    return "/_" in "/" + path.rsplit(f"/{name}/", 1)[-1]
 
 
 def _base_name(path: str) -> str:

@@ -108,6 +108,15 @@ def _keep_the_order_of_revisions(revisions: DataFrame) -> DataFrame:
     )
 
 
+def _tell_no_settings_of_reading(datasets: DataFrame) -> DataFrame:
+    """Older extracts do not tell by which settings they were read: their runs do."""
+    unknown = {
+        "source_sha256": F.lit(None).cast("string"),
+        "delivered_on": F.lit(None).cast("date"),
+    }
+    return _as_declared(datasets.withColumns(unknown), tables.DATASETS)
+
+
 def _type_of(table: Table, name: str) -> DataType:
     [found] = [column.type for column in table.columns if column.name == name]
     return found
@@ -121,6 +130,11 @@ def _with_nulls(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
 
 def _as_declared(rows: DataFrame, table: Table) -> DataFrame:
     return rows.select(*(column.name for column in table.columns))
+
+
+def _leave_files_unchecked(slices: DataFrame) -> DataFrame:
+    """Older lakes hold no checksum of a snapshot file; it is recorded when a file is written."""
+    return slices.withColumn("file_sha256", F.lit(None).cast("string"))
 
 
 def _as_they_are(rows: DataFrame) -> DataFrame:
@@ -140,6 +154,8 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (4, tables.REVISIONS.name): _name_what_revisions_are_about,
     (5, tables.FORECASTS.name): _tell_reasons_apart,
     (6, tables.REVISIONS.name): _keep_the_order_of_revisions,
+    (6, tables.DATASETS.name): _tell_no_settings_of_reading,
+    (6, tables.SNAPSHOT_SLICES.name): _leave_files_unchecked,
 }
 """(schema version, table) -> its rows as the next version has them."""
 

@@ -1,29 +1,60 @@
-"""Opening a run: on what the last complete run left, for writing or for reading."""
+"""Opening a lake: its place is checked, it is held, and what a broken run left is put back.
+
+A run stands on what the last complete run left.
+"""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from datetime import date
 
 from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
 from cas_spark.lake import storage, tables
-from cas_spark.lake.lake import Lake
-from cas_spark.lake.lease import Lease
+from cas_spark.lake.declaring import declared, is_declaration, withdraw
+from cas_spark.lake.lake import Lake, has_log
+from cas_spark.lake.lease import Lease, hold
 from cas_spark.lake.mending import remove_leftovers
 from cas_spark.lake.migrations import migrated
-from cas_spark.lake.run import DIGESTS_OF_SLICES, Run, newest_version
+from cas_spark.lake.place import check_place, settle
+from cas_spark.lake.removing import is_of_table, listed, remove_files
+from cas_spark.lake.run import DIGESTS_OF_SLICES, OPERATIONS, Run, newest_version
 
 log = logging.getLogger(__name__)
 
-CARRIED_ON = ("pseudonym_check", DIGESTS_OF_SLICES)
+UNUSUAL = "unusual_deliveries"
+"""Name among a manifest's facts: what is unusual about the newest extracts of each source."""
+
+CARRIED_ON = ("pseudonym_check", DIGESTS_OF_SLICES, OPERATIONS, UNUSUAL)
 """Facts that hold for the lake and not for a run, so that each run hands them on."""
 
-RETAINING = "retaining"
-"""Folder of the journal of what is being removed for good: see `lake.erasing`."""
 
-TABLES_ROOT_EXCEPTIONS = ("mlflow", "maps", "plots", RETAINING)
+@contextmanager
+def held(spark: SparkSession, root: str, step: str) -> Iterator[Lease]:
+    """Hold a lake while something is written to it; an empty folder becomes a lake.
+
+    What a broken run left behind is gone before anything else happens, whatever the command.
+
+    Args:
+        spark: the session.
+        root: of the lake.
+        step: what is done.
+
+    Raises:
+        CasError: the folder is somebody else's, another run holds the lake, or it has lost a table.
+    """
+    check_place(spark, root)
+    with hold(spark, root, step) as lease:
+        lake = Lake(spark, root)
+        settle(lake)
+        if lease.follows_broken_run or declared(spark, root):
+            last = lake.last_manifest
+            # Before anything leaves the versions that were published.
+            remove_leftovers(lake, _put_back(lake, last.versions_out if last is not None else {}))
+        yield lease
 
 
 def open_run(
@@ -45,13 +76,11 @@ def open_run(
         lease: that the run holds; None where nothing else can write the lake.
 
     Raises:
-        CasError: the lake is of a newer schema version.
+        CasError: the lake is of a newer schema version, or has lost a table or its runs.
     """
     last = lake.last_manifest
     published = dict(last.versions_out) if last else {}
     versions = _put_back(lake, published)
-    if lease is not None and lease.follows_broken_run:
-        remove_leftovers(lake, versions)  # before anything leaves the versions that were published
     run = Run(
         lake=lake,
         number=last.number + 1 if last else 1,
@@ -112,19 +141,54 @@ def read_published(lake: Lake, poll: date) -> Run:
 
 
 def _put_back(lake: Lake, published: Mapping[str, int]) -> dict[str, int]:
-    """Undo what a broken run left behind; the versions that hold from now on."""
-    versions = {}
-    for name in storage.folders(lake.spark, lake.root):
-        path = lake.path(name)
-        if name in (tables.RUNS.name, *TABLES_ROOT_EXCEPTIONS):
-            continue
-        if name not in published:
-            log.warning("table %s: left by a run that did not finish; removed", name)
-            storage.delete(lake.spark, path)
-            continue
-        versions[name] = newest_version(lake, name)
-        if versions[name] != published[name]:
-            log.warning("table %s: changed by a run that did not finish; put back", name)
-            DeltaTable.forPath(lake.spark, path).restoreToVersion(published[name])
-            versions[name] = newest_version(lake, name)
-    return versions
+    """Undo what a broken run left behind; the versions that hold from now on.
+
+    Raises:
+        CasError: the folder of a published table is gone.
+    """
+    folders = set(storage.folders(lake.spark, lake.root))
+    for name in sorted(folders.intersection(declared(lake.spark, lake.root))):
+        if name not in published and (name != tables.RUNS.name or lake.last_manifest is None):
+            _remove(lake, name)
+            folders.remove(name)
+    withdraw(lake.spark, lake.root)
+    for name in sorted(folders & tables.NAMES - {tables.RUNS.name, *published}):
+        log.info("folder %s of the lake: no run declared that it makes it; left alone", name)
+    return {name: _version_put_back(lake, name, version) for name, version in published.items()}
+
+
+def _remove(lake: Lake, name: str) -> None:
+    """Remove a folder that a broken run declared; what a person put into it stays."""
+    stay = remove_files(lake.spark, lake.path(name), is_of_lake)
+    log.warning("folder %s: left by a run that did not finish; removed", name)
+    if stay:
+        log.warning("folder %s: %s stays, it was not made by that run", name, listed(stay))
+
+
+def is_of_lake(path: str) -> bool:
+    """Whether a file is one that a run makes in a folder that it declares: a table, or a lake.
+
+    Args:
+        path: below the folder.
+    """
+    first, _, rest = path.partition("/")
+    is_in_table = first in tables.NAMES and is_of_table(rest)
+    return is_in_table or is_of_table(path) or is_declaration(path)
+
+
+def _version_put_back(lake: Lake, name: str, published: int) -> int:
+    """The newest version of a table, which holds what was published."""
+    path = lake.path(name)
+    if not has_log(lake.spark, path):
+        raise CasError(
+            what=f"table {name} of the lake {lake.root}",
+            found="no folder with a log of Delta",
+            expected=f"the table at version {published}, as the last complete run left it",
+            do=f"Restore the folder {path} from a backup, then run the same command again",
+        )
+    newest = newest_version(lake, name)
+    if newest == published:
+        return newest
+    log.warning("table %s: changed by a run that did not finish; put back", name)
+    DeltaTable.forPath(lake.spark, path).restoreToVersion(published)
+    return newest_version(lake, name)

@@ -5,7 +5,6 @@ putting every table back to what the last manifest names.
 """
 
 import logging
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,20 +18,20 @@ from pyspark.sql import Column, DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.lake import declaring, storage, tables
 from cas_spark.lake import manifest as record
-from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_parts, digest_of_table, schema_text
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
 from cas_spark.lake.manifest import Manifest
+from cas_spark.lake.removing import COMMIT, LOG
 from cas_spark.lake.table import Table
 
 log = logging.getLogger(__name__)
 
 DIGESTS_OF_SLICES = "digests_of_slices"
-"""Name among a manifest's facts."""
-COMMIT = re.compile(r"(\d{20})\.json")
-"""A file in a table's log, named by the version that it makes."""
+OPERATIONS = "operations"
+"""Names among a manifest's facts."""
 
 
 @dataclass
@@ -40,7 +39,8 @@ class Run:
     """What one command does to the lake.
 
     `facts` collects what the steps found and a reader may want to know, such as the measured
-    settling delay. `versions` and `digests` say what the lake holds by now.
+    settling delay. `versions` and `digests` say what the lake holds by now; `checked_files` which
+    files of `snapshots` tasks have compared with their recorded checksums.
     """
 
     lake: Lake
@@ -56,6 +56,7 @@ class Run:
     stages: dict[str, float] = field(default_factory=dict)
     is_reading: bool = False
     lease: Lease | None = None
+    checked_files: set[str] = field(default_factory=set)
     _changed: dict[str, Table] = field(default_factory=dict)
 
     @contextmanager
@@ -208,7 +209,7 @@ class Run:
         Delta forgets the partitions with the columns unless they are told again.
         """
         writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-        path = self.lake.path(table.name)
+        path, named = self.lake.path(table.name), self.lake.as_sql(table.name)
         [held] = DeltaTable.forPath(self.lake.spark, path).detail().collect()
         prefix = "delta.constraints."
         checks = {
@@ -218,12 +219,10 @@ class Run:
         }
         # Older checks may speak of columns that are no more, newer ones of columns yet to come.
         for name in checks:
-            self.lake.spark.sql(f"ALTER TABLE delta.`{path}` DROP CONSTRAINT {name}")
+            self.lake.spark.sql(f"ALTER TABLE {named} DROP CONSTRAINT {name}")
         writer.partitionBy(*table.partitioned_by).save(path)
         for name, condition in table.checks.items():
-            self.lake.spark.sql(
-                f"ALTER TABLE delta.`{path}` ADD CONSTRAINT {name} CHECK ({condition})"
-            )
+            self.lake.spark.sql(f"ALTER TABLE {named} ADD CONSTRAINT {name} CHECK ({condition})")
         self.note_change(table)
 
     def note_change(
@@ -262,7 +261,7 @@ class Run:
             of_slices[str(value)] = digest_of_table(rows, table)
         return of_slices[str(value)]
 
-    def _digest_of(self, table: Table) -> str:
+    def digest_of(self, table: Table) -> str:
         """A table's digest: of one that is sliced, that of its slices' digests."""
         if table.sliced_by is None:
             return digest_of_table(self.read(table), table)
@@ -280,6 +279,7 @@ class Run:
             )
         if table.name in self.versions:
             return
+        self.declare(table.name)
         builder = (
             DeltaTable.createIfNotExists(self.lake.spark)
             .location(self.lake.path(table.name))
@@ -292,6 +292,15 @@ class Run:
             builder = builder.partitionedBy(*table.partitioned_by)
         builder.execute()
 
+    def declare(self, name: str) -> None:
+        """Write down that the run makes a folder of the lake's root, before it does.
+
+        Raises:
+            CasError: somebody else's lies there.
+        """
+        by = {"by": self.step, "run": self.number}
+        declaring.declare(self.lake.spark, self.lake.root, name, by)
+
     def publish(self, in_place_of_earlier: Sequence[Manifest] | None = None) -> Manifest:
         """Compute the digests of what changed and commit the manifest: the run is complete.
 
@@ -303,7 +312,7 @@ class Run:
         """
         with self.stage("digests") as said:
             for name, table in self._changed.items():
-                self.digests[name] = self._digest_of(table)
+                self.digests[name] = self.digest_of(table)
             said["tables"] = len(self._changed)
         complete = Manifest(
             number=self.number,
@@ -325,17 +334,18 @@ class Run:
         rows = [manifest.to_row() for manifest in (*(in_place_of_earlier or ()), complete)]
         frame = self.lake.spark.createDataFrame(rows, tables.RUNS.schema).coalesce(1)
         mode = "append" if in_place_of_earlier is None else "overwrite"
-        self._create(tables.RUNS)
+        if self.number == 1:
+            self._create(tables.RUNS)
         if self.lease is not None:
             self.lease.check()
         frame.write.format("delta").mode(mode).save(self.lake.path(tables.RUNS.name))
+        declaring.withdraw(self.lake.spark, self.lake.root)
         return complete
 
 
 def newest_version(lake: Lake, name: str) -> int:
     """The newest version of a table, published or not: the number of the last commit in its log."""
-    log_of_table = storage.files(lake.spark, f"{lake.path(name)}/_delta_log")
-    commits = map(COMMIT.fullmatch, (path.rsplit("/", 1)[-1] for path in log_of_table))
+    commits = map(COMMIT.fullmatch, storage.names(lake.spark, f"{lake.path(name)}/{LOG}"))
     return max(int(commit[1]) for commit in commits if commit)
 
 

@@ -1,7 +1,11 @@
-"""How tasks read the snapshots of their team, a few polls at a time."""
+"""How tasks read the snapshots of their team, a few polls at a time.
+
+A file is checked before it is used: its bytes against the sha256 that `snapshot_slices` records,
+once per file and run, and every page that is read against the checksum that stands with it.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import zip_longest
@@ -13,7 +17,8 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cas_spark.lake.storage import arrow_file_system
+from cas_spark.lake.failures import UnreadableFileError
+from cas_spark.lake.storage import arrow_file_system, sha256_of_stream
 from cas_spark.settings.resources import StorageAccess
 
 
@@ -28,6 +33,7 @@ class SnapshotFiles:
         access: `arrow` where tasks read the storage themselves; with `spark` they are sent the
             content of their team's files, since only Spark can reach it.
         sent: file -> its content; in a task with access `spark`.
+        sha256: file -> the recorded sha256 of its bytes, of those that are yet to be checked.
     """
 
     root: str
@@ -35,6 +41,8 @@ class SnapshotFiles:
     of_team: Mapping[str, Sequence[str]]
     access: StorageAccess = "arrow"
     sent: Mapping[str, pa.Buffer] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    _checked: set[str] = field(default_factory=set)
 
     def sent_with(self, rows: DataFrame) -> DataFrame:
         """The rows, with the files that their task cannot read itself among them; on the driver.
@@ -77,22 +85,30 @@ class SnapshotFiles:
 
         Yields:
             All rows of some polls, sorted by poll_on and cell_id, the blocks by their polls.
+
+        Raises:
+            UnreadableFileError: a file is missing or damaged, or is not the one that was recorded.
         """
         names = ["poll_on", "cell_id", *columns]
         with ExitStack() as opened:
             found: list[_RowGroup] = []
             for place, name in enumerate(self.of_team.get(team, ())):
-                file = pq.ParquetFile(opened.enter_context(self._open(name)))
-                column = file.schema_arrow.get_field_index("poll_on")
-                for number in range(file.num_row_groups):
-                    held = file.metadata.row_group(number).column(column).statistics
-                    if held.max >= first and held.min <= last:
-                        found.append(_RowGroup(held.min, place, number, held.max, file))
+                with self._naming(name):
+                    self.check(name)
+                    content = opened.enter_context(self._open(name))
+                    file = pq.ParquetFile(content, page_checksum_verification=True)
+                    column = file.schema_arrow.get_field_index("poll_on")
+                    for number in range(file.num_row_groups):
+                        held = file.metadata.row_group(number).column(column).statistics
+                        if held.max >= first and held.min <= last:
+                            group = _RowGroup(held.min, place, number, held.max, name, file)
+                            found.append(group)
             # By first polls; where one file fills a gap that another left, row groups overlap.
             found.sort(key=lambda group: (group.first, group.place, group.number))
             rest: pa.Table | None = None
             for group, following in zip_longest(found, found[1:]):
-                read = group.file.read_row_group(group.number, columns=names, use_threads=False)
+                with self._naming(group.name):
+                    read = group.file.read_row_group(group.number, columns=names, use_threads=False)
                 rows = _in_order(rest, _between(read, first, last))
                 # Spark's writer ends a row group where it is full, also amid a poll.
                 whole = rows.num_rows if following is None else _before(rows, following.first)
@@ -100,11 +116,49 @@ class SnapshotFiles:
                 if whole:
                     yield rows.slice(0, whole)
 
+    def check(self, name: str) -> None:
+        """Compare a file's bytes with the recorded sha256, unless that was done; in a task.
+
+        Raises:
+            UnreadableFileError: they differ.
+        """
+        recorded = self.sha256.get(name)
+        if recorded is None or name in self._checked:
+            return
+        with self._naming(name):
+            with self._open(name) as content:
+                found = sha256_of_stream(content)
+            if found != recorded:
+                reason = f"bytes with the sha256 {found}, recorded {recorded}"
+                raise OSError(reason)
+        self._checked.add(name)
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Have an error of reading a file name the table and the file."""
+        try:
+            yield
+        except _OF_DAMAGE as error:
+            path = f"{self.root}/{self.table}/{name}"
+            raise UnreadableFileError(self.table, path, str(error)) from error
+
     def _open(self, name: str) -> pa.NativeFile:
         if self.access == "spark":
             return pa.BufferReader(self.sent[name])
         system, folder = arrow_file_system(f"{self.root}/{self.table}")
         return system.open_input_file(f"{folder}/{name}")
+
+
+_OF_DAMAGE = (
+    OSError,
+    pa.ArrowException,
+    ValueError,
+    KeyError,
+    AttributeError,  # a footer without the statistics of a column
+    TypeError,
+    MemoryError,  # a size that no file has
+)
+"""What Arrow raises on a file that is missing or damaged."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +169,7 @@ class _RowGroup:
     place: int
     number: int
     last: date
+    name: str
     file: pq.ParquetFile
 
 

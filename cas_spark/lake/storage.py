@@ -1,12 +1,24 @@
-"""Folders and files under the lake's root, on whatever file system Hadoop can reach."""
+"""Folders and files under the lake's root, on whatever file system Hadoop can reach.
 
+Nothing here removes a folder with what is in it: `lake.removing` removes files by their names.
+"""
+
+import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
 import pyarrow.fs
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+
+from cas_spark.errors import CasError
+
+CHUNK = 1 << 24
+"""Bytes that are read at once to compute a checksum."""
 
 UNFINISHED = ".unfinished"
 """How the names of files end that a task still writes, or wrote when it was killed."""
@@ -26,17 +38,34 @@ def exists(spark: SparkSession, path: str) -> bool:
 
 
 def delete(spark: SparkSession, path: str) -> None:
-    """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+    """Remove a file or an empty folder; nothing happens where there is none."""
     system, hadoop_path = _file_system(spark, path)
-    system.delete(hadoop_path, True)
+    system.delete(hadoop_path, False)
 
 
 def folders(spark: SparkSession, path: str) -> list[str]:
     """Names of the folders in `path`, sorted; none where there is no such folder."""
+    return [name for name, is_folder in names(spark, path).items() if is_folder]
+
+
+def names(spark: SparkSession, path: str) -> dict[str, bool]:
+    """Names of all that lies in a folder, sorted -> whether it is a folder; none without it.
+
+    For a file, its own name.
+    """
     system, hadoop_path = _file_system(spark, path)
     if not system.exists(hadoop_path):
-        return []
-    return sorted(s.getPath().getName() for s in system.listStatus(hadoop_path) if s.isDirectory())
+        return {}
+    statuses = {
+        s.getPath().getName(): bool(s.isDirectory()) for s in system.listStatus(hadoop_path)
+    }
+    return dict(sorted(statuses.items()))
+
+
+def is_file(spark: SparkSession, path: str) -> bool:
+    """Whether there is a file, and no folder, at `path`."""
+    system, hadoop_path = _file_system(spark, path)
+    return bool(system.exists(hadoop_path)) and bool(system.getFileStatus(hadoop_path).isFile())
 
 
 def arrow_file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -44,6 +73,34 @@ def arrow_file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     if "://" in path:
         return pyarrow.fs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     return pyarrow.fs.LocalFileSystem(), path
+
+
+def sha256_of_stream(stream: pa.NativeFile) -> str:
+    """The sha256 of what is left of a stream of Arrow's, which is read to its end; in a task."""
+    state = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        state.update(chunk)
+    return state.hexdigest()
+
+
+def check_arrow_reaches(path: str) -> None:
+    """Refuse storage that Arrow, and so a scan of all its bytes, cannot reach.
+
+    Raises:
+        CasError: it cannot.
+    """
+    try:
+        system, place = arrow_file_system(path)
+        system.get_file_info(place)
+    except (OSError, pa.ArrowException) as error:
+        raise CasError(
+            what=f"the lake {path}",
+            found=f"storage that Arrow cannot reach: {error}",
+            expected="storage of which every byte can be searched, since what is removed for good "
+            "must be shown to be gone",
+            do="Run it on a machine that sees the lake as a folder, with `lake` set to that; "
+            "nothing was removed",
+        ) from error
 
 
 def copy_whole(local: Path, path: str) -> list[str]:
@@ -71,15 +128,14 @@ def copy_whole(local: Path, path: str) -> list[str]:
 
 def remove_unfinished(spark: SparkSession, path: str) -> None:
     """Remove what tasks that were killed had begun to write in a folder or below it."""
-    for file in files(spark, path, recursive=True):
-        if file.endswith(UNFINISHED):
-            delete(spark, file)
+    for name in relative_files(spark, path):
+        if name.endswith(UNFINISHED) and name.rsplit("/", 1)[-1].startswith("."):
+            delete(spark, f"{path}/{name}")
 
 
 def upload(spark: SparkSession, local: str, path: str) -> None:
-    """Copy a local file or folder to `path`, replacing what was there."""
+    """Copy a local file to `path`, in place of the file that was there."""
     system, hadoop_path = _file_system(spark, path)
-    system.delete(hadoop_path, True)
     system.mkdirs(hadoop_path.getParent())
     _, source = _file_system(spark, f"file://{local}")
     system.copyFromLocalFile(False, True, source, hadoop_path)
@@ -104,6 +160,27 @@ def files(spark: SparkSession, path: str, *, recursive: bool = False) -> dict[st
     return found
 
 
+def relative_files(spark: SparkSession, path: str) -> list[str]:
+    """The files of a folder at any depth, as paths below it; none where there is no such folder."""
+    found = []
+    for name, is_folder in names(spark, path).items():
+        if is_folder:
+            found += [f"{name}/{file}" for file in relative_files(spark, f"{path}/{name}")]
+        else:
+            found.append(name)
+    return found
+
+
+def delete_empty_folders(spark: SparkSession, path: str) -> None:
+    """Remove a folder if no file lies in it at any depth, and each such folder of it."""
+    for name in folders(spark, path):
+        delete_empty_folders(spark, f"{path}/{name}")
+    if not names(spark, path):
+        # A checksum of a file that is gone is not listed, and keeps its folder: that harms nobody.
+        with suppress(Py4JJavaError):
+            delete(spark, path)
+
+
 def read_text(spark: SparkSession, path: str) -> str:
     """The content of a small file."""
     system, hadoop_path = _file_system(spark, path)
@@ -114,13 +191,74 @@ def read_text(spark: SparkSession, path: str) -> str:
         stream.close()
 
 
+def sha256_of(spark: SparkSession, path: str) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    jvm: Any = spark._jvm  # noqa: SLF001 - so that the bytes never pass through Python
+    system, hadoop_path = _file_system(spark, path)
+    stream = system.open(hadoop_path)
+    try:
+        return str(jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
+    finally:
+        stream.close()
+
+
+def put_if_absent(spark: SparkSession, path: str, text: str) -> bool:
+    """Write a small file unless there is one already; of two that try at once one wins.
+
+    On a local disk it appears whole or not at all, also when this process is killed.
+
+    Returns:
+        Whether this call wrote it.
+    """
+    system, hadoop_path = _file_system(spark, path)
+    if system.getUri().getScheme() == "file":  # Hadoop looks first there, and creates then
+        return _link_if_absent(Path(hadoop_path.toUri().getPath()), text)
+    if system.exists(hadoop_path):
+        return False
+    try:
+        stream = system.create(hadoop_path, False)
+    except Py4JJavaError:
+        if system.exists(hadoop_path):
+            return False
+        raise
+    try:
+        stream.write(text.encode())
+    finally:
+        stream.close()
+    return True
+
+
+def draft_of(name: str) -> str:
+    """A name for a file that is given `name` once it is whole."""
+    return f".{name}-{uuid4().hex}{UNFINISHED}"
+
+
+def _link_if_absent(path: Path, text: str) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(draft_of(path.name))
+    try:
+        draft.write_text(text, encoding="utf-8")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
 def write_text(spark: SparkSession, path: str, text: str) -> None:
     """Write a small file, in place of what was there; where that fails, nothing is left."""
     write_bytes(spark, path, text.encode())
 
 
 def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
-    """The same for bytes."""
+    """Write the bytes of a small file, in place of what was there."""
     system, hadoop_path = _file_system(spark, path)
     try:
         stream = system.create(hadoop_path, True)
@@ -131,6 +269,14 @@ def write_bytes(spark: SparkSession, path: str, content: bytes) -> None:
     except Py4JJavaError:
         system.delete(hadoop_path, False)
         raise
+
+
+def try_to_write(spark: SparkSession, folder: str) -> None:
+    """Write a file into a folder and remove it; where there is no such folder yet, do nothing."""
+    if exists(spark, folder):
+        path = f"{folder}/.{uuid4().hex}{UNFINISHED}"
+        write_bytes(spark, path, b"")
+        delete(spark, path)
 
 
 def rename(spark: SparkSession, path: str, new_path: str) -> None:

@@ -238,7 +238,7 @@ def _first(unpacked: Callable[[Any], Pieces], stream: Any) -> bytes:
 
 
 def _of_parquet(stream: Any, _depth: int) -> Pieces:
-    file = pq.ParquetFile(stream)
+    file = pq.ParquetFile(stream, page_checksum_verification=True)
     leaves = [file.schema.column(place) for place in range(len(file.schema))]
     # Older Spark keeps instants in 12 bytes of their own: INT96 is no text.
     texts = [leaf.path for leaf in leaves if leaf.physical_type.endswith("BYTE_ARRAY")]

@@ -51,18 +51,30 @@ def read_editions(job: Job) -> list[Edition]:
     Raises:
         CasError: as `read_areas`.
     """
-    grid, spark = job.settings.grid, job.run.lake.spark
+    grid = job.settings.grid
     turns = editions_by_turn(grid, job.settings.polls.weekday_number)
     return [
-        Edition(
-            source,
-            edition,
-            read_areas(spark, edition, *columns_of(source, edition), grid.crs),
-        )
+        Edition(source, edition, _areas_of(job, source, edition))
         for source in grid.area_statistics
         for edition in source.editions
         if any(seen[source.name] == edition for seen in turns.values())
     ]
+
+
+def _areas_of(job: Job, source: AreaStatistics, edition: AreaEdition) -> DataFrame:
+    """The areas of an edition, read once by a command."""
+    key = (source.name, edition.published_on)
+    if key not in job.areas:
+        job.areas[key] = read_areas(
+            job.run.lake.spark,
+            edition,
+            *columns_of(source, edition),
+            job.settings.grid.crs,
+            job.operations,
+            f"grid.area_statistics.{source.name}.{edition.published_on}",
+            source.overlaps,
+        )
+    return job.areas[key]
 
 
 def write_figures(job: Job, editions: Sequence[Edition]) -> None:
@@ -94,10 +106,11 @@ def figures_of_cells(job: Job, land: DataFrame, editions: Sequence[Edition]) -> 
     """
     cells = land.select("cell_id", "team_id", "land_share")
     # Cutting polygons is what costs, so those that several editions share are cut once.
-    by_layer: dict[tuple[str, str, str], list[Edition]] = {}
+    by_layer: dict[tuple[str | None, ...], list[Edition]] = {}
     for edition in editions:
         area, _ = columns_of(edition.source, edition.edition)
-        key = (edition.edition.path, edition.edition.layer, area)
+        layer = edition.edition
+        key = (layer.path, layer.layer, area, layer.operation, edition.source.overlaps)
         by_layer.setdefault(key, []).append(edition)
     for of_layer in by_layer.values():
         values = together([_values_of(job, edition) for edition in of_layer])

@@ -1,7 +1,7 @@
 """Backtest: forecasts of past weeks by models that knew no more than was known then, scored.
 
 Snapshots are computed once. Models are trained anew every so many weeks, each on what was known at
-that moment. The year before is for tuning: the baselines' settings and the model's regularisation
+that moment. The weeks before are for tuning: the baselines' settings and the model's regularisation
 are chosen there, with the same effort, and never looked at again.
 """
 
@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.evaluation.baselines import Baseline, candidates
+from cas_spark.evaluation.baselines import Baseline, candidates, left_out
 from cas_spark.evaluation.measures import (
     ALL_TEAMS,
     MODEL,
@@ -25,6 +25,7 @@ from cas_spark.evaluation.model_scores import Term, model_scores, scorers_of
 from cas_spark.forecasting.forecast import Scorer
 from cas_spark.knowledge.calendar import instant_of, polls_between, target_weeks
 from cas_spark.knowledge.settling import has_settled, newest_settled, settling_days
+from cas_spark.knowledge.stretches import is_whole
 from cas_spark.lake import tables
 from cas_spark.pipelines.evaluate import measure_scores, scores_of_baselines
 from cas_spark.pipelines.job import Job
@@ -33,6 +34,7 @@ from cas_spark.pipelines.train import (
     check_models,
     context_of_kept_cells,
     expected_of,
+    note_checked,
     snapshot_files,
     training_data,
 )
@@ -77,7 +79,7 @@ class Span:
 
 
 def backtest(job: Job, span: Span) -> None:
-    """Tune on the year before, forecast the span, and score what has settled.
+    """Tune on the weeks before, forecast the span, and score what has settled.
 
     Args:
         job: of the last poll of the span.
@@ -108,6 +110,7 @@ def backtest(job: Job, span: Span) -> None:
         chosen, reg_param = _tune(job, at_tuning, tuning, begun)
         run.facts["tuned_baselines"] = {of: [b.name for b in bs] for of, bs in chosen.items()}
         run.facts["tuned_reg_param"] = reg_param
+        run.facts["tuned_on_polls"] = [str(tuning[0]), str(tuning[-1])]
         said["reg_param"] = f"{reg_param:g}"
     terms = []
     with run.stage("train") as said, job.show_progress("trainings", len(span.trainings)) as advance:
@@ -155,7 +158,9 @@ def _tune(
     settings = job.settings
     horizon = next(iter(settings.horizons))
     used = polls[::TUNING_EVERY]
-    every = {of: candidates(of) for of in settings.priorities}
+    weeks = job.weeks_of_history(polls[0])
+    every = {of: candidates(of, weeks) for of in settings.priorities}
+    job.run.facts["left_out_baselines"] = left_out(weeks)
     terms = []
     for value in REG_PARAMS:
         trained = _train(at_tuning, at_tuning, value, [horizon])
@@ -202,11 +207,15 @@ def _train(
     Raises:
         CasError: as `check_models`.
     """
-    expected = replace(expected_of(job), catalogue=at_tuning.catalogue, horizons=tuple(horizons))
+    # The backtest looks at the indicators of its earliest poll, also where history grew since.
+    job = job.looking_at(at_tuning.catalogue)
+    expected = replace(expected_of(job), horizons=tuple(horizons))
     settings = job.settings.training.model_copy(update={"reg_param": reg_param})
     data = training_data(job)
     data.labels.persist()
     models = train(data, expected, settings, lambda _: None)
+    if settings.engine == "grouped":
+        note_checked(job, data.files)
     data.labels.unpersist()
     check_models(models, expected, settings)
     return scorers_of(models)
@@ -220,13 +229,13 @@ def _model_scores(at_tuning: Job, terms: Sequence[Term]) -> DataFrame:
 
 
 def _due(polls: Sequence[date], job: Job, days: int) -> Due:
-    """The target weeks of each poll that have settled by the end of the extracts."""
-    zone = job.settings.zone
+    """The target weeks of each poll that are whole, and have settled by the end of the extracts."""
+    zone, whole = job.settings.zone, job.stretches
     return {
         poll: {
             name: week_on
             for name, week_on in target_weeks(poll, job.settings.horizons).items()
-            if has_settled(week_on, days, zone, job.known_until)
+            if is_whole(week_on, whole) and has_settled(week_on, days, zone, job.known_until)
         }
         for poll in polls
     }

@@ -17,11 +17,12 @@ from cas_spark.evaluation.comparing import (
 )
 from cas_spark.evaluation.measures import MODEL
 from cas_spark.lake import storage, tables
+from cas_spark.lake.outputs import Outputs
 from cas_spark.pipelines.backtest import Span
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.report import TextReport, TextTable
 
-FOLDER = "plots"
+FOLDER, PICTURE = "plots", "caught.png"
 
 
 def backtest_report(job: Job, span: Span) -> TextReport:
@@ -45,16 +46,27 @@ def backtest_report(job: Job, span: Span) -> TextReport:
             told = ", ".join(f"{ratio:.3f} times {method}" for method, ratio in ratios.items())
             lines.append(f"{horizon}, chosen {choice}: the model catches {told} (geometric mean)")
     facts = job.run.facts
-    lines.append(f"regularisation chosen on the year before: {facts['tuned_reg_param']:g}")
+    first, last = facts["tuned_on_polls"]
+    lines.append(
+        f"regularisation chosen on the weeks from {first} to {last}: {facts['tuned_reg_param']:g}"
+    )
+    for what in ("baselines", "indicators"):
+        names = facts[f"left_out_{what}"]
+        if names:
+            lines.append(f"{what} left out, since the history is too short: {', '.join(names)}")
     for priority, names in facts["tuned_baselines"].items():
         lines.append(f"baselines of {priority}: {'; '.join(names)}")
     lines.append(f"poll-horizons not yet scored: {facts['poll_horizons_not_yet_scored']}")
     lines += settings.labels
-    path = f"{job.run.lake.path(FOLDER)}/backtest_{span.first}_{span.last}"
+    lake, name = job.run.lake, f"backtest_{span.first}_{span.last}"
+    path = f"{lake.path(FOLDER)}/{name}"
+    outputs = Outputs(lake.spark, lake.path(FOLDER), (name,))
+    outputs.begin([f"{name}/{PICTURE}"])
     with tempfile.TemporaryDirectory() as scratch:
-        draw(shares, held, settings.title, settings.labels).savefig(Path(scratch, "caught.png"))
-        storage.upload(job.run.lake.spark, scratch, path)
-    lines.append(f"picture: {path}/caught.png")
+        draw(shares, held, settings.title, settings.labels).savefig(Path(scratch, PICTURE))
+        storage.upload(lake.spark, f"{scratch}/{PICTURE}", f"{path}/{PICTURE}")
+    outputs.end()
+    lines.append(f"picture: {path}/{PICTURE}")
     return TextReport(said, lines)
 
 

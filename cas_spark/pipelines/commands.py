@@ -1,7 +1,7 @@
 """A command: opens a run on the lake, does its steps in order, and publishes what they left."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 
@@ -10,11 +10,11 @@ from pyspark.sql import SparkSession
 from cas_spark.evaluation.comparing import paired
 from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.lease import hold
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.mending import remove_unnamed_files
-from cas_spark.lake.opening import open_run
+from cas_spark.lake.opening import held, open_run
 from cas_spark.lake.run import Run
+from cas_spark.lake.storage import check_arrow_reaches
 from cas_spark.pipelines.backtest import Span, backtest
 from cas_spark.pipelines.evaluate import evaluate
 from cas_spark.pipelines.experiment import Challenge, champion_of, experiment, measures_of
@@ -32,15 +32,22 @@ from cas_spark.pipelines.retain import RETAIN, retain
 from cas_spark.pipelines.retain_report import retain_report
 from cas_spark.pipelines.snapshots import snapshots
 from cas_spark.pipelines.train import train
-from cas_spark.pipelines.views import draw_maps, track, track_experiment
+from cas_spark.pipelines.views import (
+    draw_maps,
+    track,
+    track_experiment,
+    try_to_draw,
+    try_to_track,
+)
 from cas_spark.settings import Settings
 
 log = logging.getLogger(__name__)
 
 Step = Callable[[Job], None]
 
+INGEST = "ingest"
 STEPS: Mapping[str, Step] = {
-    "ingest": ingest,
+    INGEST: ingest,
     "grid": grid,
     "snapshots": snapshots,
     "train": train,
@@ -48,6 +55,8 @@ STEPS: Mapping[str, Step] = {
     "evaluate": evaluate,
 }
 WEEKLY = "weekly"
+DRAWN, TRACKED = ("forecast", WEEKLY), ("train", "evaluate", WEEKLY)
+"""Commands after which maps are drawn, and MLflow is told."""
 SNAPSHOTS = "snapshots"
 
 
@@ -92,6 +101,7 @@ def run_experiment(
     """
     lake = Lake(spark, settings.lake)
     with _opened(lake, "experiment", settings, None) as run:
+        try_to_track(settings)
         champion = champion_of(lake.last_manifest_of(WEEKLY), settings)
         job = Job(run, settings, champion.poll, show_progress)
         experiment(job, champion, challenge)
@@ -122,7 +132,7 @@ def run_rebuild(
         CasError: the run cannot be rebuilt; and as the steps do.
     """
     lake = Lake(spark, settings.lake)
-    with telling_of_storage(lake.root), hold(spark, lake.root, "rebuild") as lease:
+    with telling_of_storage(lake.root), held(spark, lake.root, "rebuild") as lease:
         lake = with_ids_keyed(lake, settings, lease)
         manifest = run_to_rebuild(lake, number)
         rebuilt = rebuild(spark, settings, manifest, show_progress, to)
@@ -141,7 +151,8 @@ def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> TextRepo
         CasError: a key is still found somewhere; the same command again goes on from there.
     """
     lake = Lake(spark, settings.lake)
-    with telling_of_storage(lake.root), hold(spark, lake.root, RETAIN) as lease:
+    check_arrow_reaches(lake.root)  # or the proof could not be given, once the rows are gone
+    with telling_of_storage(lake.root), held(spark, lake.root, RETAIN) as lease:
         retained = retain(with_ids_keyed(lake, settings, lease), settings, as_of, lease)
     return retain_report(Lake(spark, settings.lake), settings, retained)
 
@@ -152,6 +163,7 @@ def run_command(
     settings: Settings,
     poll: date | None,
     show_progress: ShowProgress,
+    reread: Collection[str] = (),
 ) -> Job:
     """Run one step, or all in order, and publish.
 
@@ -164,29 +176,39 @@ def run_command(
         settings: of the lake.
         poll: asked for; None for the newest that the extracts reach.
         show_progress: shows how far long work is.
+        reread: names of the sources whose extracts the step ingest reads again.
 
     Raises:
         CasError: as the steps do.
     """
     with _opened(Lake(spark, settings.lake), command, settings, poll) as run:
-        job = Job(run, settings, poll, show_progress)
+        job = Job(run, settings, poll, show_progress, reread=frozenset(reread))
+        if command in TRACKED:
+            try_to_track(settings)
         for name, step in STEPS.items():
             if command in (name, WEEKLY):
+                if command in DRAWN and name == _first_with_cells(command):
+                    try_to_draw(job)
                 step(job)
         if command == WEEKLY:
             note_poll_digests(job)
         manifest = _publish(run)
-        if command in ("forecast", WEEKLY):
+        if command in DRAWN:
             draw_maps(job)
-        if command in ("train", "evaluate", WEEKLY):
+        if command in TRACKED:
             track(job, manifest)
     return job
+
+
+def _first_with_cells(command: str) -> str:
+    """The first step of a command that finds the cells made."""
+    return "snapshots" if command == WEEKLY else command
 
 
 @contextmanager
 def _opened(lake: Lake, step: str, settings: Settings, poll: date | None) -> Iterator[Run]:
     """A run that holds the lake until all that is made from it is made."""
-    with telling_of_storage(lake.root), hold(lake.spark, lake.root, step) as lease:
+    with telling_of_storage(lake.root), held(lake.spark, lake.root, step) as lease:
         lake = with_ids_keyed(lake, settings, lease)
         yield open_run(lake, step, poll, settings.as_json(), settings.sha256(), lease)
 

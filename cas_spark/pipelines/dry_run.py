@@ -1,7 +1,7 @@
 """A dry run: what a weekly run would do and how much of it, without writing anything."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from pyspark.sql import SparkSession
@@ -12,16 +12,23 @@ from cas_spark.grid.layers import read_teams
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import Run
-from cas_spark.pipelines.ingest import new_files
+from cas_spark.pipelines.ingest import listed_files, new_files
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.report import TextReport, TextTable
+from cas_spark.pipelines.reread import check_reading, held_extracts
 from cas_spark.settings import Settings
 
 NAMES_SHOWN = 5
 
 
-def dry_run(spark: SparkSession, settings: Settings, poll: date | None, step: str) -> TextReport:
+def dry_run(
+    spark: SparkSession,
+    settings: Settings,
+    poll: date | None,
+    step: str,
+    reread: Collection[str] = (),
+) -> TextReport:
     """What the weekly run would do at a poll, as far as it can be told before it has begun.
 
     What purges among extracts that are yet to be taken in reach comes on top of it.
@@ -31,9 +38,11 @@ def dry_run(spark: SparkSession, settings: Settings, poll: date | None, step: st
         settings: of the lake.
         poll: asked for; None for the newest that the lake's extracts reach.
         step: the command, whose last run tells how long it took.
+        reread: names of the sources whose extracts it would read again.
 
     Raises:
-        CasError: a file cannot be read; and as the planning of polls does.
+        CasError: a file cannot be read, or the settings by which extracts were read changed; and as
+            the planning of polls does.
     """
     lake = Lake(spark, settings.lake)
     last = lake.last_manifest
@@ -49,8 +58,10 @@ def dry_run(spark: SparkSession, settings: Settings, poll: date | None, step: st
         digests={},
         is_reading=True,
     )
-    job = Job(run, settings, poll, silently)
-    new = [path.rsplit("/", 1)[-1] for _, path, _ in new_files(job, settings.sources)]
+    job = Job(run, settings, poll, silently, reread=frozenset(reread))
+    there, held = listed_files(job, settings.sources), held_extracts(job)
+    check_reading(job, there, held)
+    new = [path.rsplit("/", 1)[-1] for _, path, _ in new_files(job, there, held)]
     rows = [["ingest", _names(new), f"{len(new)} new extracts"], ["grid", *_grid(job)]]
     rest = "snapshots, models, forecast, maps"
     if not _holds_cells(job):
@@ -91,7 +102,7 @@ def _grid(job: Job) -> list[str]:
         cells = job.cells()
         kept = cells.where("is_kept").count()
         return [f"version {grid.version} is there", f"{cells.count():,} cells, {kept:,} kept"]
-    teams = read_teams(job.run.lake.spark, grid.teams, grid.crs)
+    teams = read_teams(job.run.lake.spark, grid.teams, grid.crs, job.operations)
     number = teams.select("team_id").distinct().count()
     return [f"version {grid.version} is made", f"{number:,} teams cut into cells"]
 

@@ -7,10 +7,12 @@ from datetime import date, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cas_spark.evaluation.baselines import Baseline, baseline_scores, usual
+from cas_spark.evaluation.baselines import Baseline, baseline_scores, left_out, usual
 from cas_spark.evaluation.measures import MODEL, Due, measure, stamped
 from cas_spark.indicators.snapshots import edges_until
+from cas_spark.knowledge.calendar import WEEK
 from cas_spark.knowledge.settling import has_settled, settling_days
+from cas_spark.knowledge.stretches import is_whole
 from cas_spark.knowledge.visibility import known_at
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
@@ -21,19 +23,25 @@ def evaluate(job: Job) -> None:
 
     Forecasts of the run's own poll are scored again, since they may have been made anew. A horizon
     is scored by the target week that its forecast was made for, whatever the settings say of it by
-    now; a priority that they no longer have is not, since nobody tells what happened of it.
+    now; a priority that they no longer have is not, since nobody tells what happened of it. Nor is
+    a week that touches a gap in the extracts, or whose poll does.
     """
     run, settings = job.run, job.settings
     days = settling_days(job.incidents, job.known_until, settings)
     due: dict[date, dict[str, date]] = {}
-    not_yet = 0
+    not_yet = in_gaps = 0
+    whole = job.stretches
     for poll, horizon, week_on in _unscored(job):
-        if has_settled(week_on, days, settings.zone, job.known_until):
+        if not all(is_whole(week, whole) for week in (poll - WEEK, week_on)):
+            in_gaps += 1
+        elif has_settled(week_on, days, settings.zone, job.known_until):
             due.setdefault(poll, {})[horizon] = week_on
         else:
             not_yet += 1
     run.facts["scored_as_of_at"] = job.known_until.isoformat()
     run.facts["forecasts_not_yet_scored"] = not_yet
+    run.facts["forecasts_of_gaps_never_scored"] = in_gaps
+    run.facts["left_out_baselines"] = left_out(min(map(job.weeks_of_history, due))) if due else []
     with run.stage("evaluate") as said:
         for poll, weeks in due.items():
             rows = _score_poll(job, poll, weeks)
@@ -87,7 +95,8 @@ def _score_poll(job: Job, poll: date, weeks: Mapping[str, date]) -> DataFrame:
             F.col("cells.cell_id").alias("cell_ids"), F.col("cells.logit").alias("scores"),
         )
     )  # fmt: skip
-    asked = {of: {b.method: b for b in usual(of)} for of in settings.priorities}
+    history = job.weeks_of_history(poll)
+    asked = {of: {b.method: b for b in usual(of, history)} for of in settings.priorities}
     cells = job.cells(_grid_version_of(job, forecasts))
     scores = of_model.unionByName(scores_of_baselines(job, asked, [poll], cells))
     measures = measure_scores(job, scores, {poll: weeks}, job.known_until)
@@ -109,7 +118,7 @@ def scores_of_baselines(
 ) -> DataFrame:
     """What baselines think of all these land cells at consecutive polls; see `baseline_scores`."""
     settings = job.settings
-    edges = edges_until(polls[-1], job.calendar_from, settings.zone)
+    edges = edges_until(polls[-1], job.history_from(polls), settings.zone)
     return baseline_scores(cells, job.incidents, asked, polls, edges, settings.grid.crs)
 
 

@@ -19,6 +19,7 @@ from cas_spark.evaluation.model_scores import Term, model_scores, scorers_of
 from cas_spark.indicators.catalogue import Catalogue, whole_catalogue
 from cas_spark.knowledge.calendar import polls_between, target_weeks
 from cas_spark.knowledge.settling import newest_settled, settling_days
+from cas_spark.knowledge.stretches import is_whole
 from cas_spark.lake import tables
 from cas_spark.lake.manifest import Manifest
 from cas_spark.pipelines.evaluate import measure_scores, scores_of_baselines
@@ -182,9 +183,18 @@ def _score(holding: Job, terms: Sequence[Term], polls: Sequence[date], backtest:
     files = snapshot_files(holding, polls[0], polls[-1])
     context = context_of_kept_cells(holding, polls[0], polls[-1])
     of_models = model_scores(context, files, holding.catalogue, terms)
-    counting = {of: {b.method: b for b in usual(of)[:1]} for of in settings.priorities}
+    weeks = holding.weeks_of_history(polls[0])
+    counting = {of: {b.method: b for b in usual(of, weeks)[:1]} for of in settings.priorities}
     scores = of_models.unionByName(scores_of_baselines(holding, counting, polls, holding.cells()))
-    due = {poll: target_weeks(poll, settings.horizons) for poll in polls}
+    whole = holding.stretches
+    due = {
+        poll: {
+            name: week_on
+            for name, week_on in target_weeks(poll, settings.horizons).items()
+            if is_whole(week_on, whole)
+        }
+        for poll in polls
+    }
     measures = measure_scores(holding, scores, due, holding.known_until)
     measures = stamped(measures, holding.known_until, run.number)
     rows = measures.select(F.lit(backtest).alias("backtest"), "*")

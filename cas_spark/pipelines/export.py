@@ -18,7 +18,9 @@ from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import whole_catalogue
 from cas_spark.lake import storage, tables
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.lease import hold
+from cas_spark.lake.opening import held
+from cas_spark.lake.outputs import Outputs
+from cas_spark.lake.removing import is_of_spark
 from cas_spark.pipelines.report import TextReport
 from cas_spark.settings import Settings
 from cas_spark.settings.redaction import redacted
@@ -29,6 +31,9 @@ from cas_spark.training.models import Fit
 from cas_spark.training.native import as_pyspark_model
 
 MODEL_FOLDER, DESCRIPTION = "model", "model.json"
+
+_PARTS = ("metadata", "data")
+"""Folders of a model that Spark saves."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,15 @@ def export_model(spark: SparkSession, settings: Settings, key: ModelKey, to: str
         key: which model.
         to: folder, local or any that Hadoop can reach; gets `model`, which
             `LogisticRegressionModel.load` reads, and `model.json`, which says what its features
-            are. What an earlier export left there is replaced.
+            are. What an earlier export left there, and nobody changed, is replaced.
 
     Raises:
-        CasError: another run holds the lake, there is no such model, it failed, this code no longer
-            knows one of its indicators, or MLflow has no run of that team, priority and poll.
+        CasError: files of somebody else lie where the model is to go, another run holds the lake,
+            there is no such model, it failed, this code no longer knows one of its indicators, or
+            MLflow has no run of that team, priority and poll.
     """
-    with hold(spark, settings.lake, "export-model"):  # no run may replace what it is logged under
+    _outputs_of(spark, to).check()
+    with held(spark, settings.lake, "export-model"):  # no run may replace what it is logged under
         return _export(Lake(spark, settings.lake), settings, key, to)
 
 
@@ -72,11 +79,14 @@ def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> TextRepor
     fit = Fit(row["intercept"], coefficients, row["iterations"])
     uid = f"{key.priority}_{key.horizon}_{key.team}_{key.poll}"
     model = as_pyspark_model(spark, fit, uid)
-    model.write().overwrite().save(f"{to}/{MODEL_FOLDER}")
+    outputs = _outputs_of(spark, to)
+    outputs.begin()
+    model.write().save(f"{to}/{MODEL_FOLDER}")
     with tempfile.TemporaryDirectory() as scratch:
         beside = Path(scratch, DESCRIPTION)
         beside.write_text(json.dumps(told, indent=1, allow_nan=False), encoding="utf-8")
         storage.upload(spark, str(beside), f"{to}/{DESCRIPTION}")
+        outputs.end()
         model_id = log_native_model(store, run, model, beside, key.horizon, lake.path(FOLDER))
     return TextReport(
         [],
@@ -89,6 +99,17 @@ def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> TextRepor
             *settings.labels,
         ],
     )
+
+
+def _outputs_of(spark: SparkSession, to: str) -> Outputs:
+    """What an export makes in a folder."""
+
+    def is_expected(path: str) -> bool:
+        parts = path.removeprefix(f"{MODEL_FOLDER}/").split("/", 1)
+        is_part = len(parts) > 1 and parts[0] in _PARTS and is_of_spark(parts[1])
+        return path == DESCRIPTION or (path.startswith(f"{MODEL_FOLDER}/") and is_part)
+
+    return Outputs(spark, to, (MODEL_FOLDER, DESCRIPTION), is_expected)
 
 
 def _model_of(lake: Lake, key: ModelKey) -> Row:

@@ -7,7 +7,7 @@ from cas_spark.forecasting.forecast import forecast as forecast_cells
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
-from cas_spark.pipelines.train import context_of_kept_cells, snapshot_files
+from cas_spark.pipelines.train import context_of_kept_cells, note_checked, snapshot_files
 
 
 def forecast(job: Job) -> None:
@@ -33,9 +33,10 @@ def forecast(job: Job) -> None:
         job.show_progress("teams", teams) as advance,
         following_tasks(run.lake.spark, teams, advance, teams),
     ):
+        files = snapshot_files(job, job.poll, job.poll)
         rows = forecast_cells(
             context_of_kept_cells(job, job.poll, job.poll),
-            snapshot_files(job, job.poll, job.poll),
+            files,
             models,
             {row["team_id"]: row["count"] for row in land},
             job.catalogue,
@@ -45,4 +46,5 @@ def forecast(job: Job) -> None:
             run.number,
         )
         run.replace(tables.FORECASTS, rows, poll=job.poll)
+        note_checked(job, files)
         said["rows"] = run.read(tables.FORECASTS).where(at_poll).count()

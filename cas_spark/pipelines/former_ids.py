@@ -26,12 +26,13 @@ from cas_spark.knowledge.retention import IDS
 from cas_spark.knowledge.taken_in import as_decided, as_delivered
 from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_table
-from cas_spark.lake.erasing import LOG, end_with_a_commit_without_rows, forget_past
+from cas_spark.lake.erasing import end_with_a_commit_without_rows, forget_past
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.opening import open_run
-from cas_spark.lake.run import COMMIT, newest_version
+from cas_spark.lake.removing import COMMIT, LOG
+from cas_spark.lake.run import newest_version
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.keys import PSEUDONYM_CHECK, key_of
 from cas_spark.pipelines.poll_digests import FACTS, POLL_DIGESTS
@@ -127,7 +128,8 @@ def keyed(rows: DataFrame, table: str, key: bytes) -> DataFrame:
     """
     if table == tables.ERASURES.name:
         return with_keyed_erasures(rows, key)
-    if table == tables.REJECTED_ROWS.name:  # of other reasons `found` is a value, not an id
+    if table in (tables.REJECTED_ROWS.name, tables.REPLACED_REJECTED_ROWS.name):
+        # Of other reasons `found` is a value, not an id
         told = with_keyed_ids(rows.where(rows["reason"] == DUPLICATE), IDS[table], key)
         return told.unionByName(rows.where(rows["reason"] != DUPLICATE))
     # A person's pseudonym was keyed from the first.
@@ -198,16 +200,14 @@ def _forget(lake: Lake, last: Manifest, settings: Settings) -> None:
     for name, table in _TABLES.items():
         if name in last.versions_out:
             forget_past(lake, table, last.versions_out[name])
-    path = lake.path(tables.RUNS.name)
     if newest_version(lake, tables.RUNS.name) == published:
         lake.spark.sql(
-            f"ALTER TABLE delta.`{path}` "
+            f"ALTER TABLE {lake.as_sql(tables.RUNS.name)} "
             f"SET TBLPROPERTIES ('cas.past_forgotten_by_run' = '{last.number}')"
         )
     forget_past(lake, tables.RUNS, newest_version(lake, tables.RUNS.name))
 
 
 def _versions_in_log(lake: Lake, name: str) -> list[int]:
-    files = storage.files(lake.spark, f"{lake.path(name)}/{LOG}")
-    commits = map(COMMIT.fullmatch, (path.rsplit("/", 1)[-1] for path in files))
+    commits = map(COMMIT.fullmatch, storage.names(lake.spark, f"{lake.path(name)}/{LOG}"))
     return [int(commit[1]) for commit in commits if commit]

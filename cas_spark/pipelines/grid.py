@@ -15,7 +15,6 @@ from cas_spark.grid.area_statistics import fill_gaps
 from cas_spark.grid.definition import file_digests, grid_definition, layer_paths
 from cas_spark.grid.removal import apply_removal
 from cas_spark.grid.surroundings import distance_and_number, surroundings_of
-from cas_spark.grid.tessellation import check_teams_do_not_overlap
 from cas_spark.knowledge.calendar import instant_of
 from cas_spark.knowledge.editions import editions_by_turn
 from cas_spark.knowledge.visibility import known_at
@@ -79,7 +78,9 @@ def _slow_of(job: Job, land: DataFrame, editions: Sequence[Edition]) -> DataFram
         figures, filled = fill_gaps(found, columns)
         note_gaps(job, editions, filled)
         said.update({f"{name} filled": gaps.cells for name, gaps in filled.items() if gaps.cells})
-        surroundings = surroundings_of(land.select("cell_id"), settings.surroundings, settings.crs)
+        surroundings = surroundings_of(
+            land.select("cell_id"), settings.surroundings, settings.crs, job.operations
+        )
         slow = surroundings.join(figures.drop("team_id"), "cell_id", "inner").localCheckpoint()
         found.unpersist()
     return slow
@@ -110,7 +111,6 @@ def _make_cells(job: Job, land: DataFrame, context: DataFrame, definition: str) 
     run, settings = job.run, job.settings.grid
     version = F.col("grid_version") == settings.version
     with run.stage("grid") as said:
-        check_teams_do_not_overlap(land)
         cells = land.select(
             F.lit(settings.version).alias("grid_version"),
             *land.columns,

@@ -4,11 +4,12 @@ Suspects are taken in apart from incidents: where settings have none, nothing te
 where they do, no byte of the incidents and outcomes differs.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import TypeVar
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from cas_spark.grid.layers import read_teams
@@ -17,19 +18,25 @@ from cas_spark.knowledge.calendar import instant_of
 from cas_spark.lake import tables
 from cas_spark.lake.spread import shuffle_partitions
 from cas_spark.lake.table import Table
+from cas_spark.pipelines.area_statistics import read_editions
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.keys import key_of
+from cas_spark.pipelines.keys import PSEUDONYM_CHECK, key_of
+from cas_spark.pipelines.reread import check_reading, held_extracts, set_aside
 from cas_spark.pipelines.revise import revise
+from cas_spark.pipelines.unusual import note_unusual
 from cas_spark.settings.extracts import Extracts, IncidentExtracts
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.coordinates import Land
+from cas_spark.sources.files import list_files, sha256_of
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.keyed_ids import check_of_key
-from cas_spark.sources.reading import list_files, read_rows, sha256_of
+from cas_spark.sources.reading import read_rows
 from cas_spark.sources.removed import Removed
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
 from cas_spark.sources.suspects import SuspectDelivery, deliver_suspects
+
+log = logging.getLogger(__name__)
 
 SAID_OF_A_LINK = ("link_id", "known_at", "priority", "home_cell_id")
 
@@ -41,12 +48,16 @@ File = tuple[AnyExtracts, str, str]
 def ingest(job: Job) -> None:
     """Take in every extract that the lake does not hold yet; the same one twice changes nothing."""
     key = key_of(job.run.lake, job.settings)
-    job.run.facts["pseudonym_check"] = check_of_key(key)
-    incidents = new_files(job, job.settings.incidents)
-    suspects = new_files(job, job.settings.suspects)
-    revisions = new_files(job, job.settings.revisions)
-    if incidents or suspects or revisions:
-        land = Land.of(land_cells(job))
+    job.run.facts[PSEUDONYM_CHECK] = check_of_key(key)
+    there, held = listed_files(job, job.settings.sources), held_extracts(job)
+    check_reading(job, there, held)
+    set_aside(job, held)
+    new = new_files(job, there, held)
+    incidents = _of_kind(new, IncidentExtracts)
+    suspects = _of_kind(new, SuspectExtracts)
+    revisions = _of_kind(new, RevisionExtracts)
+    if new:
+        land = Land.of(land_cells(job), job.operations)
         if incidents:
             _take_in_incidents(job, incidents, key, land)
         if suspects:
@@ -54,22 +65,52 @@ def ingest(job: Job) -> None:
         if revisions:
             _take_in_revisions(job, revisions, key, land)
         land.ids.unpersist()
-    revise(job, is_any_new=bool(incidents or suspects or revisions))
+    revise(job, is_any_new=bool(new))
+    if new:
+        note_unusual(job, land_cells(job))
 
 
-def new_files(job: Job, sources: Sequence[AnyExtracts]) -> list[File[AnyExtracts]]:
-    """Every extract that the lake does not hold."""
+def listed_files(job: Job, sources: Sequence[Extracts]) -> list[File[Extracts]]:
+    """Every extract that the settings name, each content of a source once."""
     spark = job.run.lake.spark
-    held = {
-        (row["source"], row["sha256"])
-        for row in job.run.read(tables.DATASETS).select("source", "sha256").collect()
+    return without_copies(
+        (source, path, sha256_of(spark, path))
+        for source in sources
+        for path in list_files(spark, source)
+    )
+
+
+def without_copies(files: Iterable[File[AnyExtracts]]) -> list[File[AnyExtracts]]:
+    """Return the first file of each content of a source; the log names the others."""
+    first: dict[tuple[str, str], File[AnyExtracts]] = {}
+    for source, path, sha256 in files:
+        kept = first.setdefault((source.name, sha256), (source, path, sha256))
+        if kept[1] != path:
+            log.warning("%s: the same file as %s, which is read once", path, kept[1])
+    return list(first.values())
+
+
+def new_files(
+    job: Job, there: Sequence[File[Extracts]], held: Mapping[str, Sequence[Row]]
+) -> list[File[Extracts]]:
+    """Every extract that the lake does not hold, or is to read again.
+
+    Args:
+        job: at work.
+        there: all extracts that the settings name.
+        held: source -> the extracts that the lake holds.
+    """
+    taken_in = {
+        (name, row["sha256"])
+        for name, rows in held.items()
+        if name not in job.reread
+        for row in rows
     }
-    wanted = [(source, path) for source in sources for path in list_files(spark, source)]
-    return [
-        (source, path, sha256)
-        for source, path in wanted
-        if (source.name, sha256 := sha256_of(spark, path)) not in held
-    ]
+    return [file for file in there if (file[0].name, file[2]) not in taken_in]
+
+
+def _of_kind(files: Sequence[File[Extracts]], kind: type[AnyExtracts]) -> list[File[AnyExtracts]]:
+    return [(source, path, sha) for source, path, sha in files if isinstance(source, kind)]
 
 
 def _take_in_incidents(
@@ -210,12 +251,17 @@ def _removed(job: Job, table: Table) -> Removed | None:
 
 
 def land_cells(job: Job) -> DataFrame:
-    """All land cells of the settings' grid version, from the lake or else from the polygons."""
+    """All land cells of the settings' grid version, from the lake or else from the polygons.
+
+    Raises:
+        CasError: polygons of teams or areas that overlap; and as `read_teams` and `read_areas`.
+    """
     grid = job.settings.grid
     cells = job.run.read(tables.CELLS).where(F.col("grid_version") == grid.version)
     if not cells.isEmpty():
         return cells
     if job.tessellation is None:
-        teams = read_teams(job.run.lake.spark, grid.teams, grid.crs)
+        read_editions(job)  # so that what is wrong with any polygon is told before extracts
+        teams = read_teams(job.run.lake.spark, grid.teams, grid.crs, job.operations)
         job.tessellation = tessellate(teams).persist()
     return job.tessellation

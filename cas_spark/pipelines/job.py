@@ -1,6 +1,6 @@
 """What a step works with: the run, the settings, the poll, and what steps of a run share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -10,15 +10,18 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.grid.operations import Operations, labels_of
 from cas_spark.indicators.catalogue import Catalogue, catalogue_of_lake
 from cas_spark.knowledge.calendar import Schedule, instant_of, poll_at_or_after
 from cas_spark.knowledge.editions import editions_by_turn, turn_of, turns_between
 from cas_spark.knowledge.settling import plan, settling_days
+from cas_spark.knowledge.stretches import stretch_of, stretches
 from cas_spark.knowledge.visibility import without_purged
 from cas_spark.lake import tables
-from cas_spark.lake.run import Run
+from cas_spark.lake.run import OPERATIONS, Run
 from cas_spark.lake.table import Table
 from cas_spark.settings import Settings
+from cas_spark.settings.completeness import Period
 from cas_spark.training.outcomes import outcomes_of
 
 Advance = Callable[[int], None]
@@ -37,7 +40,9 @@ class Job:
         show_progress: shows how far long work is.
         is_purging: whether what was purged by now is used for no poll; else every poll sees what
             was known by then, for an accuracy as it was.
+        reread: names of the sources whose extracts are to be read again.
         tessellation: the land cells, where the lake does not hold them yet.
+        areas: of editions of area statistics that were read already, by source and day.
     """
 
     run: Run
@@ -45,7 +50,9 @@ class Job:
     asked_poll: date | None
     show_progress: ShowProgress
     is_purging: bool = True
+    reread: frozenset[str] = frozenset()
     tessellation: DataFrame | None = field(default=None)
+    areas: dict[tuple[str, date], DataFrame] = field(default_factory=dict)
 
     def at(self, poll: date) -> "Job":
         """The same command at another poll."""
@@ -83,6 +90,17 @@ class Job:
         return poll
 
     @property
+    def operations(self) -> Operations:
+        """How places and layers come to the grid's CRS: as the lake's first run chose."""
+        pinned = self.run.facts.setdefault(OPERATIONS, {})
+        return Operations(pinned, self.settings.grid.crs, self.settings.grid.version)
+
+    @property
+    def labels(self) -> list[str]:
+        """What must be said beside figures: of the settings, and of places that are not exact."""
+        return [*self.settings.labels, *labels_of(self.run.facts.get(OPERATIONS, {}))]
+
+    @property
     def incidents(self) -> DataFrame:
         """The versions of incidents that the command may use."""
         versions = self.run.read(tables.INCIDENTS)
@@ -106,13 +124,35 @@ class Job:
 
     @cached_property
     def calendar_from(self) -> date:
-        """The first poll that has complete extracts from all sources after it, still kept whole."""
-        complete_from = [source.complete_from for source in self.settings.incidents]
-        kept_from = self.kept_from("incidents")
+        """The first poll of the history that the job's poll has: see `history_from`."""
+        return self.history_from([self.poll])
+
+    def history_from(self, polls: Sequence[date]) -> date:
+        """The first poll after which all sources are complete up to these polls, and kept whole.
+
+        Args:
+            polls: in order.
+
+        Raises:
+            CasError: the extracts have a gap before one of the polls, or between them.
+        """
+        first, _ = stretch_of(polls[0], self.stretches, polls[-1])
         return poll_at_or_after(
-            max([*complete_from, *([kept_from] if kept_from else [])]),
-            self.settings.polls.weekday_number,
+            max(first, self._incidents_kept_from or first), self.settings.polls.weekday_number
         )
+
+    @cached_property
+    def _incidents_kept_from(self) -> date | None:
+        return self.kept_from("incidents")
+
+    def weeks_of_history(self, poll: date) -> int:
+        """Whole weeks with complete extracts before a poll."""
+        return (poll - self.history_from([poll])).days // 7
+
+    @property
+    def stretches(self) -> list[Period]:
+        """The times of which all sources of incidents are complete."""
+        return stretches([source.periods for source in self.settings.incidents])
 
     def kept_from(self, kind: str) -> date | None:
         """The day from which on all facts of a class are kept; None where none went by its term."""
@@ -171,7 +211,8 @@ class Job:
             first = self.schedule.training[0]
             raise CasError(
                 what=f"the history before the first poll, {first}",
-                found=f"{weeks} weeks of extracts, too few for {', '.join(left_out)}",
+                found=f"{weeks} weeks of extracts since {self.calendar_from}, too few for "
+                f"{', '.join(left_out)}",
                 expected="extracts that reach back as far as the longest window",
                 do="Load earlier extracts, choose a later --poll, or set "
                 "polls.allow_short_history: true, which leaves these indicators out",

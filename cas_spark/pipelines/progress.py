@@ -34,7 +34,7 @@ def _bar_on(console: Console) -> ShowProgress:
     @contextmanager
     def show(what: str, total: int) -> Iterator[Advance]:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

@@ -9,7 +9,7 @@ fitted again; the same bytes where the fingerprint of the machine agrees.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -17,15 +17,19 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.forecasting.maps import write_maps
+from cas_spark.forecasting.maps import maps_of, write_maps
 from cas_spark.knowledge.taken_in import as_delivered
+from cas_spark.lake import declaring, tables
 from cas_spark.lake import manifest as record
-from cas_spark.lake import storage, tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
-from cas_spark.lake.opening import open_run
-from cas_spark.lake.run import Run
+from cas_spark.lake.migrations import migrated
+from cas_spark.lake.opening import is_of_lake, open_run
+from cas_spark.lake.outputs import Outputs
+from cas_spark.lake.removing import is_of_spark, remove_files
+from cas_spark.lake.run import OPERATIONS, Run
+from cas_spark.lake.table import Table
 from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.former_ids import UNCOMPARABLE
 from cas_spark.pipelines.grid import grid, review_kept_cells
@@ -41,6 +45,9 @@ log = logging.getLogger(__name__)
 
 FOLDER = "rebuild"
 """Of the lake, for as long as a rebuild takes; what a killed one leaves the next run removes."""
+
+FORECAST = "forecast"
+"""Folder of the Parquet files that a rebuild shows."""
 
 REFIT_TOLERANCE = 1e-4
 
@@ -126,14 +133,21 @@ def rebuild(
         to: folder that gets the forecast (Parquet) and its maps.
 
     Raises:
-        CasError: as the steps do.
+        CasError: files of somebody else lie where the forecast or the maps are to go; and as the
+            steps do.
     """
     lake = Lake(spark, here.lake)
     scratch = Lake(spark, lake.path(FOLDER))
     settings = settings_of(manifest, here).model_copy(update={"lake": scratch.root})
-    storage.delete(spark, scratch.root)
+    shown = _outputs_of(spark, to, manifest) if to is not None else ()
+    for outputs in shown:
+        outputs.check()
+    by = {"by": "rebuild", "run_rebuilt": manifest.number}
+    declaring.declare(spark, lake.root, FOLDER, by)
     try:
         run = open_run(scratch, "rebuild", manifest.poll_on, settings.as_json(), settings.sha256())
+        # Layers that are read again move as they did then, whatever PROJ would choose now.
+        run.facts[OPERATIONS] = dict(manifest.facts.get(OPERATIONS, {}))
         job = Job(run, settings, manifest.poll_on, show_progress)
         rebuilt = Rebuilt(manifest, _recorded(manifest), _removed_since(lake, manifest.number))
         _bring_facts(job, lake, manifest.number)
@@ -144,11 +158,12 @@ def rebuild(
         forecast(job)
         rebuilt.found = {**_digests_of_facts(run), **digests_of_poll(job)}
         if to is not None:
-            _show(job, to)
+            _show(job, to, shown[0])
         rebuilt.refit = _refit(job, manifest, rebuilt.recorded["models"])
         return rebuilt
     finally:
-        storage.delete(spark, scratch.root)
+        remove_files(spark, scratch.root, is_of_lake)
+        declaring.withdraw(spark, lake.root)
 
 
 def _recorded(manifest: Manifest) -> dict[str, str]:
@@ -165,9 +180,11 @@ def _removed_since(lake: Lake, number: int) -> list[Row]:
     """How many facts of which extract that the run had taken in are gone, and why."""
     if not lake.holds(tables.RETENTIONS):
         return []
-    taken_in = lake.read(tables.DATASETS).where(F.col("run_number") <= number)
-    extracts = taken_in.select("source", F.col("sha256").alias("dataset_sha256"), "name")
-    of_facts = F.col("class").isin(*FACTS) & (F.col("run_number") > number)
+    extracts = _as_of_run(lake, tables.DATASETS, tables.REPLACED_DATASETS, number).select(
+        "source", F.col("sha256").alias("dataset_sha256"), "name"
+    )
+    replaced = [table.name for _, table in tables.REPLACED]
+    of_facts = F.col("class").isin(*FACTS, *replaced) & (F.col("run_number") > number)
     removed = lake.read(tables.RETENTIONS).where(of_facts).join(extracts, extracts.columns[:2])
     return (
         removed.groupBy("class", "reason", "source", F.col("name").alias("extract"))
@@ -181,17 +198,28 @@ def _bring_facts(job: Job, lake: Lake, number: int) -> None:
     """What the run had taken in: facts as delivered, and the revisions of them, decided anew."""
     run = job.run
     with run.stage("facts as taken in") as said:
-        for table in (
-            tables.DATASETS,
-            tables.REJECTED_ROWS,
-            tables.INCIDENTS,
-            tables.SUSPECTS,
-            tables.REVISIONS,
-        ):
+        for table, replaced in tables.REPLACED:
             if lake.holds(table):
-                run.replace(table, as_delivered(lake.read(table), table.name, number))
+                rows = _as_of_run(lake, table, replaced, number)
+                run.replace(table, as_delivered(rows, table.name, number))
                 said[table.name] = run.read(table).count()
     revise(job, is_any_new=True)
+
+
+def _as_of_run(lake: Lake, table: Table, replaced: Table, number: int) -> DataFrame:
+    """The rows that a run had taken in, also those whose source was read again after it."""
+    last = lake.last_manifest
+    version = last.schema_version if last is not None else tables.SCHEMA_VERSION
+    rows = lake.read(table)
+    # A lake of an older schema version that no run has written since.
+    migrated_rows = migrated(table.name, rows, version)
+    rows = (rows if migrated_rows is None else migrated_rows).where(F.col("run_number") <= number)
+    if not lake.holds(replaced):
+        return rows
+    stood = lake.read(replaced).where(
+        (F.col("run_number") <= number) & (F.col("replaced_by_run") > number)
+    )
+    return rows.unionByName(stood.select(*rows.columns))
 
 
 def _bring_grid(job: Job, lake: Lake) -> None:
@@ -232,9 +260,22 @@ def _digests_of_facts(run: Run) -> dict[str, str]:
     }
 
 
-def _show(job: Job, to: str) -> None:
+def _outputs_of(spark: SparkSession, to: str, manifest: Manifest) -> Sequence[Outputs]:
+    """What a rebuild shows: the forecast, and its maps."""
+
+    def is_expected(path: str) -> bool:
+        return path.startswith(f"{FORECAST}/") and is_of_spark(path.removeprefix(f"{FORECAST}/"))
+
+    assert manifest.poll_on is not None  # noqa: S101 - `run_to_rebuild` has seen to it
+    forecast_shown = Outputs(spark, to, (FORECAST,), is_expected)
+    return forecast_shown, maps_of(Lake(spark, to), manifest.poll_on)
+
+
+def _show(job: Job, to: str, outputs: Outputs) -> None:
     at_poll = job.run.read(tables.FORECASTS).where(F.col("poll_on") == F.lit(job.poll))
-    at_poll.write.mode("overwrite").parquet(f"{to}/forecast")
+    outputs.begin()
+    at_poll.write.parquet(f"{to}/{FORECAST}")
+    outputs.end()
     folder = Lake(job.run.lake.spark, to)
     write_maps(at_poll.where("is_chosen"), job.cells(), job.settings, job.poll, folder)
 

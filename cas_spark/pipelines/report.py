@@ -9,15 +9,17 @@ from cas_spark.evaluation.measures import ALL_TEAMS, MODEL, measure_name
 from cas_spark.knowledge.revisions import count_by_status
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.unusual import warnings_of
 
 TEAMS_SHOWN = 8
 
 
 @dataclass
 class Report:
-    """Lines of (what, figure), and the labels that must stand beside them."""
+    """Lines of (what, figure), what is unusual, and the labels that must stand beside them."""
 
     lines: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
 
 
@@ -40,11 +42,12 @@ class TextReport:
 
 def report_of(job: Job) -> Report:
     """The figures of the lake as the run left it, for the run's poll where they have one."""
-    report = Report(labels=job.settings.labels)
+    report = Report(warnings=warnings_of(job), labels=job.labels)
     _say_rows(job, report)
     if job.run.holds(tables.CELLS):
         _say_cells(job, report)
     _say_what_was_done_anew(job, report)
+    _say_what_was_left_out(job, report)
     if job.run.holds(tables.MODELS):
         _say_models(job, report)
     if job.run.holds(tables.EVALUATIONS):
@@ -94,6 +97,14 @@ def _say_what_was_done_anew(job: Job, report: Report) -> None:
     teams = ", ".join(sorted(anew)[:TEAMS_SHOWN]) + (", ..." if len(anew) > TEAMS_SHOWN else "")
     figures = f"{len(anew)} ({teams}), {sum(anew.values()):,} of their polls, for {revisions:,}"
     report.lines.append(("teams computed anew", f"{figures} revisions; their models retrained"))
+
+
+def _say_what_was_left_out(job: Job, report: Report) -> None:
+    """Which indicators and baselines look further back than the extracts reach without a gap."""
+    for what in ("indicators", "baselines"):
+        names = job.run.facts.get(f"left_out_{what}")
+        if names:
+            report.lines.append((f"{what} left out: too short a history", ", ".join(names)))
 
 
 def _say_models(job: Job, report: Report) -> None:

@@ -5,6 +5,8 @@ the tables that hold keys lose their past, and all remaining bytes are searched 
 the journal goes. Wherever that breaks off, the same command completes it.
 """
 
+import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.forecasting.maps import maps_of, names_of_maps
 from cas_spark.knowledge.retention import (
     IDS,
     ORDERED,
@@ -24,11 +27,18 @@ from cas_spark.knowledge.retention import (
     old_extracts,
 )
 from cas_spark.lake import storage, tables
-from cas_spark.lake.erasing import Journal, end_with_a_commit_without_rows, forget_past
+from cas_spark.lake.erasing import (
+    RETAINING,
+    Journal,
+    end_with_a_commit_without_rows,
+    forget_past,
+)
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
 from cas_spark.lake.needles import needles_of
-from cas_spark.lake.opening import RETAINING, open_run
+from cas_spark.lake.opening import open_run
+from cas_spark.lake.outputs import Outputs
+from cas_spark.lake.removing import listed
 from cas_spark.lake.run import Run
 from cas_spark.lake.scanning import Scan, files_below, scan_files, scan_in_tasks
 from cas_spark.lake.table import Table
@@ -36,14 +46,19 @@ from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import Extracts
-from cas_spark.sources.reading import files_there, sha256_of
+from cas_spark.sources.files import files_there, sha256_of
 from cas_spark.tracking.expiry import forget_polls, old_polls, places_of
 from cas_spark.training.outcomes import outcomes_of
+
+log = logging.getLogger(__name__)
 
 RETAIN = "retain"
 MAPS, EXTRACTS, MLFLOW = "maps", "extracts", "mlflow"
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
 _TABLES = {table.name: table for table in tables.STATIC_TABLES if table.name in IDS}
+_REPLACED = {table.name: table for _, table in tables.REPLACED if table.name in IDS}
 _OF_FACTS = ("incidents", "suspects", "revisions")
 _TERMS: Mapping[str, tuple[str, ...]] = {
     "incidents": ("incidents",),
@@ -51,6 +66,10 @@ _TERMS: Mapping[str, tuple[str, ...]] = {
     "revisions": _OF_FACTS,
     "revision_costs": _OF_FACTS,
     "rejected_rows": (*_OF_FACTS, "rejected_rows"),
+    "replaced_incidents": ("incidents",),
+    "replaced_suspects": ("incidents", "suspects"),
+    "replaced_revisions": _OF_FACTS,
+    "replaced_rejected_rows": (*_OF_FACTS, "rejected_rows"),
     EXTRACTS: (EXTRACTS,),
     MAPS: ("exports",),
     MLFLOW: ("exports",),
@@ -69,11 +88,26 @@ class File:
 
 
 @dataclass(frozen=True)
+class Maps:
+    """The maps of a poll that are to be removed.
+
+    Attributes:
+        poll: of the forecast.
+        outputs: the files, by the list of them.
+        names: of the files, where an earlier version kept no list.
+    """
+
+    poll: date
+    outputs: Outputs
+    names: list[str]
+
+
+@dataclass(frozen=True)
 class Outside:
     """What is to be removed beside rows of tables: files and polls."""
 
     files: list[File]
-    maps: list[date]
+    maps: list[Maps]
     polls: list[date]
 
     def __bool__(self) -> bool:
@@ -129,7 +163,7 @@ def retain(lake: Lake, settings: Settings, as_of: date, lease: Lease) -> Retaine
         _remove(run, settings, as_of, rows, outside)
     if has_rows or outside or is_put_back:
         run.publish()
-    _remove_outside(lake, settings, outside)
+    _remove_outside(run, settings, outside)
     if not journal.is_there():
         retention = _newest_retention(run) if outside else None
         complete_from = Job(run, settings, None, silently).kept_from("incidents")
@@ -149,6 +183,7 @@ def _facts(run: Run) -> Facts:
         run.read(tables.REVISION_COSTS),
         run.read(tables.REJECTED_ROWS),
         run.read(tables.DATASETS),
+        {name: run.read(table) for name, table in _REPLACED.items() if run.holds(table)},
     )
 
 
@@ -172,7 +207,7 @@ def _due_files(
     }
     ordered = run.read(tables.RETENTIONS).select("reason", "source", "dataset_sha256")
     for name, frame in rows.items():
-        if name in (*_OF_FACTS, tables.REJECTED_ROWS.name):
+        if name in (*_OF_FACTS, tables.REJECTED_ROWS.name, *_REPLACED):
             ordered = ordered.union(frame.select("why", "source", "dataset_sha256"))
     for row in ordered.where(F.col("reason") == ORDERED).distinct().collect():
         whys[row["source"], row["dataset_sha256"]] = ORDERED
@@ -193,17 +228,18 @@ def _delivered(run: Run, sources: Iterable[Extracts]) -> Iterable[tuple[Extracts
             yield source, path, sha256_of(spark, path)
 
 
-def _due_exports(run: Run, settings: Settings, as_of: date) -> tuple[list[date], list[date]]:
-    """Polls whose maps are to go, and those whose runs and models in MLflow are."""
+def _due_exports(run: Run, settings: Settings, as_of: date) -> tuple[list[Maps], list[date]]:
+    """Maps that are to go, and those whose runs and models in MLflow are."""
     first = settings.retention.kept_from("exports", as_of)
     if first is None:
         return [], []
-    polls = [date.fromisoformat(name) for name in storage.folders(run.lake.spark, _maps(run.lake))]
-    return [poll for poll in polls if poll < first], old_polls(settings, first)
-
-
-def _maps(lake: Lake) -> str:
-    return lake.path(MAPS)
+    held = run.read(tables.CELLS).select("team_id").distinct().collect()
+    teams = [row["team_id"] for row in held]
+    folders = storage.folders(run.lake.spark, run.lake.path(MAPS))
+    polls = [date.fromisoformat(name) for name in folders if _DAY.fullmatch(name)]
+    found = [Maps(p, maps_of(run.lake, p), names_of_maps(p, teams)) for p in polls if p < first]
+    due_maps = [maps for maps in found if maps.outputs.removable(maps.names) is not None]
+    return due_maps, old_polls(settings, first)
 
 
 def _remove(
@@ -220,7 +256,7 @@ def _remove(
         )
         run.merge(tables.ERASURES, erased.join(run.read(tables.ERASURES), "id_sha256", "left_anti"))
         for name, table in _TABLES.items():
-            if run.holds(table) and not rows[name].isEmpty():
+            if run.holds(table) and name in rows and not rows[name].isEmpty():
                 run.merge(table, run.read(table).limit(0), rows[name].select(*table.keys))
                 said[name] = rows[name].count()
         if not rows["incidents"].isEmpty():
@@ -294,11 +330,13 @@ def _kept_from(settings: Settings, as_of: date, name: str) -> date | None:
     return max((day for day in days if day is not None), default=None)
 
 
-def _remove_outside(lake: Lake, settings: Settings, outside: Outside) -> None:
+def _remove_outside(run: Run, settings: Settings, outside: Outside) -> None:
     for file in outside.files:
-        storage.delete(lake.spark, file.path)
-    for poll in outside.maps:
-        storage.delete(lake.spark, f"{_maps(lake)}/{poll}")
+        storage.delete(run.lake.spark, file.path)
+    for maps in outside.maps:
+        stay = maps.outputs.remove(maps.names)
+        if stay:
+            log.warning("maps of %s: %s stays, cas-spark did not make it", maps.poll, listed(stay))
     forget_polls(settings, outside.polls)
 
 

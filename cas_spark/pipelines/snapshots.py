@@ -1,5 +1,6 @@
 """Snapshots: the missing and outdated slices are computed by tasks and committed at once."""
 
+import logging
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -18,13 +19,15 @@ from cas_spark.indicators.snapshots import (
     told_by,
     write_snapshots,
 )
-from cas_spark.lake import tables
+from cas_spark.lake import storage, tables
 from cas_spark.lake.arrow_door import commit_files
 from cas_spark.lake.digest import digest_of_parts, schema_text
-from cas_spark.lake.spark_door import commit_rows
+from cas_spark.lake.spark_door import SliceOfFile, commit_rows
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
 from cas_spark.pipelines.revision_costs import note_polls_recomputed
+
+log = logging.getLogger(__name__)
 
 
 def snapshots(job: Job) -> None:
@@ -44,20 +47,26 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         polls: consecutive.
 
     Raises:
-        CasError: the tasks wrote other rows than every kept cell at every poll.
+        CasError: the tasks wrote other rows than every kept cell at every poll, or the extracts
+            have a gap between the polls.
     """
     run = job.run
     holds_files = run.prepare_files(job.snapshots)
     held = run.read(tables.SNAPSHOT_SLICES).collect() if holds_files else []
+    missing = _missing_files(job, held)
+    if missing and job.settings.resources.storage_access == "spark":  # Spark reads all it changes
+        run.overwrite(job.snapshots, run.lake.spark.createDataFrame([], job.snapshots.schema))
+        held = []
+    there = [row for row in held if row["file"] not in missing]
     existing: dict[str, dict[date, str]] = {}
-    for row in held:
+    for row in there:
         existing.setdefault(row["team_id"], {})[row["poll_on"]] = row["basis"]
     plan = Plan(
         catalogue=job.catalogue,
         priorities=tuple(job.settings.priorities),
         grid_version=job.settings.grid.version,
         crs=job.settings.grid.crs,
-        edges=edges_until(polls[-1], job.calendar_from, job.settings.zone),
+        edges=edges_until(polls[-1], job.history_from(polls), job.settings.zone),
         polls=tuple(polls),
         existing=existing,
         root=run.lake.root,
@@ -72,13 +81,14 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
             following_tasks(run.lake.spark, len(kept), advance, len(kept)),
         ):
             written, rows_to_write = _computed(job, cells, plan)
-        stays = _stays(held, written, polls)
+        stays = _stays(there, written, polls)
         _check([*stays, *_slices(written)], kept, polls)
+        _compare_with_recorded([row for row in held if row["file"] in missing], written)
         files = _commit(job, held, stays, written, rows_to_write)
         slices = [
             *stays,
             *(
-                part | {"file": files[part["team_id"], part["poll_on"]]}
+                part | _place_of(files[part["team_id"], part["poll_on"]])
                 for part in _slices(written)
             ),
         ]
@@ -94,6 +104,40 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         said["teams computed anew"] = len(anew)
         run.facts["teams_computed_anew"] = anew
         note_polls_recomputed(job, anew)
+
+
+def _missing_files(job: Job, held: Sequence[Row]) -> set[str]:
+    """The files of slices that are no longer there, such as damaged ones that a person deleted."""
+    if not held:
+        return set()
+    lake = job.run.lake
+    found = storage.files(lake.spark, lake.path(job.snapshots.name), recursive=True)
+    names = {path.rsplit("/", 1)[-1] for path in found}
+    missing = {row["file"] for row in held if row["file"].rsplit("/", 1)[-1] not in names}
+    if missing:
+        log.warning(
+            "%d files of snapshots are missing, such as %s: their slices are computed again",
+            len(missing),
+            min(missing),
+        )
+    return missing
+
+
+def _compare_with_recorded(lost: Sequence[Row], written: Sequence[WrittenTeam]) -> None:
+    """Say where slices of missing files, computed again from the same facts, have other values."""
+    recorded = {(row["team_id"], row["poll_on"]): (row["basis"], row["sha256"]) for row in lost}
+    for part in _slices(written):
+        basis, sha256 = recorded.get((part["team_id"], part["poll_on"]), (None, None))
+        if part["basis"] == basis and part["sha256"] != sha256:
+            log.warning(
+                "snapshots of team %s at %s: computed again with other values than were recorded",
+                part["team_id"],
+                part["poll_on"],
+            )
+
+
+def _place_of(part: SliceOfFile) -> dict[str, str]:
+    return {"file": part.file, "file_sha256": part.sha256}
 
 
 def _computed(job: Job, cells: DataFrame, plan: Plan) -> tuple[list[WrittenTeam], DataFrame | None]:
@@ -121,7 +165,7 @@ def _stays(
 
 
 def _slices(written: Sequence[WrittenTeam]) -> list[dict[str, Any]]:
-    """The slices that were computed, but for their files."""
+    """The slices that were computed, without their files."""
     return [{"team_id": team.team_id, **vars(part)} for team in written for part in team.slices]
 
 
@@ -131,11 +175,11 @@ def _commit(
     stays: Sequence[dict[str, Any]],
     written: Sequence[WrittenTeam],
     rows: DataFrame | None,
-) -> dict[tuple[str, date], str]:
+) -> dict[tuple[str, date], SliceOfFile]:
     """Make what was computed part of the table, and take out what is superseded.
 
     Returns:
-        team and poll -> the file with that slice, at least for those that were computed.
+        team and poll -> where that slice lies, at least for those that were computed.
 
     Raises:
         CasError: Spark wrote other rows than tasks had computed.
@@ -153,26 +197,28 @@ def _commit(
             (f"run {run.number}", run.number),
         )
         return {
-            (team.team_id, part.poll_on): files[team.team_id].name
+            (team.team_id, part.poll_on): SliceOfFile(file.name, file.sha256, part.rows)
             for team in written
+            if (file := team.file) is not None
             for part in team.slices
         }
     polls: dict[str, list[date]] = {}
     for row in gone:
         polls.setdefault(row["team_id"], []).append(row["poll_on"])
     wanted = rows.where(F.col(TOLD).isNull()).drop(TOLD)
-    there = commit_rows(run.lake.root, job.snapshots, wanted, polls)
+    recorded = {row["file"]: row["file_sha256"] for row in held if row["file_sha256"]}
+    there = commit_rows(run.lake.root, job.snapshots, wanted, polls, recorded)
     rows.unpersist()
     slices = [*stays, *_slices(written)]
     expected = {(part["team_id"], part["poll_on"]): part["rows"] for part in slices}
-    if {key: number for key, (_, number) in there.items()} != expected:
+    if {key: part.rows for key, part in there.items()} != expected:
         raise CasError(
             what="snapshots as Spark wrote them",
-            found=f"{sum(number for _, number in there.values())} rows",
+            found=f"{sum(part.rows for part in there.values())} rows",
             expected=f"the {sum(expected.values())} that tasks computed",
             do="Run the same command again; where it stays, report it with this message",
         )
-    return {key: file for key, (file, _) in there.items()}
+    return there
 
 
 def _check(slices: Sequence[dict[str, Any]], kept: dict[str, int], polls: Sequence[date]) -> None:

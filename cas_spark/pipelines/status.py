@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from cas_spark.lake.claims import AHEAD_SECONDS, claims_on
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.lease import claims_on
 from cas_spark.pipelines.report import TextReport, TextTable
 
 RUNS_SHOWN = 10
@@ -31,9 +31,15 @@ def status_of(lake: Lake, runs: int = RUNS_SHOWN) -> TextReport:
     ]
     table = TextTable(f"{lake.root}, the last complete runs", columns, [_row(r) for r in newest])
     claims = claims_on(lake.spark, lake.root)
-    lines = [f"At work: {claim}, last heard of {age:.0f} s ago" for claim, age in claims.live]
+    lines = [f"At work: {claim}, {_heard(age)}" for claim, age in claims.live]
     lines += [f"Broke off: {claim}. The same command begins anew" for claim in claims.over]
     return TextReport([table], lines or ["Nothing runs on this lake, and nothing broke off."])
+
+
+def _heard(seconds_ago: float) -> str:
+    if seconds_ago < -AHEAD_SECONDS:
+        return f"last heard of {-seconds_ago:.0f} s ahead of this machine's clock"
+    return f"last heard of {max(seconds_ago, 0):.0f} s ago"
 
 
 def _row(run: Any) -> list[str]:

@@ -79,6 +79,8 @@ def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:
         )
         with watching:
             models = train_models(data, expected, settings.training, advance)
+        if is_grouped:  # whose tasks have read all of these files; Spark reads those of MLlib
+            note_checked(job, data.files)
         said.update({"models": len(models), **Counter(model.status for model in models)})
     data.labels.unpersist()
     check_models(models, expected, settings.training)
@@ -145,17 +147,31 @@ def training_data(job: Job) -> TrainingData:
 
 
 def snapshot_files(job: Job, first: date, last: date) -> SnapshotFiles:
-    """Where tasks find the snapshots of their team at the polls from `first` to `last`."""
+    """Where tasks find the snapshots of their team at the polls from `first` to `last`.
+
+    They check the bytes of the files that this run has not checked yet.
+    """
     files: dict[str, set[str]] = {}
+    sha256: dict[str, str] = {}
     slices = job.run.read(tables.SNAPSHOT_SLICES).where(F.col("poll_on").between(first, last))
-    for row in slices.select("team_id", "file").distinct().collect():
+    if "file_sha256" not in slices.columns:  # a reader of a lake that no run has migrated yet
+        slices = slices.withColumn("file_sha256", F.lit(None).cast("string"))
+    for row in slices.select("team_id", "file", "file_sha256").distinct().collect():
         files.setdefault(row["team_id"], set()).add(row["file"])
+        if row["file_sha256"] is not None and row["file"] not in job.run.checked_files:
+            sha256[row["file"]] = row["file_sha256"]
     return SnapshotFiles(
         root=job.run.lake.root,
         table=job.snapshots.name,
         of_team={team: tuple(sorted(names)) for team, names in files.items()},
         access=job.settings.resources.storage_access,
+        sha256=sha256,
     )
+
+
+def note_checked(job: Job, files: SnapshotFiles) -> None:
+    """Note that tasks have read these files, so that the run's later ones need not check them."""
+    job.run.checked_files.update(files.sha256)
 
 
 def context_of_kept_cells(job: Job, first: date, last: date) -> DataFrame:

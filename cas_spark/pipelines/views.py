@@ -3,20 +3,78 @@
 The tables are the record. Where making a view breaks off, the same command again mends it.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 from pyspark.sql import functions as F
 
+from cas_spark.errors import CasError
 from cas_spark.evaluation.comparing import caught_in_teams
-from cas_spark.forecasting.maps import write_maps
-from cas_spark.lake import tables
+from cas_spark.evaluation.measures import ALL_TEAMS
+from cas_spark.forecasting.map_trial import try_maps
+from cas_spark.forecasting.maps import FOLDER, write_maps
+from cas_spark.lake import storage, tables
 from cas_spark.lake.manifest import Manifest
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import following_tasks
+from cas_spark.settings import Settings
+from cas_spark.settings.texts import one_line
 from cas_spark.tracking.experiment import log_experiment
 from cas_spark.tracking.measures import log_measures, not_yet_logged
 from cas_spark.tracking.store import open_store
 from cas_spark.tracking.week import log_models
+
+LONGEST_ID = 250
+"""Characters of a team's id."""
+
+
+def try_to_track(settings: Settings) -> None:
+    """Find out before a run whether what it makes can be logged after it.
+
+    Raises:
+        CasError: MLflow cannot be reached or written.
+    """
+    open_store(settings).try_to_write()
+
+
+def try_to_draw(job: Job) -> None:
+    """Find out before a run is published whether its maps can be drawn after it.
+
+    Raises:
+        CasError: the folder of the maps cannot be written, or a name breaks a map.
+    """
+    lake = job.run.lake
+    rows = (
+        job.cells()
+        .groupBy("team_id")
+        .agg(F.min("team_name").alias("team_name"), F.min("cell_id").alias("cell_id"))
+        .collect()
+    )
+    teams = {row["team_id"]: row["team_name"] for row in rows}
+    _refuse_unfit_ids(teams)
+    storage.try_to_write(lake.spark, lake.path(FOLDER))
+    try_maps(job.settings, job.poll, teams, rows[0]["cell_id"])
+
+
+def _refuse_unfit_ids(teams: Iterable[str]) -> None:
+    """Refuse ids that stand for something else, or that MLflow's tags and folders cannot hold.
+
+    Raises:
+        CasError: names the first of them.
+    """
+    for team in teams:
+        if team == ALL_TEAMS or len(team) > LONGEST_ID:
+            is_long = len(team) > LONGEST_ID
+            raise CasError(
+                what=f"team {one_line(team, 80)}",
+                found=f"an id of {len(team)} characters"
+                if is_long
+                else "an id that stands for all teams together in `evaluations`",
+                expected=f"an id of at most {LONGEST_ID} characters, other than {ALL_TEAMS}",
+                do="Change it in the layer of the teams, or name another column in grid.teams.id; "
+                "nothing was published",
+            )
 
 
 def draw_maps(job: Job) -> None:

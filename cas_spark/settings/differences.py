@@ -21,8 +21,8 @@ def differences(champion: Settings, challenger: Settings) -> list[str]:
 
     Places of files and of MLflow may differ: they say where something lies, not what it is.
     """
-    theirs = dict(_leaves(without_places(champion.model_dump(mode="json"))))
-    ours = dict(_leaves(without_places(challenger.model_dump(mode="json"))))
+    theirs = dict(leaves(without_places(champion.model_dump(mode="json"))))
+    ours = dict(leaves(without_places(challenger.model_dump(mode="json"))))
     return [
         f"{name} is {_told(ours, name)}, was {_told(theirs, name)}"
         for name in sorted({*theirs, *ours})
@@ -38,7 +38,7 @@ def _told(values: dict[str, Any], name: str) -> str:
     return repr(values[name]) if name in values else "not there"
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted name, value) of every setting; items of a list by their name, or else their place."""
     if isinstance(value, dict):
         parts = [(key, part) for key, part in value.items()]
@@ -51,4 +51,4 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
         return
     for key, part in parts:
-        yield from _leaves(part, f"{name}.{key}" if name else key)
+        yield from leaves(part, f"{name}.{key}" if name else key)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Section
 
 Kind = Literal[
     "unfounded",
@@ -62,7 +62,7 @@ Values = Annotated[list[str], Field(min_length=1)]
 class Kinds(Section):
     """The column that tells of which kind a revision is, and the values that mean each."""
 
-    column: str
+    column: ColumnName
     values: dict[Kind, Values] = Field(min_length=1, description="kind -> values that mean it")
 
     @model_validator(mode="after")

@@ -1,31 +1,37 @@
 """What is delivered: how the rows of an extract become incidents of a priority."""
 
-from datetime import date
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from cas_spark.settings.codes import PriorityCodes
+from cas_spark.settings.completeness import Period, gaps, problems_of_periods
+from cas_spark.settings.delivered import DeliveredInName
 from cas_spark.settings.effects import TAKING_BACK, Kinds
+from cas_spark.settings.file_form import FileForm
 from cas_spark.settings.location import Location
-from cas_spark.settings.moments import Known, Occurred, ZoneName
+from cas_spark.settings.moments import Known, Occurred
 from cas_spark.settings.paths import SettingsPath
-from cas_spark.settings.places import FileFormat, Name
-from cas_spark.settings.section import Section
+from cas_spark.settings.places import Name
+from cas_spark.settings.section import ColumnName, Day, Number, Section, Title
+from cas_spark.settings.zones import ZoneName
+
+COARSEST_PLACES_M = 500
+"""Beyond, a place could be in any of some fifty cells, so that none of them can be told apart."""
 
 
 class Provenance(Section):
     """Where an extract comes from and why it may be used; kept with every extract."""
 
-    source: str
-    purpose: str
-    legal_basis: str
+    source: Title
+    purpose: Title
+    legal_basis: Title
 
 
 class Choice(Section):
     """A column and the values that choose a row."""
 
-    column: str
+    column: ColumnName
     equals: list[str] = Field(min_length=1)
 
 
@@ -64,7 +70,7 @@ class Correction(Choice):
 class ReportedBy(Section):
     """Who brought an incident to light."""
 
-    column: str
+    column: ColumnName
     citizen: list[str]
     police: list[str]
 
@@ -73,35 +79,30 @@ class LinkedIncident(Section):
     """The incident that a row is about, by the key of its own source."""
 
     source: Name = Field(description="name of a source among `incidents` that has a key")
-    key: list[str] = Field(
+    key: list[ColumnName] = Field(
         min_length=1, description="columns that hold that key, in the order of the source's own"
     )
 
 
-class Extracts(Section):
-    """Extracts of one form: where they lie, and what every kind of them tells."""
+class Extracts(FileForm):
+    """Extracts of one form: where they lie, how they are written, and what every kind holds."""
 
     kind: ClassVar[str]
     """The section of the settings in which they stand."""
 
     name: Name
     files: SettingsPath = Field(description="path or shell pattern of one or more files")
-    format: FileFormat
-    delimiter: str = ","
-    layer: str | None = Field(default=None, description="layer of a GeoPackage")
     provenance: Provenance
-    complete_from: date = Field(description="first day of which all rows are delivered")
+    complete_from: Day = Field(description="first day of which all rows are delivered")
+    delivered: Day | DeliveredInName | None = Field(
+        default=None,
+        description="local day on which all its extracts were delivered, or where their names tell "
+        "it; rows known later are rejected. Without it that day is judged by the rows themselves",
+    )
     timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
     known: Known
     location: Location | None = None
     exclude: list[Exclusion] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _layer_belongs_to_geopackage(self) -> Self:
-        if (self.format == "geopackage") != (self.layer is not None):
-            message = "layer is needed for, and only for, a geopackage"
-            raise ValueError(message)
-        return self
 
     @property
     def columns(self) -> list[str]:
@@ -119,6 +120,19 @@ class PlacedExtracts(Extracts):
 
     location: Location
     priority: PriorityCodes
+    exclude_points: list[tuple[Number, Number]] = Field(
+        default_factory=list,
+        description="places [x, y] that are no place of an incident, such as the headquarters "
+        "where reports pile up; compared with the coordinates as delivered, rejected as "
+        "`excluded_point`",
+    )
+    location_precision_m: float = Field(
+        default=0,
+        ge=0,
+        le=COARSEST_PLACES_M,
+        description="how far the delivered places may lie from the true ones, as where they are "
+        "moved to the middle of a block; said beside figures where it is more than a cell",
+    )
 
 
 class IncidentExtracts(PlacedExtracts):
@@ -126,15 +140,20 @@ class IncidentExtracts(PlacedExtracts):
 
     kind = "incidents"
 
-    key: list[str] = Field(
+    key: list[ColumnName] = Field(
         default_factory=list,
         description="columns that identify an incident; without a key, equal rows of one extract "
         "are different incidents and an equal row of a later extract is a duplicate",
     )
-    case: str | None = Field(
+    case: ColumnName | None = Field(
         default=None,
         description="column with the case that a row belongs to; several incidents may share one, "
         "and a correction is linked by it. It is kept as a pseudonym only",
+    )
+    complete: list[Period] = Field(
+        default_factory=list,
+        description="in place of `complete_from` where years are missing: [first day, last day] of "
+        "each time of which all rows are delivered, the last day `null` where it goes on",
     )
     occurred: Occurred
     reported_by: ReportedBy | None = None
@@ -142,18 +161,78 @@ class IncidentExtracts(PlacedExtracts):
         default=None, description="marks rows that correct or take back an earlier row"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_says_from_when(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "complete_from" in values:
+            return values
+        match values.get("complete"):
+            case [[first, *_], *_]:
+                return {**values, "complete_from": first}
+        return values
+
+    @model_validator(mode="after")
+    def _periods_have_gaps_between(self) -> Self:
+        problems = problems_of_periods(self.complete)
+        if self.complete and self.complete_from != self.complete[0][0]:
+            problems.append("give complete or complete_from, not both")
+        if problems:
+            message = f"complete: {'; '.join(problems)}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _corrections_are_known_at_a_moment(self) -> Self:
+        if self.correction is not None and not self.known.columns:
+            message = (
+                "correction needs known.column: without it nothing says when a row was taken back. "
+                "Name the column, or use `exclude` for such rows"
+            )
+            raise ValueError(message)
+        return self
+
+    @property
+    def periods(self) -> list[Period]:
+        """The times of which all rows are delivered, in order."""
+        return self.complete or [(self.complete_from, None)]
+
+    @property
+    def labels(self) -> list[str]:
+        """What must be said of its incidents wherever figures are shown."""
+        labels = []
+        if self.is_assumed:
+            days = self.known.delay_days
+            moved = ", moved into the month in which they were coded" if self.known.columns else ""
+            labels.append(
+                f"Assumed: incidents of {self.name} are taken as known {days} days after they "
+                f"occurred{moved}; the extracts do not say."
+            )
+        for first, last in gaps(self.periods):
+            labels.append(
+                f"Incidents of {self.name} are missing from {first} to {last}: no figure counts "
+                "that time, and none reaches back over it."
+            )
+        if self.occurred.unit == "day":
+            labels.append(
+                f"Incidents of {self.name} have a day but no time: nothing is known of their hours."
+            )
+        elif self.occurred.unit == "month":
+            labels.append(
+                f"Incidents of {self.name} have only a month: each counts in the week in which its "
+                "month has its middle, so no figure tells one week of a month from another."
+            )
+        return labels
+
     @property
     def columns(self) -> list[str]:
         """Every column that is mapped, once, in the order of the settings; no geometry."""
         return named_once(
             *self.key,
             self.case,
-            self.occurred.start,
-            self.occurred.end,
-            self.known.column,
-            self.location.x,
-            self.location.y,
-            self.priority.column,
+            *self.occurred.columns,
+            *self.known.columns,
+            *self.location.columns,
+            *self.priority.column,
             self.reported_by.column if self.reported_by else None,
             *(self.correction.columns if self.correction else ()),
             *(exclusion.column for exclusion in self.exclude),

@@ -1,17 +1,17 @@
 """How much the generator makes, from which seed, with which faults, and where it puts it."""
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cas_spark.settings.paths import SettingsPath
+from cas_spark.settings.paths import OwnFolder, SettingsPath
 from cas_spark.settings.places import Layer, Name
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Day, Section
 
 RhythmName = Literal["dwelling", "business", "vehicle", "bicycle", "person", "any"]
 Share = Annotated[float, Field(ge=0, le=0.1)]
 
+LONGEST_DAYS = 30 * 366
 OTHER = "other"  # the name under which offences of no priority are generated
 
 
@@ -22,18 +22,21 @@ class GeneratedOffence(Section):
     interval, and how often the police find it themselves.
     """
 
-    code: str = Field(min_length=1, description="its code in the extracts")
+    code: str = Field(min_length=1, max_length=100, description="its code in the extracts")
     rhythm: RhythmName
-    figure: str | None = Field(
+    figure: ColumnName | None = Field(
         default=None,
         description="of a real country: the column of its figures with the number per municipality "
         "and year",
     )
     incidents_per_year: int = Field(
-        default=0, ge=0, description="in the whole country in the first year, without a `figure`"
+        default=0,
+        ge=0,
+        le=10_000_000,
+        description="in the whole country in the first year, without a `figure`",
     )
     yearly_change: float = Field(
-        default=0.0, gt=-1, lt=1, description="of the yearly total, such as -0.03"
+        default=0.0, ge=-0.5, le=0.5, description="of the yearly total, such as -0.03"
     )
     concentration: float = Field(
         default=0.6,
@@ -72,31 +75,33 @@ class Faults(Section):
 class AreaLayer(Layer):
     """Polygons over which incidents are spread, such as neighbourhoods."""
 
-    id: str = Field(description="column with the area's id")
-    weight: str = Field(description="column with the area's pull, such as its inhabitants")
+    id: ColumnName = Field(description="column with the area's id")
+    weight: ColumnName = Field(description="column with the area's pull, such as its inhabitants")
 
 
 class MunicipalityLayer(Layer):
     """Polygons of which yearly totals are told; an area belongs to the one that it lies in."""
 
-    id: str = Field(description="column with the municipality's id")
+    id: ColumnName = Field(description="column with the municipality's id")
 
 
 class YearlyFigures(Section):
     """A Parquet file with a row per municipality and year."""
 
     path: SettingsPath
-    municipality: str = Field(description="column with the municipality's id")
-    year: str = Field(description="column with the calendar year")
+    municipality: ColumnName = Field(description="column with the municipality's id")
+    year: ColumnName = Field(description="column with the calendar year")
 
 
 class Concentrations(Section):
     """A CSV with a row per municipality: how unevenly its crime is spread over its areas."""
 
     path: SettingsPath
-    municipality: str = Field(description="column with the municipality's id")
+    municipality: ColumnName = Field(description="column with the municipality's id")
     prefix: str = Field(default="", description="what that id lacks at its beginning")
-    gini: str = Field(description="column with the Gini coefficient of crime over areas, 0-1")
+    gini: ColumnName = Field(
+        description="column with the Gini coefficient of crime over areas, 0-1"
+    )
 
 
 class RealCountry(Section):
@@ -105,7 +110,7 @@ class RealCountry(Section):
     areas: AreaLayer
     municipalities: MunicipalityLayer
     figures: YearlyFigures
-    spread_like: str = Field(
+    spread_like: ColumnName = Field(
         description="column of the figures like which offences without a `figure` are spread over "
         "the municipalities"
     )
@@ -121,10 +126,10 @@ class RealCountry(Section):
 class Generator(Section):
     """A made-up country: its extracts are delivered to `folder` as a police force would."""
 
-    folder: SettingsPath
-    seed: int = Field(ge=0)
-    start: date = Field(description="first day of the generated incidents")
-    end: date = Field(description="day before which the last delivered row became known")
+    folder: OwnFolder
+    seed: int = Field(ge=0, lt=2**63)
+    start: Day = Field(description="first day of the generated incidents")
+    end: Day = Field(description="day before which the last delivered row became known")
     offences: dict[Name, GeneratedOffence] = Field(
         min_length=1,
         description=f"priority -> how it is generated; `{OTHER}` for offences of no priority",
@@ -137,7 +142,10 @@ class Generator(Section):
         default=0.15, ge=0, le=1, description="share of suspects' links dismissed or acquitted"
     )
     places_per_km2: float = Field(
-        default=64, gt=0, description="places at which incidents happen; 64 is one per 125 m cell"
+        default=64,
+        gt=0,
+        le=10_000,
+        description="places at which incidents happen; 64 is one per 125 m cell",
     )
     country: RealCountry | None = Field(
         default=None, description="none: the demo country is made up"
@@ -148,6 +156,8 @@ class Generator(Section):
         problems = []
         if self.end <= self.start:
             problems.append(f"end {self.end} must come after start {self.start}")
+        if (self.end - self.start).days > LONGEST_DAYS:
+            problems.append(f"{self.start} to {self.end}: give at most 30 years")
         if self.country is None:
             asked = sorted(name for name, o in self.offences.items() if o.figure is not None)
             if asked:

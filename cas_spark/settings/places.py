@@ -1,14 +1,13 @@
 """Where: the teams' polygons, the grid's versions, removal rules, surroundings, area statistics."""
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from pyproj import CRS
-from pyproj.exceptions import CRSError
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
 
 from cas_spark.settings.paths import SettingsPath
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Day, Number, Section, Title
 
 
 def _any_crs(value: str) -> str:
@@ -16,7 +15,7 @@ def _any_crs(value: str) -> str:
     try:
         CRS.from_user_input(value)
     except CRSError as error:
-        message = f"{value!r} is not a CRS: give an authority code such as EPSG:28992, or WKT"
+        message = f"{value!r} is not a CRS: give an authority code such as EPSG:4326, or WKT"
         raise ValueError(message) from error
     return value
 
@@ -29,59 +28,89 @@ def _metric_crs(value: str) -> str:
         kind = "projected" if crs.is_projected else "geographic"
         message = (
             f"{value} is {kind} in {', '.join(sorted(units))}: cells are squares of 125 m, "
-            "so give a projected CRS in metres such as EPSG:28992"
+            "so give a projected CRS in metres, such as the national grid or the place's UTM zone"
         )
         raise ValueError(message)
     return value
 
 
+def _any_operation(value: str) -> str:
+    """Accept a coordinate operation that PROJ knows."""
+    try:
+        Transformer.from_pipeline(value)
+    except ProjError as error:
+        message = (
+            f"{value!r} is not an operation of PROJ: give the code of a datum transformation such "
+            "as EPSG:1173, or a text +proj=pipeline ..."
+        )
+        raise ValueError(message) from error
+    return value
+
+
 AnyCrs = Annotated[str, AfterValidator(_any_crs)]
+AnyOperation = Annotated[str, AfterValidator(_any_operation)]
 MetricCrs = Annotated[str, AfterValidator(_metric_crs)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+"""A name that may stand in columns, metrics and files, as long as databases allow one."""
+Overlaps = Literal["refuse", "smallest"]
+OVERLAPS = (
+    "polygons that lie over each other by more than a sliver: refuse, or give the ground to the "
+    "smallest of them"
+)
 
 
 class Layer(Section):
-    """A layer of polygons, lines or points in a GeoPackage; its CRS is the file's own."""
+    """A layer of polygons, lines or points; its CRS is the file's own.
+
+    The file is a GeoPackage, GeoJSON, Shapefile or FlatGeobuf.
+    """
 
     path: SettingsPath
-    layer: str
+    layer: Title | None = Field(
+        default=None, description="may be left out where the file has one layer only"
+    )
+    operation: AnyOperation | None = Field(
+        default=None,
+        description="PROJ's operation from the file's CRS to the grid's, as in `location`",
+    )
 
 
 class TeamLayer(Layer):
     """The polygons of the teams, one or more rows per team."""
 
-    id: str = Field(description="column with the team's id")
-    name: str | None = Field(default=None, description="column with the team's name")
-    region: str | None = Field(default=None, description="column with the team's region")
+    id: ColumnName = Field(description="column with the team's id")
+    name: ColumnName | None = Field(default=None, description="column with the team's name")
+    region: ColumnName | None = Field(default=None, description="column with the team's region")
     is_proxy: bool = Field(default=False, description="stand-ins, not the real boundaries")
+    overlaps: Overlaps = Field(default="refuse", description=OVERLAPS)
 
 
 class Surrounding(Layer):
     """Points or lines whose distance and number near a cell are recorded, such as stations."""
 
     name: Name
-    published_on: date = Field(description="the day from which the layer could be known")
+    published_on: Day = Field(description="the day from which the layer could be known")
 
 
 class AreaFigure(Section):
     """A figure of an area, such as its inhabitants or the mean income there."""
 
     name: Name
-    column: str = Field(description="column that holds it")
+    column: ColumnName = Field(description="column that holds it")
     kind: Literal["share_out", "average"] = Field(
         description="share_out: a number of the area, spread over its cells by surface; average: a "
         "density, percentage or mean, of which a cell gets the mean of its areas by surface"
     )
-    unit: str = Field(description="of its values, such as inhabitants")
-    meaning: str = Field(description="what it is, as people read it")
-    meaning_nl: str | None = Field(default=None, description="the same in Dutch")
+    unit: Title = Field(description="of its values, such as inhabitants")
+    meaning: Title = Field(description="what it is, as people read it")
+    meaning_nl: Title | None = Field(default=None, description="the same in Dutch")
 
 
 class AreaEdition(Layer):
     """The polygons of the areas with their figures, as published at one time."""
 
-    published_on: date = Field(description="local day; polls after that day see it")
-    renamed: dict[str, str] = Field(
+    published_on: Day = Field(description="local day; polls after that day see it")
+    renamed: dict[ColumnName, ColumnName] = Field(
         default_factory=dict,
         description="columns that this edition names otherwise: usual name → name here",
     )
@@ -94,12 +123,13 @@ class AreaStatistics(Section):
     """
 
     name: Name
-    area: str = Field(description="column with the area's id")
+    area: ColumnName = Field(description="column with the area's id")
     figures: list[AreaFigure] = Field(min_length=1)
     editions: list[AreaEdition] = Field(min_length=1)
-    missing: list[float] = Field(
+    missing: list[Number] = Field(
         default_factory=list, description="numbers that stand for a missing figure, such as -99997"
     )
+    overlaps: Overlaps = Field(default="refuse", description=OVERLAPS)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
@@ -132,10 +162,13 @@ class RemovalCondition(Section):
         "SOURCE_FIGURE of area statistics, as the first poll of the grid version sees it"
     )
     within_m: float = Field(
-        default=0, ge=0, description="for incidents: count cells within this distance as well"
+        default=0,
+        ge=0,
+        le=10_000,
+        description="for incidents: count cells within this distance as well",
     )
-    below: float | None = None
-    above: float | None = None
+    below: Number | None = None
+    above: Number | None = None
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -160,7 +193,7 @@ class Grid(Section):
     """
 
     version: Name
-    valid_from: date
+    valid_from: Day
     crs: MetricCrs
     teams: TeamLayer
     removal: list[RemovalRule] = Field(default_factory=list)
@@ -216,6 +249,3 @@ class Grid(Section):
             )
             raise ValueError(message)
         return self
-
-
-FileFormat = Literal["csv", "parquet", "geopackage"]

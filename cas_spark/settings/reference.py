@@ -8,9 +8,11 @@ import sys
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from cas_spark.settings.problems import sections_in
 from cas_spark.settings.section import Section
 from cas_spark.settings.settings import Settings
 
@@ -18,10 +20,22 @@ HEADER = """# Settings
 
 <!-- Written by `make docs` from cas_spark/settings; do not edit. -->
 
-A settings file is YAML. Relative places are meant from the settings file; a place with a scheme,
-such as `s3a://bucket/lake`, is used as it is. Unknown keys are refused, and all problems are told
-at once, before Spark starts. `extends: other.yaml` takes the settings of another file of the same
-folder and changes only what stands in this one.
+A settings file is YAML in UTF-8. Relative places are meant from the settings file. A lake with a
+scheme, such as `s3a://bucket/lake`, needs `resources.storage_access: spark` and a `tracking.uri`.
+`extends: other.yaml` takes the settings of another file of the same folder and changes only what
+stands in this one.
+
+All problems are told at once, before Spark starts, each with its place, what was found and what was
+expected. The program refuses:
+
+- keys that are unknown or given twice;
+- numbers beyond the bounds below, infinite, or `nan`, and dates before 1900 or after 2200;
+- what YAML reads otherwise than it is written, such as `010` (8) or `12:30` (750): put a text in
+  quotes;
+- names (`name`, keys of `priorities` and `horizons`, names of sources) of other characters than
+  lowercase letters, digits and `_`, or longer than 63; a title may hold any character;
+- paths with white space at either end; in the path of the lake `%`, `\\` and control characters;
+  `%` and `?` in a local path where MLflow keeps its database or artifacts.
 """
 
 
@@ -37,14 +51,8 @@ def _collect(section: type[Section], seen: list[type[Section]]) -> None:
         return
     seen.append(section)
     for field in section.model_fields.values():
-        for inner in _sections_in(field.annotation):
+        for inner in sections_in(field.annotation):
             _collect(inner, seen)
-
-
-def _sections_in(annotation: Any) -> list[type[Section]]:
-    if inspect.isclass(annotation) and issubclass(annotation, Section):
-        return [annotation]
-    return [found for part in get_args(annotation) for found in _sections_in(part)]
 
 
 def _section(section: type[Section]) -> str:
@@ -52,7 +60,7 @@ def _section(section: type[Section]) -> str:
     lines += ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in section.model_fields.items():
         meaning = field.description or ""
-        kind = _kind(field.annotation).replace("|", "\\|")
+        kind = _kind(field.annotation).replace("|", "\\|") + _bounds(field)
         lines.append(f"| `{name}` | {kind} | {_default(field)} | {meaning} |")
     return "\n".join([*lines, ""])
 
@@ -76,6 +84,8 @@ def _kind(annotation: Any) -> str:
         kind = " or ".join(f"`{part}`" for part in parts)
     elif origin is list:
         kind = f"list of {_kind(parts[0])}"
+    elif origin is tuple:
+        kind = f"[{', '.join(_kind(part) for part in parts)}]"
     elif origin is dict:
         kind = f"name → {_kind(parts[1])}"
     elif parts:  # Annotated
@@ -83,6 +93,19 @@ def _kind(annotation: Any) -> str:
     else:
         kind = NAMES.get(annotation, str(annotation.__name__))
     return kind
+
+
+_BOUNDS = {Ge: "from", Gt: "above", Le: "to", Lt: "below"}
+
+
+def _bounds(field: FieldInfo) -> str:
+    """The least and the most that a number may be."""
+    told = []
+    for kind, word in _BOUNDS.items():
+        for bound in field.metadata:
+            if isinstance(bound, kind):
+                told.append(f"{word} {getattr(bound, kind.__name__.lower()):,}")
+    return f", {' '.join(told)}" if told else ""
 
 
 def _default(field: FieldInfo) -> str:

@@ -17,7 +17,10 @@ class Resources(Section):
     """
 
     task_memory_mb: int = Field(
-        default=2048, ge=1, description="that a task may use for the rows of its team"
+        default=2048,
+        ge=1,
+        le=16_777_216,
+        description="that a task may use for the rows of its team: at most 16 TiB",
     )
 
     storage_access: StorageAccess = Field(

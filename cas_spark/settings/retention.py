@@ -8,7 +8,8 @@ from pydantic import Field
 
 from cas_spark.settings.section import Section
 
-Days = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=1, le=36_525)]
+"""At most a century, so that no term reaches before any calendar."""
 
 
 class Retention(Section):

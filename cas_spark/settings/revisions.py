@@ -4,25 +4,41 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from cas_spark.settings.codes import Columns
 from cas_spark.settings.effects import CHANGING, OF_INCIDENTS, OF_SUSPECTS, Kinds
 from cas_spark.settings.extracts import Extracts, LinkedIncident, named_once
-from cas_spark.settings.moments import Interval
+from cas_spark.settings.moments import Interval, Moment, Written, columns_of
 from cas_spark.settings.places import Name
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import ColumnName, Section
 
 
 class LinkedSuspect(Section):
     """The suspect whose link to the incident a row is about."""
 
     source: Name = Field(description="name of a source among `suspects`")
-    person: str = Field(description="column with the opaque key of the person, as in that source")
+    person: ColumnName = Field(
+        description="column with the opaque key of the person, as in that source"
+    )
 
 
-class Decided(Section):
-    """The day on which it was decided; told in reports, and used for nothing else."""
+class Decided(Written):
+    """The day on which it was decided; reports say it, and nothing else uses it."""
 
-    column: str
-    formats: list[str] = Field(default_factory=list)
+    column: Moment
+
+    @model_validator(mode="after")
+    def _is_a_day(self) -> Self:
+        problems = self.problems_of_formats(self.column)
+        if self.unit_of(self.column) == "month":
+            problems.append("no day: expected the day of the decision")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are looked at."""
+        return columns_of(self.column)
 
 
 class RevisionExtracts(Extracts):
@@ -39,8 +55,9 @@ class RevisionExtracts(Extracts):
     suspect: LinkedSuspect | None = None
     kinds: Kinds
     decided: Decided | None = None
-    code: str | None = Field(
-        default=None, description="column with the right code, in the incidents' own codes"
+    code: Columns = Field(
+        default_factory=list,
+        description="columns with the right code, as many as make a code of the incidents",
     )
     occurred: Interval | None = None
 
@@ -56,7 +73,7 @@ class RevisionExtracts(Extracts):
                 f"kinds {sorted(kinds - set(possible))}: expected of {object_} some of "
                 f"{', '.join(possible)}"
             )
-        told = dict(zip(CHANGING, (self.code, self.location, self.occurred), strict=True))
+        told = dict(zip(CHANGING, (self.code or None, self.location, self.occurred), strict=True))
         names = dict(zip(CHANGING, ("code", "location", "occurred"), strict=True))
         for kind in CHANGING:
             if (kind in kinds) != (told[kind] is not None):
@@ -79,10 +96,10 @@ class RevisionExtracts(Extracts):
             *self.incident.key,
             self.suspect.person if self.suspect else None,
             self.kinds.column,
-            self.known.column,
-            self.decided.column if self.decided else None,
-            self.code,
-            *((self.occurred.start, self.occurred.end) if self.occurred else ()),
-            *((self.location.x, self.location.y) if self.location else ()),
+            *self.known.columns,
+            *(self.decided.columns if self.decided else ()),
+            *self.code,
+            *(self.occurred.columns if self.occurred else ()),
+            *(self.location.columns if self.location else ()),
             *(exclusion.column for exclusion in self.exclude),
         )

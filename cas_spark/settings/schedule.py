@@ -17,14 +17,16 @@ class Settling(Section):
     """
 
     share: float = Field(default=0.95, gt=0, lt=1)
-    days: int | None = Field(default=None, ge=0)
+    days: int | None = Field(default=None, ge=0, le=3_660)
 
 
 class Polls(Section):
     """The weekly moments at which what is known is recorded: local midnight of `weekday`."""
 
     weekday: str = "monday"
-    count: int = Field(default=104, ge=2, description="polls that a model learns from")
+    count: int = Field(
+        default=104, ge=2, le=1_040, description="polls that a model learns from: at most 20 years"
+    )
     settling: Settling = Settling()
     allow_short_history: bool = Field(
         default=False,

@@ -13,9 +13,9 @@ from cas_spark.errors import CasError
 from cas_spark.settings.effects import Effects
 from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncident
 from cas_spark.settings.generator import Generator
+from cas_spark.settings.intake import Intake
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
-from cas_spark.settings.moments import ZoneName
-from cas_spark.settings.paths import SettingsPath, local_path
+from cas_spark.settings.paths import OwnFolder, local_path
 from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.pseudonym_key import PseudonymKey
 from cas_spark.settings.redaction import redacted, secrets_in, without_secrets
@@ -23,9 +23,11 @@ from cas_spark.settings.resources import Resources
 from cas_spark.settings.retention import Retention
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.schedule import WEEKDAYS, Polls
-from cas_spark.settings.section import Section
+from cas_spark.settings.section import Section, Title
 from cas_spark.settings.suspects import SuspectExtracts
+from cas_spark.settings.zones import ZoneName
 
+CELL_SIZE_M = 125
 PLACES = {"lake", "path", "files", "folder", "uri", "artifacts", "pseudonym_key"}
 """Keys that say where something lies, not what it is."""
 
@@ -60,8 +62,8 @@ def _default_horizons() -> dict[Name, int]:
 class Priority(Section):
     """A kind of incident that is forecast."""
 
-    title: str
-    title_nl: str | None = Field(default=None, description="the title in Dutch")
+    title: Title
+    title_nl: Title | None = Field(default=None, description="the title in Dutch")
 
 
 class Tracking(Section):
@@ -89,13 +91,15 @@ class Settings(Section):
     """The settings of one lake."""
 
     name: Name
-    title: str
+    title: Title
     is_generated: bool = Field(default=False, description="made-up data; said wherever it shows")
-    remarks: list[str] = Field(
-        default_factory=list, description="said wherever figures of this lake are shown"
+    remarks: list[Title] = Field(
+        default_factory=list,
+        max_length=50,
+        description="said wherever figures of this lake are shown",
     )
     timezone: ZoneName
-    lake: SettingsPath
+    lake: OwnFolder
     tracking: Tracking = Tracking()
     grid: Grid
     incidents: Annotated[list[IncidentExtracts], BeforeValidator(_as_list)] = Field(
@@ -115,12 +119,14 @@ class Settings(Section):
         description="name of the source -> its extracts of later decisions: see docs/revisions.md",
     )
     effects: Effects = Effects()
+    intake: Intake = Intake()
     retention: Retention = Retention()
-    priorities: dict[Name, Priority] = Field(min_length=1)
+    priorities: dict[Name, Priority] = Field(min_length=1, max_length=50)
     polls: Polls = Polls()
-    horizons: dict[Name, Annotated[int, Field(ge=0)]] = Field(
+    horizons: dict[Name, Annotated[int, Field(ge=0, le=104)]] = Field(
         default_factory=_default_horizons,
         min_length=1,
+        max_length=20,
         description="weeks between the poll and the start of the target week",
     )
     indicators: Indicators = Indicators()
@@ -138,7 +144,7 @@ class Settings(Section):
         if len(names) != len(set(names)):
             problems.append(f"incidents, suspects and revisions: the same name twice in {names}")
         for source in sources:
-            unknown = sorted(set(source.priority.codes) - set(self.priorities))
+            unknown = sorted(set(source.priority.priorities) - set(self.priorities))
             if unknown:
                 problems.append(
                     f"{source.kind}.{source.name}.priority.codes: {unknown} not among the "
@@ -146,7 +152,7 @@ class Settings(Section):
                 )
         problems += self._problems_of_suspects()
         problems += self._problems_of_revisions()
-        coded = {p for source in self.incidents for p in source.priority.codes}
+        coded = {p for source in self.incidents for p in source.priority.priorities}
         if set(self.priorities) - coded:
             problems.append(f"priorities without codes: {sorted(set(self.priorities) - coded)}")
         weekday = self.grid.valid_from.weekday()
@@ -226,10 +232,13 @@ class Settings(Section):
         if self.grid.teams.is_proxy:
             labels.append("Proxy teams: their boundaries stand in for the real ones.")
         for source in self.incidents:
-            if source.is_assumed:
+            labels += source.labels
+        for placed in (*self.incidents, *self.suspects):
+            if placed.location_precision_m > CELL_SIZE_M:
                 labels.append(
-                    f"Assumed: incidents of {source.name} are taken as known "
-                    f"{source.known.delay_days} days after they occurred; the extracts do not say."
+                    f"Coarse places: those of {placed.name} may lie "
+                    f"{placed.location_precision_m:g} m from the true ones, further than the "
+                    f"{CELL_SIZE_M} m of a cell."
                 )
         if self.suspects:
             labels.append("Looks at where known suspects live, as numbers and distances of cells.")

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from cas_spark.settings.extracts import LinkedIncident, PlacedExtracts, named_once
+from cas_spark.settings.section import ColumnName
 
 
 class SuspectExtracts(PlacedExtracts):
@@ -16,9 +17,9 @@ class SuspectExtracts(PlacedExtracts):
 
     kind = "suspects"
 
-    person: str = Field(description="column with an opaque key of the person: never a name")
+    person: ColumnName = Field(description="column with an opaque key of the person: never a name")
     incident: LinkedIncident | None = None
-    case: str | None = Field(
+    case: ColumnName | None = Field(
         default=None,
         description="column with the case, as in `incidents`; kept as a pseudonym",
     )
@@ -41,9 +42,8 @@ class SuspectExtracts(PlacedExtracts):
             self.person,
             *(self.incident.key if self.incident else []),
             self.case,
-            self.known.column,
-            self.location.x,
-            self.location.y,
-            self.priority.column,
+            *self.known.columns,
+            *self.location.columns,
+            *self.priority.column,
             *(exclusion.column for exclusion in self.exclude),
         )

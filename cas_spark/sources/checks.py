@@ -18,11 +18,14 @@ and the first of several equal rows that is fine is the one that counts.
 | `occurred_after_known` | was known before it had happened |
 | `key_missing` | has none of the values of the key |
 | `coordinates_missing` | has no coordinates, or ones that mean: unknown |
+| `excluded_point` | lies at a place that the settings exclude |
 | `outside_teams` | lies in no land cell |
+| `known_after_delivery` | became known after its extract was delivered: see `delivered` |
 | `duplicate` | bears a key, or without keys a content, that was there before |
 
 A correction is kept wherever it happened and whatever its code, since it is about another row:
-only `malformed`, an `exclude`, `known_unreadable` and `duplicate` reject it.
+only `malformed`, an `exclude`, `known_unreadable`, `known_after_delivery` and `duplicate` reject
+it.
 
 The functions look at the columns of `values.interpret` and `cell_id`, and return a check: a reason,
 a column that says whether the row fails (null counts as no), and a column with the value that does.
@@ -65,16 +68,19 @@ def checks_of_corrections() -> list[Check]:
 
 def checks_of_incidents(source: IncidentExtracts, zone: str) -> list[Check]:
     """What an incident must satisfy besides, in order; `duplicate` comes after all of these."""
+    # Where nothing says when a row became known, it follows from when it happened.
+    of_known = [known_unreadable()] if source.known.columns else []
     return [
         unknown_code(),
         other_code(),
-        known_unreadable(),
+        *of_known,
         occurred_unreadable(),
         occurred_too_early(source.occurred.earliest, zone),
         interval_backwards(),
         occurred_after_known(),
         key_missing(),
         coordinates_missing(),
+        excluded_point(source.exclude_points),
         outside_teams(),
     ]
 
@@ -151,6 +157,13 @@ def key_missing() -> Check:
 def coordinates_missing() -> Check:
     """It has no coordinates that can be read, or such as mean: unknown."""
     return Check("coordinates_missing", F.col("x").isNull() | F.col("y").isNull(), _place())
+
+
+def excluded_point(points: Sequence[tuple[float, float]]) -> Check:
+    """It lies exactly at a place that the settings exclude."""
+    place = F.struct(F.col("x"), F.col("y"))
+    excluded = [F.struct(F.lit(x).alias("x"), F.lit(y).alias("y")) for x, y in points]
+    return Check("excluded_point", place.isin(excluded) if points else F.lit(False), _place())
 
 
 def outside_teams() -> Check:

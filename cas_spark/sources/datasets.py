@@ -1,26 +1,36 @@
 """The row of `datasets` that tells of an extract, and rows as their table declares them."""
 
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.lake.table import Table
 from cas_spark.lake.tables import DATASETS
+from cas_spark.settings import Settings
 from cas_spark.settings.extracts import Extracts
+from cas_spark.settings.taken_in import delivered_on, digest_of_reading, settings_of_reading
+from cas_spark.sources.figures import Figures
 
 
 def dataset_of(
-    figures: Row, source: Extracts, dataset_sha256: str, name: str, spark: SparkSession
+    figures: Figures,
+    source: Extracts,
+    settings: Settings,
+    dataset_sha256: str,
+    name: str,
+    spark: SparkSession,
 ) -> DataFrame:
     """The extract's row of `datasets`, but for the run.
 
     Args:
-        figures: rows_read, rows_accepted, rows_revisions, rows_rejected, and when the first and the
-            last row became known, known_from_micros and known_until_micros (UTC; null for none).
+        figures: of its rows.
         source: of the extract.
+        settings: of the lake, among which the source's decide how the extract was read.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
         spark: the session.
     """
+    reading = settings_of_reading(settings, source.name)
+    assert reading is not None  # noqa: S101  # it is one of the settings' own sources
     told = {
         "source": source.name,
         "sha256": dataset_sha256,
@@ -30,16 +40,17 @@ def dataset_of(
         "origin": source.provenance.source,
         "purpose": source.provenance.purpose,
         "legal_basis": source.provenance.legal_basis,
+        "source_sha256": digest_of_reading(reading),
     }
-    counts = ("rows_read", "rows_accepted", "rows_revisions", "rows_rejected")
+    counts = figures.counts("read", "accepted", "revisions", "rejected")
+    moments = {"from": figures.known_from_micros, "until": figures.known_until_micros}
     columns = {
         **{column: F.lit(value) for column, value in told.items()},
-        **{column: F.lit(figures[column]).cast("long") for column in counts},
+        "delivered_on": F.lit(delivered_on(source, name)).cast("date"),
+        **{f"rows_{part}": F.lit(number).cast("long") for part, number in counts.items()},
         **{
-            f"known_{end}_at": F.timestamp_micros(
-                F.lit(figures[f"known_{end}_micros"]).cast("long")
-            )
-            for end in ("from", "until")
+            f"known_{end}_at": F.timestamp_micros(F.lit(micros).cast("long"))
+            for end, micros in moments.items()
         },
     }
     one = spark.range(1).withColumns(columns)

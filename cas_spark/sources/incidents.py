@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
@@ -11,10 +11,12 @@ from cas_spark.lake.tables import INCIDENTS, REJECTED_ROWS, REVISIONS
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import IncidentExtracts
 from cas_spark.sources import checks, coordinates, values
-from cas_spark.sources.coordinates import Bounds, Land
+from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
+from cas_spark.sources.delivered import KNOWN_AFTER_DELIVERY, without_late
+from cas_spark.sources.figures import Figures, check_some_are_used, figures_of
+from cas_spark.sources.files import refusing
 from cas_spark.sources.keyed_ids import with_keyed_ids
-from cas_spark.sources.reading import refusing
 from cas_spark.sources.removed import Removed, without_removed
 
 LARGEST_OUTSIDE_SHARE = 0.5
@@ -73,18 +75,19 @@ def deliver(
         The frames, computed once. Every instant is UTC.
 
     Raises:
-        CasError: most places lie outside the teams' land, so that the CRS must be wrong; the
-            moments cannot be read with the formats of the settings; or the file is broken.
+        CasError: most places lie outside the teams' land, so that the CRS must be wrong; no row
+            can be used; the moments cannot be read with the formats of the settings; or the file is
+            broken.
     """
-    spark = rows.sparkSession
-    values.check_values_are_readable(spark, rows, source)
+    values.check_values_are_readable(rows, source)
     interpreted = values.interpret(rows, source, settings.timezone)
-    placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
+    placed = coordinates.with_land_cell(interpreted, source, settings.grid.crs, land)
     checked = _checked(placed, source, source.timezone or settings.timezone)
-    # What could be guessed goes no further: no table, message or join sees a former id.
-    ids = ["id", *(["of_key"] if source.key else []), *(["case_key"] if source.case else [])]
-    named = with_keyed_ids(_named(checked, source), ids, key)
     with refusing(f"extract {name}"):
+        in_time = without_late(checked, source, name, settings.timezone, F.col("known_text"))
+        # What could be guessed goes no further: no table, message or join sees a former id.
+        ids = ["id", *(["of_key"] if source.key else []), *(["case_key"] if source.case else [])]
+        named = with_keyed_ids(_named(in_time, source), ids, key)
         # Computed once, and without its lineage: `already` may stand on other extracts of this run,
         # whose plans would otherwise double with each.
         compared = _without_duplicates(named, source, already, already_revised)
@@ -93,9 +96,14 @@ def deliver(
         classified = without_removed(
             compared, removed, of_facts, (checks.DUPLICATE,)
         ).localCheckpoint()
-        figures = _figures(classified)
-    _check_places(figures, source, settings, name, land.bounds)
-    return _delivery(classified, figures, source, dataset_sha256, name)
+        is_located = ~F.coalesce(F.col("is_correction"), F.lit(False)) & (
+            F.col("reason").isNull()
+            | F.col("reason").isin(checks.OUTSIDE_TEAMS, checks.DUPLICATE, KNOWN_AFTER_DELIVERY)
+        )
+        figures = figures_of(classified, name, F.col("is_correction"), is_located)
+    _check_places(classified, figures, source, settings, name, land)
+    check_some_are_used(figures, source, name)
+    return _delivery(classified, figures, source, settings, dataset_sha256, name)
 
 
 def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
@@ -170,48 +178,40 @@ def _without_duplicates(
     )
 
 
-def _figures(classified: DataFrame) -> Row:
-    """One row of figures about all rows of the extract; computing it keeps them."""
-    is_correction, is_fine = F.col("is_correction"), F.col("reason").isNull()
-    is_outside = F.col("reason") == checks.OUTSIDE_TEAMS
-    is_located = ~is_correction & (is_fine | is_outside | (F.col("reason") == checks.DUPLICATE))
-    known_micros = F.when(is_fine, F.unix_micros("known_at"))
-    figures = classified.agg(
-        F.count("*").alias("rows_read"),
-        F.count_if(is_fine & ~is_correction).alias("rows_accepted"),
-        F.count_if(is_fine & is_correction).alias("rows_revisions"),
-        F.count_if(~is_fine).alias("rows_rejected"),
-        F.min(known_micros).alias("known_from_micros"),
-        F.max(known_micros).alias("known_until_micros"),
-        F.count_if(is_located).alias("located"),
-        F.count_if(is_outside).alias("outside"),
-        F.min(F.when(is_outside, F.struct("row_number", "x", "y"))).alias("example"),
-    ).first()
-    assert figures is not None  # noqa: S101  # an aggregate without groups has one row
-    return figures
-
-
 def _check_places(
-    figures: Row, source: IncidentExtracts, settings: Settings, name: str, land: Bounds
+    classified: DataFrame,
+    figures: Figures,
+    source: IncidentExtracts,
+    settings: Settings,
+    name: str,
+    land: Land,
 ) -> None:
-    located, outside = int(figures["located"]), int(figures["outside"])
+    rejections = figures.rejections.get(checks.OUTSIDE_TEAMS)
+    located, outside = figures.located, rejections.rows if rejections is not None else 0
     if located < FEWEST_TO_JUDGE or outside <= LARGEST_OUTSIDE_SHARE * located:
         return
-    row_number, x, y = figures["example"]
+    is_outside = F.col("reason") == checks.OUTSIDE_TEAMS
+    example = classified.where(is_outside).orderBy("row_number").select("row_number", "x", "y")
+    row_number, x, y = example.take(1)[0]
     crs, grid_crs = source.location.crs, settings.grid.crs
-    there_x, there_y = coordinates.transformed(x, y, crs, grid_crs)
+    there_x, there_y = coordinates.transformed(x, y, source, grid_crs, land)
     raise CasError(
         what=f"places of the extract {name}",
         found=f"{outside:,} of {located:,} outside the teams; row {row_number} with "
         f"x {x:,.1f}, y {y:,.1f} in {crs} lies at x {there_x:,.1f}, y {there_y:,.1f} in {grid_crs}",
-        expected=f"most inside the teams' {land} in {grid_crs}",
+        expected=f"most inside the teams' {land.bounds} in {grid_crs}",
         do=f"Mend incidents.{source.name}.location: the CRS is wrong, or x and y are swapped; "
         "nothing was written",
     )
 
 
 def _delivery(
-    classified: DataFrame, figures: Row, source: IncidentExtracts, dataset_sha256: str, name: str
+    classified: DataFrame,
+    figures: Figures,
+    source: IncidentExtracts,
+    settings: Settings,
+    dataset_sha256: str,
+    name: str,
 ) -> Delivery:
     is_correction, is_fine = F.col("is_correction"), F.col("reason").isNull()
     rows = classified.withColumns(
@@ -235,14 +235,10 @@ def _delivery(
             "status": F.lit("pending"),
         }
     )
-    counts = {
-        figure: int(figures[f"rows_{figure}"])
-        for figure in ("read", "accepted", "revisions", "rejected")
-    }
     return Delivery(
         accepted=as_declared(accepted, INCIDENTS),
         revisions=as_declared(with_nothing_else(corrections, REVISIONS), REVISIONS),
         rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
-        dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
-        counts=counts,
+        dataset=dataset_of(figures, source, settings, dataset_sha256, name, rows.sparkSession),
+        counts=figures.counts("read", "accepted", "revisions", "rejected"),
     )

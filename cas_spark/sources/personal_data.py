@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.settings.codes import BETWEEN_CODES
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.reading import text_of
@@ -142,7 +143,9 @@ def _without_what_settings_spell_out(
     if isinstance(source, SuspectExtracts):
         codes = source.priority
         patterns = [code for of_priority in codes.codes.values() for code in of_priority]
-        spelled[codes.column] = [*patterns, *codes.other]
+        for place, column in enumerate(codes.column):
+            parts = [pattern.split(BETWEEN_CODES) for pattern in (*patterns, *codes.other)]
+            spelled[column] = [part[place] for part in parts if place < len(part)]
     else:
         told = source.kinds
         spelled[told.column] = [value for values in told.values.values() for value in values]

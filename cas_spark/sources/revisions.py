@@ -9,6 +9,7 @@
 | `unknown_code` | reclassifies into a code that the settings do not name |
 | `coordinates_missing` | relocates to nowhere |
 | `occurred_unreadable`, `interval_backwards`, `occurred_after_known` | retimes to no such time |
+| `known_after_delivery` | became known after its extract was delivered: see `delivered` |
 | `duplicate` | says what was said before |
 
 A row that reclassifies into a code of no priority, or relocates out of the teams, takes its
@@ -18,7 +19,7 @@ incident back. Of a rejected row that is about a suspect no value is kept.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from cas_spark.lake.tables import REJECTED_ROWS, REVISIONS
@@ -30,10 +31,14 @@ from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
+from cas_spark.sources.delivered import without_late
+from cas_spark.sources.figures import Figures, check_some_are_used, figures_of
+from cas_spark.sources.files import refusing
 from cas_spark.sources.keyed_ids import with_keyed_ids
 from cas_spark.sources.personal_data import check_columns
-from cas_spark.sources.reading import refusing, text_of
+from cas_spark.sources.reading import text_of
 from cas_spark.sources.removed import Removed, without_removed
+from cas_spark.sources.spans import Delivered, span_of
 from cas_spark.sources.suspects import keyed, link_id
 
 RECLASSIFIED, RELOCATED, RETIMED = CHANGING
@@ -80,16 +85,18 @@ def deliver_revisions(
         The frames, computed once. Every instant is UTC.
 
     Raises:
-        CasError: the moments cannot be read with the formats of the settings, a mapped column of a
-            source about suspects looks like personal data, or the file is broken.
+        CasError: no row can be used, the moments cannot be read with the formats of the settings, a
+            mapped column of a source about suspects looks like personal data, or the file is
+            broken.
     """
-    _check_formats(rows, source)
+    delivered = Delivered(values.kinds_of(rows), source.timezone or settings.timezone)
+    _check_moments(source, delivered)
     if source.suspect is not None:
         check_columns(rows, source, source.suspect.person, name)
-    interpreted = _interpret(rows, source, settings, key)
+    interpreted = _interpret(rows, source, settings, delivered, key)
     if source.location is not None:
         interpreted = coordinates.with_land_cell(
-            interpreted, source.location, settings.grid.crs, land
+            interpreted, source, settings.grid.crs, land
         ).withColumnRenamed("cell_id", "new_cell_id")
     else:
         interpreted = interpreted.withColumn("new_cell_id", F.lit(None).cast("long"))
@@ -100,68 +107,59 @@ def deliver_revisions(
     ids = ("revision_id", "incident_id", "named_id")
     keyed_rows = with_keyed_ids(checked, ids, key)
     with refusing(f"extract {name}"):
+        # Of a row about a suspect no value is kept.
+        late = F.lit(None).cast("string") if source.suspect is not None else F.col("known_text")
+        in_time = without_late(keyed_rows, source, name, settings.timezone, late)
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
         classified = without_removed(
-            _without_duplicates(keyed_rows, already),
+            _without_duplicates(in_time, already),
             removed,
             ids,
             (checks.DUPLICATE,),
         ).localCheckpoint()
-        figures = _figures(classified)
-    return _delivery(classified, figures, source, dataset_sha256, name)
+        figures = figures_of(classified, name, F.lit(True), F.lit(False))
+    check_some_are_used(figures, source, name)
+    return _delivery(classified, figures, source, settings, dataset_sha256, name)
 
 
-def _check_formats(rows: DataFrame, source: RevisionExtracts) -> None:
-    kinds, spark = values.kinds_of(rows), rows.sparkSession
-    told = [(source.known.column, source.known.formats)]
+def _check_moments(source: RevisionExtracts, delivered: Delivered) -> None:
+    name = f"{source.kind}.{source.name}"
+    moments.check_known(source.known, delivered, f"{name}.known")
     if source.decided is not None:
-        told.append((source.decided.column, source.decided.formats))
+        moments.check_formats(source.decided.column, source.decided, delivered)
     if source.occurred is not None:
-        ends = (source.occurred.start, source.occurred.end)
-        told += [(column, source.occurred.formats) for column in ends if column]
-    for column, formats in told:
-        moments.check_formats(spark, column, kinds[column], formats)
+        moments.check_interval(source.occurred, delivered, f"{name}.occurred")
 
 
 def _interpret(
-    rows: DataFrame, source: RevisionExtracts, settings: Settings, key: bytes
+    rows: DataFrame,
+    source: RevisionExtracts,
+    settings: Settings,
+    delivered: Delivered,
+    key: bytes,
 ) -> DataFrame:
     """Give every row its meaning; nothing is rejected here, what cannot be read is null."""
-    kinds = values.kinds_of(rows)
-    zone = source.timezone or settings.timezone
+    zone, text = delivered.zone, delivered.text
     nothing = F.lit(None).cast("string")
-
-    def text(column: str) -> Column:
-        return text_of(F.col("given")[column], kinds[column])
-
-    def instant(column: str | None, formats: list[str]) -> Column:
-        if column is None:
-            return F.lit(None).cast("timestamp")
-        return moments.instant_of(F.col("given")[column], kinds[column], formats, zone)
-
     named = values.named_incident(source.incident, text)
     person = nothing
     if source.suspect is not None:
         person = keyed(text(source.suspect.person), source.suspect.source, key)
-    decided, occurred = source.decided, source.occurred
-    start = instant(occurred.start if occurred else None, occurred.formats if occurred else [])
-    end, end_text = start, nothing
-    if occurred is not None and occurred.end is not None:
-        end_text = text(occurred.end)
-        end = F.when(end_text.isNull(), start).otherwise(instant(occurred.end, occurred.formats))
-    code = text(source.code) if source.code else nothing
+    no_moment = F.lit(None).cast("timestamp")
+    given = moments.known_given(source.known, delivered)
+    known = moments.known_at(source.known, given, no_moment, F.lit(True), zone)
+    start, until, from_text, until_text = no_moment, no_moment, nothing, nothing
+    if source.occurred is not None:
+        happened = moments.happened(source.occurred, delivered)
+        start, from_text, until_text = happened.start, happened.from_text, happened.until_text
+        until = moments.until(start, happened.last, known)
+    decided_at = no_moment
+    if source.decided is not None:
+        decided_at = span_of(source.decided.column, source.decided, delivered).start
     codes = _codes_of(source, settings)
+    code = values.code_of(source.code, text)
     x_text, y_text = (text_of(F.col(axis), rows.schema[axis].dataType) for axis in "xy")
     missing = source.location.missing if source.location else []
-    no_moment = F.lit(None).cast("timestamp")
-    known = moments.known_at(
-        source.known,
-        instant(source.known.column, source.known.formats),
-        no_moment,
-        F.lit(True),
-        zone,
-    )
-    decided_at = instant(decided.column if decided else None, decided.formats if decided else [])
     content = [text(column) for column in source.columns]
     if source.suspect is not None:  # the hash of a person's key could be guessed, its pseudonym not
         of_person = source.suspect.person
@@ -173,19 +171,19 @@ def _interpret(
         values.told_kind(source.kinds, text).alias("told_kind"),
         text(source.kinds.column).alias("kind_text"),
         known.alias("known_at"),
-        text(source.known.column).alias("known_text"),
+        moments.known_text(source.known, delivered).alias("known_text"),
         F.to_date(F.from_utc_timestamp(decided_at, zone)).alias("decided_on"),
         person.alias("suspect_key"),
         named.alias("incident_id"),
         code.alias("code"),
-        values.priority_of(code, codes.codes).alias("priority"),
+        values.priority_of(code, codes).alias("priority"),
         values.matches(code, codes.other).alias("is_other_code"),
         start.alias("occurred_from_at"),
-        end.alias("occurred_until_at"),
-        (text(occurred.start) if occurred else nothing).alias("occurred_from_text"),
-        end_text.alias("occurred_until_text"),
-        values.coordinate_of(x_text, missing).alias("x"),
-        values.coordinate_of(y_text, missing).alias("y"),
+        until.alias("occurred_until_at"),
+        from_text.alias("occurred_from_text"),
+        until_text.alias("occurred_until_text"),
+        values.coordinate_of(rows, "x", missing, source.decimal).alias("x"),
+        values.coordinate_of(rows, "y", missing, source.decimal).alias("y"),
         x_text.alias("x_text"),
         y_text.alias("y_text"),
         values.id_of(source.name, values.hash_of(content)).alias("revision_id"),
@@ -242,24 +240,13 @@ def _without_duplicates(rows: DataFrame, already: DataFrame) -> DataFrame:
     return joined.withColumn("reason", reason).drop("place", "earlier_id")
 
 
-def _figures(classified: DataFrame) -> Row:
-    """One row of figures about all rows of the extract; computing it keeps them."""
-    is_fine = F.col("reason").isNull()
-    known_micros = F.when(is_fine, F.unix_micros("known_at"))
-    figures = classified.agg(
-        F.count("*").alias("rows_read"),
-        F.lit(0).alias("rows_accepted"),
-        F.count_if(is_fine).alias("rows_revisions"),
-        F.count_if(~is_fine).alias("rows_rejected"),
-        F.min(known_micros).alias("known_from_micros"),
-        F.max(known_micros).alias("known_until_micros"),
-    ).first()
-    assert figures is not None  # noqa: S101  # an aggregate without groups has one row
-    return figures
-
-
 def _delivery(
-    classified: DataFrame, figures: Row, source: RevisionExtracts, dataset_sha256: str, name: str
+    classified: DataFrame,
+    figures: Figures,
+    source: RevisionExtracts,
+    settings: Settings,
+    dataset_sha256: str,
+    name: str,
 ) -> RevisionDelivery:
     is_fine, kind = F.col("reason").isNull(), F.col("told_kind")
     rows = classified.withColumns(
@@ -296,6 +283,6 @@ def _delivery(
     return RevisionDelivery(
         revisions=as_declared(with_nothing_else(fine, REVISIONS), REVISIONS),
         rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
-        dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
-        counts={part: int(figures[f"rows_{part}"]) for part in ("read", "revisions", "rejected")},
+        dataset=dataset_of(figures, source, settings, dataset_sha256, name, rows.sparkSession),
+        counts=figures.counts("read", "revisions", "rejected"),
     )

@@ -8,6 +8,7 @@ rejected row no value is kept but what stands in the settings too, since any cou
 | those of `checks` | is not whole, not wanted, of no priority, or lacks a moment or a home |
 | `person_missing` | has no key of a person |
 | `incident_missing` | names neither an incident nor a case |
+| `known_after_delivery` | became known after its extract was delivered: see `delivered` |
 | `duplicate` | says what the version of its link before it says |
 | `contradictory` | says something else of its link as of the same moment |
 """
@@ -17,7 +18,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pyspark.sql import Column, DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
@@ -28,13 +29,14 @@ from cas_spark.sources import checks, coordinates, moments, values
 from cas_spark.sources.checks import Check
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of
+from cas_spark.sources.delivered import without_late
+from cas_spark.sources.figures import CONTRADICTORY, Figures, check_some_are_used, figures_of
+from cas_spark.sources.files import refusing
 from cas_spark.sources.incidents import FEWEST_TO_JUDGE, LARGEST_OUTSIDE_SHARE
 from cas_spark.sources.keyed_ids import ID_LENGTH, with_keyed_ids
 from cas_spark.sources.personal_data import check_columns
-from cas_spark.sources.reading import refusing, text_of
 from cas_spark.sources.removed import Removed, without_removed
-
-CONTRADICTORY = "contradictory"
+from cas_spark.sources.spans import Delivered
 
 
 @dataclass(frozen=True)
@@ -80,48 +82,45 @@ def deliver_suspects(
 
     Raises:
         CasError: a mapped column looks like personal data, most homes lie outside the teams' land,
-            the moments cannot be read with the formats of the settings, or the file is broken.
+            no row can be used, the moments cannot be read with the formats of the settings, or the
+            file is broken.
     """
-    known, spark = source.known, rows.sparkSession
-    moments.check_formats(spark, known.column, values.kinds_of(rows)[known.column], known.formats)
+    delivered = Delivered(values.kinds_of(rows), source.timezone or settings.timezone)
+    moments.check_known(source.known, delivered, f"{source.kind}.{source.name}.known")
     check_columns(rows, source, source.person, name)
-    interpreted = _interpret(rows, source, settings.timezone, key)
-    placed = coordinates.with_land_cell(interpreted, source.location, settings.grid.crs, land)
+    interpreted = _interpret(rows, source, delivered, key)
+    placed = coordinates.with_land_cell(interpreted, source, settings.grid.crs, land)
     failed = checks.first_failed(_checks(source))
     checked = placed.select(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")
     ).withColumnRenamed("cell_id", "home_cell_id")
     keyed_rows = with_keyed_ids(checked, ("link_id", "incident_id", "case_key"), key)
     with refusing(f"extract {name}"):
+        nothing = F.lit(None).cast("string")
+        in_time = without_late(keyed_rows, source, name, settings.timezone, nothing)
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
         classified = without_removed(
-            _compared(keyed_rows, already),
+            _compared(in_time, already),
             removed,
             ("link_id", "incident_id"),
             (checks.DUPLICATE, CONTRADICTORY),
         ).localCheckpoint()
-        figures = _figures(classified)
+        is_inside = F.col("home_cell_id").isNotNull()
+        figures = figures_of(classified, name, F.lit(False), is_inside)
     _check_homes(figures, source, name)
-    return _delivery(classified, figures, source, dataset_sha256, name)
+    check_some_are_used(figures, source, name)
+    return _delivery(classified, figures, source, settings, dataset_sha256, name)
 
 
 def _interpret(
-    rows: DataFrame, source: SuspectExtracts, default_zone: str, key: bytes
+    rows: DataFrame, source: SuspectExtracts, delivered: Delivered, key: bytes
 ) -> DataFrame:
     """Give every row its meaning; nothing is rejected here, what cannot be read is null."""
-    kinds = values.kinds_of(rows)
-    zone = source.timezone or default_zone
-
-    def text(column: str) -> Column:
-        return text_of(F.col("given")[column], kinds[column])
-
+    text = delivered.text
     nothing = F.lit(None).cast("string")
     known, link = source.known, source.incident
-    code = text(source.priority.column)
-    x_text, y_text = (text_of(F.col(name), rows.schema[name].dataType) for name in "xy")
-    given_moment = moments.instant_of(
-        F.col("given")[known.column], kinds[known.column], known.formats, zone
-    )
+    code = values.code_of(source.priority.column, text)
+    given_moment = moments.known_given(known, delivered)
     no_moment = F.lit(None).cast("timestamp")
     incident_id = values.named_incident(link, text) if link is not None else nothing
     first = rows.select(
@@ -129,11 +128,13 @@ def _interpret(
         "malformed",
         F.array(*(values.value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
         code.alias("code"),
-        values.priority_of(code, source.priority.codes).alias("priority"),
+        values.priority_of(code, source.priority).alias("priority"),
         values.matches(code, source.priority.other).alias("is_other_code"),
-        moments.known_at(known, given_moment, no_moment, F.lit(False), zone).alias("known_at"),
-        values.coordinate_of(x_text, source.location.missing).alias("x"),
-        values.coordinate_of(y_text, source.location.missing).alias("y"),
+        moments.known_at(known, given_moment, no_moment, F.lit(False), delivered.zone).alias(
+            "known_at"
+        ),
+        values.coordinate_of(rows, "x", source.location.missing, source.decimal).alias("x"),
+        values.coordinate_of(rows, "y", source.location.missing, source.decimal).alias("y"),
         keyed(text(source.person), source.name, key).alias("suspect_key"),
         incident_id.alias("incident_id"),
         (values.pseudonym([text(source.case)]) if source.case else nothing).alias("case_key"),
@@ -173,6 +174,7 @@ def _checks(source: SuspectExtracts) -> list[Check]:
         Check("person_missing", F.col("suspect_key").isNull(), F.lit(None)),
         Check("incident_missing", F.coalesce("incident_id", "case_key").isNull(), F.lit(None)),
         checks.coordinates_missing(),
+        checks.excluded_point(source.exclude_points),
         checks.outside_teams(),
     ]
     nothing = F.lit(None).cast("string")
@@ -211,29 +213,11 @@ def _compared(rows: DataFrame, already: DataFrame) -> DataFrame:
     )
 
 
-def _figures(classified: DataFrame) -> Row:
-    """One row of figures about all rows of the extract; computing it keeps them."""
-    is_fine = F.col("reason").isNull()
-    is_outside = F.col("reason") == checks.OUTSIDE_TEAMS
-    known_micros = F.when(is_fine, F.unix_micros("known_at"))
-    figures = classified.agg(
-        F.count("*").alias("rows_read"),
-        F.count_if(is_fine).alias("rows_accepted"),
-        F.lit(0).alias("rows_revisions"),
-        F.count_if(~is_fine).alias("rows_rejected"),
-        F.min(known_micros).alias("known_from_micros"),
-        F.max(known_micros).alias("known_until_micros"),
-        F.count_if(F.col("home_cell_id").isNotNull()).alias("inside"),
-        F.count_if(is_outside).alias("outside"),
-    ).first()
-    assert figures is not None  # noqa: S101  # an aggregate without groups has one row
-    return figures
-
-
-def _check_homes(figures: Row, source: SuspectExtracts, name: str) -> None:
+def _check_homes(figures: Figures, source: SuspectExtracts, name: str) -> None:
     """As for incidents, but without an example: that would be somebody's home."""
-    outside = int(figures["outside"])
-    located = outside + int(figures["inside"])
+    rejections = figures.rejections.get(checks.OUTSIDE_TEAMS)
+    outside = rejections.rows if rejections is not None else 0
+    located = outside + figures.located
     if located < FEWEST_TO_JUDGE or outside <= LARGEST_OUTSIDE_SHARE * located:
         return
     raise CasError(
@@ -246,7 +230,12 @@ def _check_homes(figures: Row, source: SuspectExtracts, name: str) -> None:
 
 
 def _delivery(
-    classified: DataFrame, figures: Row, source: SuspectExtracts, dataset_sha256: str, name: str
+    classified: DataFrame,
+    figures: Figures,
+    source: SuspectExtracts,
+    settings: Settings,
+    dataset_sha256: str,
+    name: str,
 ) -> SuspectDelivery:
     is_fine = F.col("reason").isNull()
     rows = classified.withColumns(
@@ -261,6 +250,6 @@ def _delivery(
     return SuspectDelivery(
         accepted=as_declared(rows.where(is_fine), SUSPECTS),
         rejected=as_declared(rows.where(~is_fine), REJECTED_ROWS),
-        dataset=dataset_of(figures, source, dataset_sha256, name, rows.sparkSession),
-        counts={part: int(figures[f"rows_{part}"]) for part in ("read", "accepted", "rejected")},
+        dataset=dataset_of(figures, source, settings, dataset_sha256, name, rows.sparkSession),
+        counts=figures.counts("read", "accepted", "rejected"),
     )

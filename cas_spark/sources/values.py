@@ -3,33 +3,34 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import DataType, StringType, StructType
 
+from cas_spark.settings.codes import BETWEEN_CODES, PriorityCodes
 from cas_spark.settings.effects import Kinds
 from cas_spark.settings.extracts import Choice, IncidentExtracts, LinkedIncident, ReportedBy
 from cas_spark.sources import moments
 from cas_spark.sources.keyed_ids import ID_LENGTH
 from cas_spark.sources.reading import text_of
+from cas_spark.sources.spans import Delivered, Span
+
+_NUMBER = r"^[+-]?(\d+([.]\d*)?|[.]\d+)([eE][+-]?\d+)?$"
 
 Text = Callable[[str], Column]
 """What gives the text of a column as delivered."""
 
 
-def check_values_are_readable(
-    spark: SparkSession, rows: DataFrame, source: IncidentExtracts
-) -> None:
+def check_values_are_readable(rows: DataFrame, source: IncidentExtracts) -> None:
     """Check that the settings tell how the moments in these rows are written.
 
     Raises:
-        CasError: a text column without formats, or a format that Spark does not know.
+        CasError: a text column without formats, or dates where the settings speak of moments.
     """
-    kinds = kinds_of(rows)
-    occurred, known = source.occurred, source.known
-    for column in filter(None, (occurred.start, occurred.end)):
-        moments.check_formats(spark, column, kinds[column], occurred.formats)
-    moments.check_formats(spark, known.column, kinds[known.column], known.formats)
+    delivered = Delivered(kinds_of(rows), zone="")
+    name = f"{source.kind}.{source.name}"
+    moments.check_interval(source.occurred, delivered, f"{name}.occurred")
+    moments.check_known(source.known, delivered, f"{name}.known")
 
 
 def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> DataFrame:
@@ -51,20 +52,10 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
     """
     kinds = kinds_of(rows)
     zone = source.timezone or default_zone
-    occurred, known = source.occurred, source.known
-
-    def text(column: str) -> Column:
-        return text_of(F.col("given")[column], kinds[column])
-
-    def instant(column: str, formats: Sequence[str]) -> Column:
-        return moments.instant_of(F.col("given")[column], kinds[column], formats, zone)
-
-    start = instant(occurred.start, occurred.formats)
-    end_text = text(occurred.end) if occurred.end else F.lit(None).cast("string")
-    end = start
-    if occurred.end:
-        end = F.when(end_text.isNull(), start).otherwise(instant(occurred.end, occurred.formats))
-    code = text(source.priority.column)
+    known, delivered = source.known, Delivered(kinds, zone)
+    happened = moments.happened(source.occurred, delivered)
+    text = delivered.text
+    code = code_of(source.priority.column, text)
     x_text, y_text = (text_of(F.col(name), rows.schema[name].dataType) for name in "xy")
     content = [text(column) for column in source.columns]
     if source.location.geometry:
@@ -77,13 +68,14 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
         told_kind(source.correction.kinds if source.correction else None, text).alias("told_kind"),
         F.array(*(value_that_excludes(e, text) for e in source.exclude)).alias("excluded"),
         code.alias("code"),
-        priority_of(code, source.priority.codes).alias("priority"),
+        priority_of(code, source.priority).alias("priority"),
         matches(code, source.priority.other).alias("is_other_code"),
-        start.alias("occurred_from_at"),
-        end.alias("occurred_until_at"),
-        instant(known.column, known.formats).alias("known_given"),
-        coordinate_of(x_text, source.location.missing).alias("x"),
-        coordinate_of(y_text, source.location.missing).alias("y"),
+        happened.start.alias("occurred_from_at"),
+        happened.last.start.alias("occurred_last_at"),
+        happened.last.end.alias("occurred_until_at"),
+        moments.known_given(known, delivered).alias("known_given"),
+        coordinate_of(rows, "x", source.location.missing, source.decimal).alias("x"),
+        coordinate_of(rows, "y", source.location.missing, source.decimal).alias("y"),
         _reported_by(source.reported_by, text).alias("reported_by"),
         (pseudonym([text(source.case)]) if source.case else F.lit(None).cast("string")).alias(
             "case_key"
@@ -91,16 +83,24 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
         (hash_of(key) if key else F.lit(None).cast("string")).alias("key_hash"),
         (F.coalesce(*key).isNull() if key else F.lit(False)).alias("is_key_missing"),
         hash_of(content).alias("content_hash"),
-        text(known.column).alias("known_text"),
-        text(occurred.start).alias("occurred_from_text"),
-        end_text.alias("occurred_until_text"),
+        moments.known_text(known, delivered).alias("known_text"),
+        happened.from_text.alias("occurred_from_text"),
+        happened.until_text.alias("occurred_until_text"),
         x_text.alias("x_text"),
         y_text.alias("y_text"),
     )
     became_known = moments.known_at(
         known, F.col("known_given"), F.col("occurred_until_at"), F.col("is_correction"), zone
     )
-    return first.withColumn("known_at", became_known).drop("known_given")
+    last = Span(
+        F.col("occurred_last_at"), F.col("occurred_until_at"), happened.last.may_have_length
+    )
+    until = moments.until(F.col("occurred_from_at"), last, F.col("known_at"))
+    return (
+        first.withColumn("known_at", became_known)
+        .withColumn("occurred_until_at", until)
+        .drop("known_given", "occurred_last_at")
+    )
 
 
 def hash_of(values: Iterable[Column]) -> Column:
@@ -159,10 +159,23 @@ def value_that_excludes(exclusion: Choice, text: Text) -> Column:
     return F.when(value.isin(exclusion.equals), value)
 
 
-def priority_of(code: Column, codes: dict[str, list[str]]) -> Column:
-    """The priority whose patterns a code matches; null for none."""
+def code_of(columns: Sequence[str], text: Text) -> Column:
+    """Return the code that one or several columns make; null where all of them are blank."""
+    if not columns:
+        return F.lit(None).cast("string")
+    texts = [text(column) for column in columns]
+    if len(texts) == 1:
+        return texts[0]
+    joined = F.concat_ws(BETWEEN_CODES, *(F.coalesce(value, F.lit("")) for value in texts))
+    return F.when(F.coalesce(*texts).isNotNull(), joined)
+
+
+def priority_of(code: Column, codes: PriorityCodes) -> Column:
+    """Return the priority whose patterns a code matches, or that of every row; null for none."""
+    if codes.all_rows is not None:
+        return F.lit(codes.all_rows)
     return F.coalesce(
-        *(F.when(matches(code, patterns), F.lit(name)) for name, patterns in codes.items())
+        *(F.when(matches(code, patterns), F.lit(name)) for name, patterns in codes.codes.items())
     )
 
 
@@ -178,9 +191,24 @@ def _regex(pattern: str) -> str:
     return "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
 
 
-def coordinate_of(text: Column, missing: Sequence[float]) -> Column:
-    """A coordinate as a number (double); null where it cannot be read, or means: unknown."""
-    number = text.try_cast("double")
+def coordinate_of(
+    rows: DataFrame, axis: str, missing: Sequence[float], decimal: str = "."
+) -> Column:
+    """Return a coordinate as a number (double); null where it cannot be read, or means: unknown.
+
+    Args:
+        rows: as `reading.read_rows` returns them.
+        axis: `x` or `y`.
+        missing: numbers that mean: unknown.
+        decimal: the sign between the whole and the decimals of text.
+    """
+    value = F.col(axis)
+    number = value.try_cast("double")
+    if isinstance(rows.schema[axis].dataType, StringType):
+        # Spark's cast also takes what no person means by a number, such as 12d and 0x1p3.
+        is_number = value.rlike(_NUMBER.replace(".", decimal))
+        as_spark_has_it = F.replace(value, F.lit(decimal), F.lit("."))
+        number = F.when(is_number, as_spark_has_it.try_cast("double"))
     is_unknown = F.isnan(number) | number.isin([float(value) for value in missing])
     return F.when(~is_unknown, number)
 

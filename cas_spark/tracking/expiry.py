@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Run
@@ -17,12 +16,11 @@ from cas_spark.tracking.store import (
     CHALLENGE,
     WEEK,
     Store,
+    database_of,
     open_store,
     uris_of,
 )
 from cas_spark.tracking.week import SETTINGS_FILE, forget
-
-SQLITE = "sqlite:///"
 
 
 def places_of(settings: Settings) -> tuple[list[str], str | None]:
@@ -38,16 +36,17 @@ def places_of(settings: Settings) -> tuple[list[str], str | None]:
         places.append(artifacts if local is None else str(local))
     if uri is None:
         return places, None
-    if uri.startswith(SQLITE):
-        database = uri.removeprefix(SQLITE)
-        return [*places, database, f"{database}-wal"], None
+    database = database_of(uri)
+    if database is not None:
+        return [*places, str(database), f"{database}-wal"], None
     return places, redacted(uri)
 
 
 def old_polls(settings: Settings, first: date) -> list[date]:
     """The polls before `first` of which MLflow has runs; none where it was never used."""
     uri, _ = uris_of(settings)
-    if uri is None or (uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()):
+    database = None if uri is None else database_of(uri)
+    if uri is None or (database is not None and not database.exists()):
         return []
     polls = {_poll_of(run) for run in _parents(open_store(settings))}
     return sorted(poll for poll in polls if poll < first)

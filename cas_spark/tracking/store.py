@@ -9,6 +9,7 @@ each other.
 
 import logging
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from cas_spark.errors import CasError
@@ -26,6 +28,9 @@ from cas_spark.settings.paths import local_path
 from cas_spark.settings.redaction import redacted
 
 FOLDER = "mlflow"
+OF_SQLITE = ("", "-journal", "-wal", "-shm")
+"""Endings of the files of a database."""
+
 PAGE = 1000
 """Runs per page of a search; MLflow itself stops silently at this number."""
 
@@ -54,6 +59,34 @@ class Store:
     artifacts: str | None
     lake: str
 
+    def try_to_write(self) -> None:
+        """Find out whether runs and artifacts can be written, where that costs nothing.
+
+        A database in a file and a local folder are tried; a server and remote storage are not.
+
+        Raises:
+            CasError: one of them cannot be written.
+        """
+        database = database_of(self.uri)
+        folder = None if self.artifacts is None else local_path(self.artifacts)
+        try:
+            if database is not None:
+                with closing(sqlite3.connect(database)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")  # takes the lock, changes nothing
+                    connection.rollback()
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+        except (OSError, sqlite3.Error) as error:
+            raise CasError(
+                what=f"MLflow at {redacted(self.uri)}",
+                found=str(error),
+                expected="a tracking store and a folder of artifacts that can be written",
+                do="Give the right to write them, or change tracking.uri and tracking.artifacts; "
+                "nothing was done yet",
+            ) from error
+
     def experiment_name(self, poll: date) -> str:
         """The experiment that holds a poll's runs, such as `demo 2025-01`."""
         return f"{self.lake} {poll:%Y-%m}"
@@ -76,7 +109,11 @@ class Store:
         found = self.find_experiment(name)
         if found is not None:
             return found
-        location = f"{self.artifacts}/{name.replace(' ', '-')}" if self.artifacts else None
+        location = None
+        if self.artifacts is not None:
+            location = f"{self.artifacts}/{name.replace(' ', '-')}"
+            if location.startswith("/"):
+                location = Path(location).as_uri()  # a plain path may not hold #
         return self.client.create_experiment(name, artifact_location=location)
 
     def runs_with(self, experiment: str, tags: Mapping[str, str]) -> list[Run]:
@@ -132,16 +169,16 @@ def open_store(settings: Settings) -> Store:
             "tracking.artifacts to a folder that all can reach",
         )
     _keep_quiet()
-    database = Path(uri.removeprefix("sqlite:///"))
+    database = database_of(uri)
     is_own = settings.tracking.uri is None
-    if is_own and not database.exists():
-        _make_database(database)
     try:
-        if is_own:
+        if is_own and database is not None:
+            if not database.exists():
+                _make_database(database)
             _commit_to_a_log(database)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError) as error:
         raise CasError(
             what=f"MLflow at {redacted(uri)}",
             found=settings.without_secrets(str(error).strip().splitlines()[0])[:300],
@@ -156,9 +193,10 @@ def _make_database(database: Path) -> None:
     database.parent.mkdir(parents=True, exist_ok=True)
     unfinished = database.with_suffix(".unfinished")
     # With SQLite's journal; and the log of a database that is no more, which it would play back.
-    for left_behind in (*database.parent.glob(f"{unfinished.name}*"), _log_of(database)):
+    of_sqlite = [unfinished.with_name(f"{unfinished.name}{ending}") for ending in OF_SQLITE]
+    for left_behind in (*of_sqlite, _log_of(database)):
         left_behind.unlink(missing_ok=True)
-    MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+    MlflowClient(sqlite_uri(unfinished)).search_experiments(max_results=1)
     unfinished.rename(database)
 
 
@@ -183,8 +221,22 @@ def uris_of(settings: Settings) -> tuple[str | None, str | None]:
     if lake is not None and artifacts is None and not (uri or "").startswith("http"):
         artifacts = (lake / FOLDER / "artifacts").as_uri()
     if lake is not None and uri is None:
-        uri = f"sqlite:///{lake / FOLDER / 'mlflow.db'}"
+        uri = sqlite_uri(lake / FOLDER / "mlflow.db")
     return uri, artifacts
+
+
+def sqlite_uri(database: Path) -> str:
+    """The address of a database in a file, whose path holds neither % nor ?."""
+    # Encoded, MLflow would make empty folders of the encoded names.
+    return f"sqlite:///{database}"
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of an SQLite database, or None where the address is of something else."""
+    if not uri.startswith("sqlite:"):
+        return None
+    database = make_url(uri).database
+    return Path(database) if database else None
 
 
 def milliseconds(moment: datetime) -> int:

@@ -19,6 +19,7 @@ from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.tables import MODELS
 from cas_spark.settings import Settings
 from cas_spark.settings.redaction import redacted
+from cas_spark.settings.texts import one_line
 from cas_spark.tracking.registry import forget_models_of, keep_latest, log_week_model, register
 from cas_spark.tracking.store import PARENT, TEAM, WEEK, Store, milliseconds
 
@@ -28,6 +29,8 @@ NOTE = "mlflow.note.content"
 SETTINGS_FILE = "settings.json"
 LONGEST_TAG = 4000
 """Characters; MLflow refuses far longer ones."""
+LONGEST_RUN_NAME = 250
+"""Characters, as its databases hold them."""
 
 
 @dataclass(frozen=True)
@@ -211,14 +214,14 @@ def log_runs(
         child = client.create_run(
             experiment,
             start_time=started,
-            run_name=f"{name} {priority}",
+            run_name=one_line(f"{name} {priority}", LONGEST_RUN_NAME),
             tags={
                 **common,
                 **note,
                 PARENT: run_id,
                 "level": heading.team_level,
                 "team": team,
-                "team_name": name,
+                "team_name": name[:LONGEST_TAG],
                 "priority": priority,
                 **{f"status.{m['horizon']}": m["status"] for m in of_group},
             },
@@ -306,7 +309,8 @@ def _of_the_team(settings: Settings, models: Sequence[Row]) -> dict[str, Any]:
 
 def _params(values: Mapping[str, Any]) -> list[Param]:
     """Parameters of a run; what is not known or empty is left out."""
-    return [Param(key, str(value)) for key, value in values.items() if value not in (None, "")]
+    told = {key: str(value)[:LONGEST_TAG] for key, value in values.items() if value is not None}
+    return [Param(key, value) for key, value in told.items() if value]
 
 
 def _manifest_as_json(manifest: Manifest) -> str:

@@ -13,6 +13,7 @@ from cas_spark.evaluation.baselines import (
     THREE_YEARS,
     _scores_of_team,
     candidates,
+    left_out,
     usual,
 )
 from cas_spark.indicators.catalogue import Catalogue
@@ -40,8 +41,8 @@ def scores(ages: list[tuple[int, int]]) -> dict[str, list[float]]:
     cells = pa.table(
         {"cell_id": [1, 2], "column": [CORNER[0], CORNER[0] + 30], "row": [CORNER[1]] * 2}
     )
-    asked = {"burglary": {b.name: b for b in candidates("burglary")}}
-    every = {i.name: i for b in candidates("burglary") for i, _ in b.terms}
+    asked = {"burglary": {b.name: b for b in candidates("burglary", len(POLLS))}}
+    every = {i.name: i for b in candidates("burglary", len(POLLS)) for i, _ in b.terms}
     team = team_of(
         cells,
         pa.table(columns, names=list(FACT_COLUMNS)),
@@ -73,6 +74,21 @@ def test_a_near_repeat_adds_its_weight_to_the_background() -> None:
 
 
 def test_every_method_has_a_usual_candidate_and_no_two_share_a_name() -> None:
-    assert tuple(b.method for b in usual("burglary")) == BASELINES
-    names = [b.name for b in candidates("burglary")]
+    assert tuple(b.method for b in usual("burglary", 156)) == BASELINES
+    names = [b.name for b in candidates("burglary", len(POLLS))]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("weeks", "without"), [(156, []), (155, [THREE_YEARS]), (10, [THREE_YEARS])]
+)
+def test_no_baseline_counts_less_than_its_name_says(weeks: int, without: list[str]) -> None:
+    """A count of three years is left out where there is less; what counts all there is stays."""
+    assert left_out(weeks) == without
+    found = candidates("burglary", weeks)
+    assert {b.method for b in found} == set(BASELINES) - set(without)
+    assert [b.method for b in usual("burglary", weeks)] == [
+        m for m in BASELINES if m not in without
+    ]
+    assert all(i.weeks_needed <= weeks for b in found for i, _ in b.terms)
+    assert len(found) < len(candidates("burglary", 156)) or weeks == 156

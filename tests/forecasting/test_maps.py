@@ -14,7 +14,7 @@ from pyproj import Transformer
 from pyspark.sql import Row, SparkSession
 
 from cas_spark.forecasting import maps
-from cas_spark.forecasting.maps import as_png, draw_map, write_maps
+from cas_spark.forecasting.maps import as_png, draw_map, maps_of, write_maps
 from cas_spark.grid.cells import cell_ids, cell_polygons
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.tables import CELLS, FORECASTS
@@ -190,15 +190,24 @@ class TestWrittenMaps:
             moments = database.execute("select distinct last_change from gpkg_contents")
             assert moments.fetchall() == [("2024-01-08T00:00:00.000Z",)]
 
-    def test_maps_of_teams_that_are_gone_are_gone(
+    def test_maps_of_teams_that_are_gone_are_gone_and_a_person_s_files_stay(
         self, spark: SparkSession, settings: Settings, tmp_path: Path
     ) -> None:
         folder = tmp_path / "maps" / "2024-01-08"
-        folder.mkdir(parents=True)
-        (folder / "old.gpkg").touch()
+        outputs = maps_of(Lake(spark, str(tmp_path)), POLL)
+        outputs.begin(["2024-01-08/old.gpkg"])
+        folder.mkdir()
+        (folder / "old.gpkg").write_text("ours")
+        outputs.end()
+        (folder / "own.gpkg").write_text("mine")
+        (folder / "b%2F2.gpkg").write_text("mine")
         written = write(spark, settings, tmp_path)
-        found = sorted(str(path) for path in folder.iterdir() if not path.name.startswith("."))
-        assert found == written.paths
+        found = {str(path) for path in folder.iterdir() if not path.name.startswith(".")}
+        mine = {str(folder / name) for name in ("own.gpkg", "b%2F2 (kept 1).gpkg")}
+        assert found == {*written.paths, *mine}
+        assert {Path(path).read_text() for path in mine} == {"mine"}
+        assert write(spark, settings, tmp_path) == written
+        assert {str(p) for p in folder.iterdir() if not p.name.startswith(".")} == found
 
 
 def rows_of_team(team: str) -> tuple[list[Row], list[Row]]:

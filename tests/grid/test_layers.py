@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas
+import numpy as np
 import pyproj
 import pytest
 import shapely
@@ -14,7 +15,7 @@ from pyspark.sql import functions as F
 from shapely.geometry.base import BaseGeometry
 
 from cas_spark.errors import CasError
-from cas_spark.grid.layers import read_layer, read_teams
+from cas_spark.grid.layers import read_areas, read_layer, read_teams
 from cas_spark.settings.places import Layer, TeamLayer
 
 RD, UTM = "EPSG:28992", "EPSG:26915"
@@ -88,7 +89,9 @@ def test_what_a_file_lacks_is_told_with_what_it_has(spark: SparkSession, tmp_pat
     for layer, message in {
         Layer(path=str(tmp_path / "none.gpkg"), layer="x"): "file .*none.gpkg: found nothing there",
         Layer(path="file:///none.gpkg", layer="x"): "file .*none.gpkg: found nothing there",
-        Layer(path=str(text), layer="x"): "cannot be opened; expected a GeoPackage",
+        Layer(
+            path=str(text), layer="x"
+        ): "cannot be opened; expected a GeoPackage, GeoJSON, Shapefile or FlatGeobuf",
         Layer(path=path, layer="x"): "no such layer; expected one of its layers: places",
     }.items():
         with pytest.raises(CasError, match=message):
@@ -119,8 +122,10 @@ def test_a_layer_without_a_crs_is_refused(spark: SparkSession, tmp_path: Path, c
         file.execute("UPDATE gpkg_geometry_columns SET srs_id = ?", (code,))
         file.execute("UPDATE gpkg_contents SET srs_id = ?", (code,))
     file.close()
-    with pytest.raises(CasError, match="a CRS that is not told"):
-        read_layer(spark, Layer(path=path, layer="places"), RD)
+    with pytest.raises(
+        CasError, match="a CRS that is not told.*`cas-spark layers .* is EPSG:26915"
+    ):
+        read_layer(spark, Layer(path=path, layer="places"), UTM)
 
 
 @pytest.mark.spark
@@ -162,3 +167,56 @@ def test_a_team_with_two_regions_is_refused(spark: SparkSession, tmp_path: Path)
     path = write(tmp_path, [SQUARE, NEXT], code=["a", "a"], name=["x", "x"], region=["n", "s"])
     with pytest.raises(CasError, match="found team a with regions n, s; expected"):
         read_teams(spark, teams(path, name="name", region="region"), RD)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("is_split", [True, False], ids=["split at 180", "one polygon"])
+def test_a_polygon_across_the_antimeridian_is_whole(
+    spark: SparkSession,
+    tmp_path: Path,
+    is_split: bool,  # noqa: FBT001  # a case
+) -> None:
+    there = shapely.box(2_050_000, 5_100_000, 2_450_000, 5_150_000)
+    outline = shapely.segmentize(there, 10_000)
+    back = pyproj.Transformer.from_crs("EPSG:2193", "EPSG:4326", always_xy=True)
+    around = shapely.transform(
+        outline, lambda xy: np.column_stack(back.transform(*xy.T)) % (360, 400) - (0, 400)
+    )
+    assert around.bounds[0] < 180 < around.bounds[2]
+    west, east = (around & shapely.box(*half) for half in ((0, -90, 180, 0), (180, -90, 360, 0)))
+    east = shapely.transform(east, lambda xy: xy - (360, 0))
+    given = shapely.union_all([west, east]) if is_split else around
+    path = write(tmp_path, [given], crs="EPSG:4326", code=["a"])
+    (found,) = geometries_of(read_teams(spark, teams(path), "EPSG:2193"))
+    assert found.area == pytest.approx(there.area, rel=1e-5)
+    assert found.symmetric_difference(there).area < 1e-4 * there.area
+
+
+@pytest.mark.spark
+def test_overlapping_teams_are_refused_or_the_smallest_gets_the_ground(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    campus = shapely.box(1_000, 1_000, 1_500, 1_500)
+    path = write(tmp_path, [shapely.box(0, 0, 5_000, 5_000), campus], code=["city", "campus"])
+    message = "campus and city share 0.25 km2 around x = 1250.0, y = 1250.0; .*overlaps: smallest"
+    with pytest.raises(CasError, match=message):
+        read_teams(spark, teams(path), RD)
+    found = read_teams(spark, teams(path, overlaps="smallest"), RD).orderBy("team_id")
+    assert [row.team_id for row in found.collect()] == ["campus", "city"]
+    assert [polygon.area for polygon in geometries_of(found)] == [25e4, 25e6 - 25e4]
+    within = write(tmp_path, [campus, campus], code=["a", "b"])
+    with pytest.raises(CasError, match="no ground of its own left for b"):
+        read_teams(spark, teams(within, overlaps="smallest"), RD)
+
+
+@pytest.mark.spark
+def test_overlapping_areas_are_refused_or_the_smallest_gets_the_ground(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    path = write(tmp_path, [shapely.box(0, 0, 500, 500), shapely.box(0, 0, 100, 100)], code=[1, 2])
+    layer, what = Layer(path=path), "grid.area_statistics.people.2020-01-01"
+    with pytest.raises(CasError, match=r"share 10,000 m2 .* grid.area_statistics.people.overlaps"):
+        read_areas(spark, layer, "code", {"n": "code"}, RD, what=what)
+    found = read_areas(spark, layer, "code", {"n": "code"}, RD, overlaps="smallest")
+    assert [row.figures.n for row in found.orderBy("area_id").collect()] == ["1", "2"]
+    assert [p.area for p in geometries_of(found.orderBy("area_id"))] == [240_000, 10_000]

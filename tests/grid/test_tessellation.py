@@ -9,9 +9,8 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from shapely.geometry.base import BaseGeometry
 
-from cas_spark.errors import CasError
 from cas_spark.grid.cells import cell_ids, cell_polygons, columns_and_rows
-from cas_spark.grid.tessellation import check_teams_do_not_overlap, tessellate
+from cas_spark.grid.tessellation import tessellate
 
 CELL_M2 = 15_625.0
 
@@ -148,16 +147,6 @@ def test_partitions_change_nothing(spark: SparkSession) -> None:
         spark.conf.set("spark.sql.shuffle.partitions", str(before))
     assert len(found[0]) > 200
     assert found[0] == found[1]
-
-
-@pytest.mark.spark
-def test_overlapping_teams_are_refused(spark: SparkSession) -> None:
-    polygons = {"a": shapely.box(0, 0, 250, 125), "b": shapely.box(225, 0, 375, 125)}
-    cells = tessellate(teams_of(spark, polygons))
-    assert max(cell.land_share for cell in cells.collect()) == 1
-    with pytest.raises(CasError, match=r"1 cells .* x = 187\.5, y = 62\.5, .* a 1\.0+, b 0\.2"):
-        check_teams_do_not_overlap(cells)
-    check_teams_do_not_overlap(cells.where("column != 1"))
 
 
 @pytest.mark.spark

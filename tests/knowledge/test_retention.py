@@ -1,25 +1,31 @@
 """What goes by term or order, and what goes with it."""
 
-from datetime import UTC, datetime
+import dataclasses
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from cas_spark.knowledge.retention import Facts, due
+from cas_spark.lake import tables
+from cas_spark.lake.table import Table
 
 pytestmark = pytest.mark.spark
 
 CUT = datetime(2022, 1, 1, tzinfo=UTC)
 BEFORE, AFTER = datetime(2021, 6, 1, tzinfo=UTC), datetime(2022, 6, 1, tzinfo=UTC)
 VERSION = "known_at timestamp, superseded_at timestamp, purged_at timestamp"
+PLACE = "dataset_sha256 string, row_number long"
 SCHEMAS = {
     "incidents": f"incident_id string, case_key string, source string, cell_id long, "
-    f"occurred_from_at timestamp, {VERSION}",
-    "suspects": f"link_id string, incident_id string, case_key string, {VERSION}",
+    f"occurred_from_at timestamp, {VERSION}, {PLACE}",
+    "suspects": f"link_id string, incident_id string, case_key string, {VERSION}, source string, "
+    f"{PLACE}",
     "revisions": "revision_id string, status string, about string, kind string, linked_id string, "
     "named_id string, case_key string, about_source string, cell_id long, "
-    "occurred_from_at timestamp, known_at timestamp, effective_at timestamp",
+    "occurred_from_at timestamp, known_at timestamp, effective_at timestamp, source string, "
+    f"{PLACE}",
     "revision_costs": "revision_id string",
     "rejected_rows": "source string, dataset_sha256 string, row_number long, found string",
     "datasets": "source string, sha256 string, known_until_at timestamp",
@@ -166,3 +172,58 @@ def test_rejected_rows_go_with_what_they_tell_or_with_their_extracts(spark: Spar
     assert numbers(incidents=CUT) == [1]
     assert numbers(rejected_rows=CUT) == [3]
     assert numbers(incidents=CUT, rejected_rows=CUT) == [1, 3]
+
+
+def replaced(spark: SparkSession, table: Table, *rows: dict[str, Any]) -> DataFrame:
+    """Rows of a table of replaced facts, with nothing in the columns that they do not tell."""
+    told = [tuple(row.get(c.name) for c in table.columns) for row in rows]
+    schema = ", ".join(f"{c.name} {c.type.simpleString()}" for c in table.columns)
+    return spark.createDataFrame(told, schema)
+
+
+def test_replaced_rows_go_with_the_facts_that_they_were(spark: SparkSession) -> None:
+    place = {"source": "s", "dataset_sha256": "d"}
+    found = facts(
+        spark,
+        incidents=[
+            incident("s:old", BEFORE, row_number=1, **place),
+            incident("s:new", AFTER, row_number=2, **place),
+        ],
+        datasets=[
+            {"source": "s", "sha256": "d", "known_until_at": AFTER},
+            {"source": "s", "sha256": "past", "known_until_at": BEFORE},
+        ],
+    )
+    incidents = [
+        {"incident_id": "s:old", "known_at": AFTER, "row_number": 1},
+        {"incident_id": "s:called otherwise", "known_at": AFTER, "row_number": 1},
+        {"incident_id": "s:new", "known_at": AFTER, "row_number": 2},
+        {"incident_id": "s:not one now, old", "known_at": BEFORE, "row_number": 3},
+        {"incident_id": "s:not one now", "known_at": AFTER, "row_number": 4},
+        # Misread as known in the future: its extract tells that it is old.
+        {
+            "incident_id": "s:of long ago",
+            "known_at": AFTER + timedelta(days=9999),
+            "row_number": 1,
+            "dataset_sha256": "past",
+        },
+    ]
+    rejected = [
+        {"row_number": 9, "found": "s:called otherwise"},
+        {"row_number": 10, "found": "s:new"},
+    ]
+    tables_of = {
+        table.name: replaced(spark, table, *({"replacement": 1, **place, **row} for row in rows))
+        for table, rows in (
+            (tables.REPLACED_INCIDENTS, incidents),
+            (tables.REPLACED_REJECTED_ROWS, rejected),
+        )
+    }
+    gone = due(dataclasses.replace(found, replaced=tables_of), {"incidents": CUT})
+    assert {row["incident_id"]: row["why"] for row in gone["replaced_incidents"].collect()} == {
+        "s:old": "term",
+        "s:called otherwise": "term",
+        "s:not one now, old": "term",
+        "s:of long ago": "term",
+    }
+    assert [row["row_number"] for row in gone["replaced_rejected_rows"].collect()] == [9]

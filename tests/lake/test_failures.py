@@ -15,6 +15,7 @@ from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.place import MARKER
 from cas_spark.pipelines.commands import _opened
 from tests.toy import settings_of_toy
 
@@ -102,4 +103,4 @@ def test_on_a_full_disk_a_run_says_so_and_the_last_one_is_read_still(
     # Nothing is left of the run that failed.
     second = {uri.rsplit("/", 1)[-1] for uri in DeltaTable(f"{root}/outcomes").file_uris()}
     assert {path.name for path in root.glob("outcomes/*.parquet")} == first | second
-    assert [path.name for path in root.iterdir() if path.is_file()] == []
+    assert [path.name for path in root.iterdir() if path.is_file()] == [MARKER]

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -64,10 +65,16 @@ def test_what_no_version_names_is_removed_wherever_the_lake_lies(
     folder = tmp_path / "_work" / tables.OUTCOMES.name
     (folder / "_kept").mkdir()
     (folder / "_kept" / "1.parquet").touch()
-    (folder / "stray.parquet").touch()
-    assert remove_unnamed_files(run.lake, tables.OUTCOMES.name) >= 1
-    assert not (folder / "stray.parquet").exists()
-    assert (folder / "_kept" / "1.parquet").exists()
+    stray = folder / f"part-00000-{uuid4()}-c000.snappy.parquet"
+    half = folder / "_delta_log" / f".{7:020}.json.{uuid4()}.tmp"
+    of_persons = [folder / "photo.jpg", folder / "own.parquet", folder / "old" / stray.name]
+    for path in (stray, half, *of_persons):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert remove_unnamed_files(run.lake, tables.OUTCOMES.name) >= 2
+    assert not stray.exists()
+    assert not half.exists()
+    assert all(path.exists() for path in (*of_persons, folder / "_kept" / "1.parquet"))
     assert run.read(tables.OUTCOMES).count() == 1
 
 

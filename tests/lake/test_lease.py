@@ -14,9 +14,11 @@ from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
 from cas_spark.lake import lease as lease_module
+from cas_spark.lake.claims import HOLDS_SECONDS
 from cas_spark.lake.lease import hold
 
 pytestmark = pytest.mark.spark
+LEFT = f"lease-{'0' * 32}.json"
 
 
 @pytest.fixture(autouse=True)
@@ -36,15 +38,15 @@ def leave_claim(spark: SparkSession, root: Path, age: float = 0, **changes: Any)
     with hold(spark, str(root), "weekly"):
         [path] = root.glob("lease-*.json")
         claim = json.loads(path.read_text())
-    left = root / "lease-left.json"
+    left = root / LEFT
     left.write_text(json.dumps(claim | changes))
     os.utime(left, (time.time() - age,) * 2)
 
 
-def is_taken(spark: SparkSession, root: Path) -> bool:
+def is_taken(spark: SparkSession, root: Path, seconds: float = HOLDS_SECONDS) -> bool:
     """Whether the lake can be had; a run that has it knows that it follows a broken one."""
     try:
-        with hold(spark, str(root), "grid") as lease:
+        with hold(spark, str(root), "grid", seconds) as lease:
             assert lease.follows_broken_run
             return True
     except CasError:
@@ -97,11 +99,59 @@ def test_the_lease_of_another_machine_expires(spark: SparkSession, root: Path) -
 
 
 def test_a_claim_that_was_cut_off_expires(spark: SparkSession, root: Path) -> None:
-    (root / "lease-left.json").write_text("{")
-    assert not is_taken(spark, root)
+    (root / LEFT).write_text("{")
     hour_ago = time.time() - 3600
-    os.utime(root / "lease-left.json", (hour_ago, hour_ago))
+    os.utime(root / LEFT, (hour_ago, hour_ago))
     assert is_taken(spark, root)
+
+
+@pytest.mark.parametrize("kind", ["no UTF-8", "holds for a text", "holds for ever", "dated ahead"])
+def test_a_claim_whose_dates_say_nothing_is_over_after_one_silent_holding_time_of_waiting(
+    spark: SparkSession, root: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    holds = {"holds for a text": "180", "holds for ever": 1e9}.get(kind, 180)
+    left = root / LEFT
+    leave_claim(spark, root, machine="far away", holds_seconds=holds)
+    if kind == "no UTF-8":
+        left.write_bytes(b"\xff\xfe")
+    elif kind == "dated ahead":
+        os.utime(left, (time.time() + 365 * 86_400,) * 2)
+    start = time.monotonic()
+    assert is_taken(spark, root, seconds=0.7)
+    assert time.monotonic() - start > 0.7
+    [told] = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
+    assert told.startswith("waiting 0.7 seconds for a sign of life of a claim on the lake that ")
+    assert "weekly" in told or LEFT in told
+
+
+@pytest.mark.parametrize("kind", ["cut off", "holds for ever", "dated ahead"])
+def test_a_claim_whose_dates_say_nothing_holds_while_its_run_shows_signs_of_life(
+    spark: SparkSession, root: Path, kind: str
+) -> None:
+    leave_claim(spark, root, machine="far away", holds_seconds=1e9)
+    if kind == "cut off":
+        (root / "lease-left.json").write_text("{")
+    ahead = 86_400 if kind == "dated ahead" else 0
+    is_ending = threading.Event()
+
+    def renew() -> None:
+        for beat in range(1000):
+            if is_ending.wait(0.1):
+                return
+            (root / "lease-left.renewed").touch()
+            os.utime(root / "lease-left.renewed", (time.time() + ahead + beat,) * 2)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(renew)
+        try:
+            with (
+                pytest.raises(CasError, match="which has just shown a sign of life"),
+                hold(spark, str(root), "grid", seconds=1),
+            ):
+                pass
+        finally:
+            is_ending.set()
+    (root / "lease-left.renewed").unlink()
 
 
 def test_a_lease_that_is_renewed_holds_longer_than_it_says(spark: SparkSession, root: Path) -> None:
@@ -123,6 +173,24 @@ def test_a_run_that_slept_or_whose_lease_is_gone_has_lost_it(
         path.unlink()
         with pytest.raises(CasError, match="another run may have begun"):
             robbed.check()
+
+
+def test_a_clock_that_is_stepped_loses_no_run_and_a_machine_that_sleeps_does(
+    spark: SparkSession, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall, boot, monotonic = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic()
+    with hold(spark, str(root), "weekly") as lease:
+        for step in (200, -200, 86_400):
+            monkeypatch.setattr(time, "time", lambda step=step: wall + step)
+            lease.check()
+        # Asleep the monotonic clock stands still, the one since the boot goes on.
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic)
+        monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_BOOTTIME: boot + 170}.__getitem__)
+        lease.check()
+        monkeypatch.setattr(time, "clock_gettime", {time.CLOCK_BOOTTIME: boot + 200}.__getitem__)
+        with pytest.raises(CasError, match="does not sleep"):
+            lease.check()
+        monkeypatch.undo()
 
 
 def test_of_many_that_find_an_expired_lease_one_at_a_time_holds_the_lake(

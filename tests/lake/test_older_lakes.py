@@ -150,14 +150,30 @@ def test_a_reader_sees_the_published_version_while_a_run_goes_on(
     lake = Lake(spark, str(tmp_path))
     run = open_run(lake, "test", POLL, "{}", "0")
     schema = tables.SNAPSHOT_SLICES.schema
-    one = ("A", POLL, "b", 1, "s", "f")
+    one = ("A", POLL, "b", 1, "s", "f", "0")
     run.replace(tables.SNAPSHOT_SLICES, spark.createDataFrame([one], schema))
     run.publish()
     going_on = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
-    other = ("B", POLL, "b", 1, "s", "f")
+    other = ("B", POLL, "b", 1, "s", "f", "0")
     going_on.replace(tables.SNAPSHOT_SLICES, spark.createDataFrame([other], schema))
     reader = read_published(Lake(spark, str(tmp_path)), POLL)
     assert [r["team_id"] for r in reader.read(tables.SNAPSHOT_SLICES).collect()] == ["A"]
+
+
+def test_slices_of_version_6_are_kept_with_their_digest_and_files_that_nobody_checked(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = without(tables.SNAPSHOT_SLICES, "file_sha256")
+    row = ("A", POLL, "b", 1, "s", "f")
+    lake_of_version(6, older, row, spark, tmp_path, monkeypatch)
+    before = Lake(spark, str(tmp_path)).last_manifest
+    open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0").publish()
+    lake = Lake(spark, str(tmp_path))
+    [found] = lake.read(tables.SNAPSHOT_SLICES).collect()
+    assert tuple(found) == (*row, None)
+    assert before is not None
+    assert lake.last_manifest is not None
+    assert lake.last_manifest.digests == before.digests
 
 
 MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -234,3 +250,21 @@ def test_revisions_of_version_4_are_decided_anew(
     assert (found["about"], found["about_source"], found["named_id"]) == ("incident", "a", "a:1")
     assert (found["status"], found["kind"], found["linked_id"]) == ("pending", None, None)
     second.publish()
+
+
+def test_extracts_of_version_6_do_not_tell_by_which_settings_they_were_read(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = ("source_sha256", "delivered_on")
+    columns = tuple(c for c in tables.DATASETS.columns if c.name not in new)
+    older = replace(tables.DATASETS, columns=columns)
+    told = ("register", "f00d", "x.csv", 3, 1, 1, 1, POLL, MOMENT, MOMENT, False)
+    row = (*told, "who", "what for", "why", 1)
+    lake = lake_of_version(6, older, row, spark, tmp_path, monkeypatch)
+    before = lake.last_manifest
+    run = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
+    [found] = run.read(tables.DATASETS).collect()
+    assert [found[name] for name in new] == [None, None]
+    assert before is not None
+    # Else no run of before could be rebuilt.
+    assert run.publish().digests == before.digests

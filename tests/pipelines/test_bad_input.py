@@ -6,14 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shapely
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
+from cas_spark.knowledge.calendar import instant_of
+from cas_spark.knowledge.visibility import counts_at, known_at
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
 from cas_spark.settings import load_settings
-from tests.toy import POLL, content_of_toy, run_quietly, write_settings, write_toy
+from tests.toy import (
+    POLL,
+    content_of_toy,
+    run_quietly,
+    write_areas,
+    write_settings,
+    write_toy,
+)
 
 pytestmark = pytest.mark.spark
 
@@ -68,6 +79,18 @@ def incidents_with(**changes: Any) -> dict[str, Any]:
             POLL,
             incidents_with(complete_from="2021-01-04"),
             ["history before the first poll", "burglary_count_156w", "allow_short_history"],
+        ),
+        (
+            "snapshots",
+            POLL,
+            incidents_with(complete=[["2020-01-01", "2023-12-31"], ["2024-02-05", None]]),
+            ["poll 2024-01-08", "2020-01-01 to 2023-12-31, and from 2024-02-05 on", "`complete`"],
+        ),
+        (
+            "snapshots",
+            POLL,
+            incidents_with(complete=[["2020-01-01", "2023-09-30"], ["2023-10-05", None]]),
+            ["13 polls to learn from", "first complete week of extracts from 2023-10-09"],
         ),
         (
             "snapshots",
@@ -128,6 +151,30 @@ def test_short_history_that_is_allowed_leaves_indicators_out_and_says_so(
     assert "burglary_count_52w" in columns.columns
 
 
+def test_a_gap_is_no_quiet_time(spark: SparkSession, folder: Path) -> None:
+    """Nothing from before a gap counts, and no window reaches over it."""
+    gap = incidents_with(complete=[["2020-01-01", "2021-05-31"], ["2021-07-01", None]])
+    changes = gap | {"polls": {"count": 13, "allow_short_history": True}}
+    settings = load_settings(write_settings(folder, **changes))
+    run_quietly(spark, "snapshots", settings, POLL)
+    manifest = last_manifest(spark, folder)
+    left_out = manifest.facts["left_out_indicators"]
+    assert {"burglary_count_156w", "robbery_count_156w"} <= set(left_out)
+    assert "burglary_count_104w" not in left_out
+    lake = Lake(spark, settings.lake)
+    snapshots = lake.read_version("snapshots", manifest.versions_out["snapshots"])
+    [counted] = (
+        snapshots.where(F.col("poll_on") == F.lit(POLL))
+        .agg(F.sum("burglary_count_all").alias("all"))
+        .collect()
+    )
+    kept = lake.read(tables.CELLS).where("is_kept AND grid_version = 'v1'").select("cell_id")
+    seen = known_at(lake.read(tables.INCIDENTS), instant_of(POLL, settings.zone))
+    of_kept = seen.where("priority = 'burglary'").join(kept, "cell_id", "left_semi")
+    after_gap = counts_at() >= F.lit(instant_of(date(2021, 7, 5), settings.zone))
+    assert counted["all"] == of_kept.where(after_gap).count() < of_kept.count()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -163,7 +210,7 @@ def test_points_in_another_crs_than_declared_are_refused(
     assert Lake(spark, settings.lake).last_manifest is None
 
 
-def test_an_extract_of_one_stray_row_is_taken_in_and_the_row_counted(
+def test_an_extract_without_a_row_that_can_be_used_keeps_the_others_out_too(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     settings = load_settings(write_toy(tmp_path))
@@ -171,7 +218,35 @@ def test_an_extract_of_one_stray_row_is_taken_in_and_the_row_counted(
     (tmp_path / "incidents_2.csv.gz").write_bytes(
         gzip.compress(f"{header}\nonly,three,fields\n".encode(), mtime=0)
     )
-    run_quietly(spark, "ingest", settings, None)
-    rejected = Lake(spark, settings.lake).read(tables.REJECTED_ROWS)
-    reasons = {row["reason"]: row["count"] for row in rejected.groupBy("reason").count().collect()}
-    assert reasons["malformed"] == 1
+    with pytest.raises(CasError, match=r"incidents_2.csv.gz.*malformed is row 1 .*delimiter"):
+        run_quietly(spark, "ingest", settings, None)
+    assert Lake(spark, settings.lake).last_manifest is None
+
+
+@pytest.mark.parametrize("of_areas", [False, True], ids=["teams", "areas"])
+def test_overlapping_polygons_are_told_before_any_extract_is_read(
+    spark: SparkSession,
+    tmp_path: Path,
+    of_areas: bool,  # noqa: FBT001  # a case
+) -> None:
+    write_toy(tmp_path)
+    for extract in tmp_path.glob("incidents_*"):
+        extract.write_bytes(b"")  # which would be refused as empty
+    square, over_it = shapely.box(0, 0, 1_000, 1_000), shapely.box(500, 0, 1_500, 1_000)
+    areas = {
+        "name": "people",
+        "area": "id",
+        "figures": [
+            {"name": "n", "column": "name", "kind": "average", "unit": "1", "meaning": "a number"}
+        ],
+        "editions": [{"path": str(tmp_path / "areas.gpkg"), "published_on": "2022-01-01"}],
+    }
+    write_areas(
+        tmp_path / ("areas.gpkg" if of_areas else "teams.gpkg"),
+        {"Alfa": square, "Bravo": over_it},
+    )
+    changes = grid_with(tmp_path, area_statistics=[areas]) if of_areas else {}
+    settings = load_settings(write_settings(tmp_path, **changes))
+    with pytest.raises(CasError, match=r"A and B share 0\.50 km2 around x = 750\.0, y = 500\.0"):
+        run_quietly(spark, "ingest", settings, None)
+    assert Lake(spark, settings.lake).last_manifest is None

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.settings import load_settings
-from tests.pipelines.test_crashes import stray_files
+from tests.pipelines.killing import stray_files
 from tests.toy import write_toy
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]

@@ -6,56 +6,21 @@ left. Starting Spark takes longer than the work, so most drivers die on a JVM th
 
 import json
 import os
-import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import yaml
-from deltalake import DeltaTable
 from mlflow import MlflowClient
 from pyspark.java_gateway import launch_gateway
 
 from cas_spark.lake.session import _prepare_environment
-from tests.toy import content_of_toy, incidents_of_toy, write_extract, write_teams
+from tests.pipelines.killing import maps_of, run, stray_files, write_small_toy
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
-IN_DELTA_LOG = re.compile(r"\d{20}\.(json|crc|checkpoint\.parquet)|_last_checkpoint")
 PUBLISHED = ("maps", "mlflow")
 """Stages after the manifest."""
-
-
-def write_small_toy(folder: Path) -> Path:
-    """The toy with one priority and horizon, some purges, few polls; the path of its settings."""
-    folder.mkdir()
-    write_teams(folder / "teams.gpkg")
-    rows = [row for row in incidents_of_toy(seed=1) if row["kind"] != "R1"]
-    known = "2023-12-01 00:00:00"
-    undone = [
-        row | {"type": "undo", "known": known}
-        for row in rows[::50]
-        if row["kind"] == "B1" and row["known"] < known
-    ]
-    write_extract(folder / "incidents_1.csv", [*rows, *undone])
-    content = content_of_toy(folder)
-    del content["priorities"]["robbery"]
-    del content["incidents"]["register"]["priority"]["codes"]["robbery"]
-    content |= {
-        "horizons": {"current": 0},
-        "polls": {"count": 4},
-        "effects": {"withdrawn": "purge"},
-    }
-    content["indicators"] = {"leave_out": ["*density*", "*decayed*", "*weeks_since*", "any_*"]}
-    path = folder / "toy.yaml"
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -74,68 +39,12 @@ def lasting_jvm() -> Iterator[dict[str, str]]:
     gateway.proc.wait()
 
 
-def run(
-    settings: Path, jvm: dict[str, str], *places: str, command: str = "weekly"
-) -> subprocess.CompletedProcess[str]:
-    """A run to which that happens at these places, or nothing."""
-    shell = f'. "{ROOT}/.runtime/env"; exec "$@"'
-    module = "tests.pipelines.killed_run"
-    return subprocess.run(
-        ["/bin/bash", "-c", shell, "run", sys.executable, "-m", module, settings, command, *places],
-        cwd=ROOT,
-        env={"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin", **jvm},
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-    )
-
-
 def let_lease_expire(lake: Path) -> None:
     """As if the dead run had not been heard of for an hour; its JVM is there still."""
     claims = list(lake.glob("lease-*"))
     assert claims
     for path in claims:
         os.utime(path, (path.stat().st_mtime - 3600,) * 2)
-
-
-def stray_files(lake: Path) -> list[str]:
-    """Files that no version of a table names, nor a view; of `snapshots` only the newest counts."""
-    named = set()
-    if (lake / "snapshots").exists():
-        named |= {uri.rsplit("/", 1)[-1] for uri in DeltaTable(lake / "snapshots").file_uris()}
-    for commit in lake.glob("*/_delta_log/*.json"):
-        if commit.parts[-3] != "snapshots":
-            actions = map(json.loads, commit.read_text().splitlines())
-            added = [action["add"]["path"] for action in actions if "add" in action]
-            named |= {path.rsplit("/", 1)[-1] for path in added}
-    stray = []
-    for path in lake.rglob("*"):
-        relative = path.relative_to(lake)
-        if path.is_dir() or relative.parts[0] == "mlflow":
-            continue
-        if path.name.startswith(".") and path.suffix == ".crc":  # Hadoop's checksum of a file
-            is_known = path.with_name(path.name[1:-4]).exists()
-        elif path.parent.name == "_delta_log":
-            is_known = IN_DELTA_LOG.fullmatch(path.name) is not None
-        else:
-            is_map = relative.parts[0] == "maps" and path.suffix in (".gpkg", ".geojson")
-            is_known = path.name in named or is_map or is_without_rows(path)
-        if not is_known:
-            stray.append(str(relative))
-    return stray
-
-
-def is_without_rows(path: Path) -> bool:
-    """Delta leaves such files of its writers out of its log, also in an undisturbed run."""
-    try:
-        return int(pq.ParquetFile(path).metadata.num_rows) == 0
-    except pa.ArrowInvalid:  # cut off
-        return False
-
-
-def maps_of(lake: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in lake.glob("maps/*/*")}
 
 
 def test_a_run_killed_at_any_step_and_started_again_leaves_what_an_undisturbed_one_does(

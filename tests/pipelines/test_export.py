@@ -20,7 +20,7 @@ from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.export import ModelKey, description_of, export_model
 from cas_spark.settings import Settings, load_settings
 from cas_spark.tracking.store import open_store
-from tests.toy import POLL, write_settings
+from tests.toy import POLL, settings_of_toy, write_settings
 
 KEY = ModelKey(POLL, "A", "burglary", "early_1w")
 LOAD_AND_PREDICT = """
@@ -135,6 +135,18 @@ def test_it_gives_the_probabilities_of_the_forecast_where_the_project_is_not_ins
     assert len(found) == 2
     for probabilities in found:
         np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model/photo.jpg", "model/metadata/part-00000"])
+def test_a_folder_with_a_person_s_files_is_refused_before_any_work(
+    spark: SparkSession, tmp_path: Path, name: str
+) -> None:
+    settings = settings_of_toy(tmp_path)
+    (tmp_path / "to" / name).parent.mkdir(parents=True)
+    (tmp_path / "to" / name).write_text("mine")
+    with pytest.raises(CasError, match=f"found {name}"):
+        export_model(spark, settings, KEY, str(tmp_path / "to"))
+    assert [p.read_text() for p in tmp_path.rglob("*") if p.is_file()] == ["mine"]
 
 
 def test_a_model_that_is_not_there_is_told_with_those_that_are(

@@ -17,7 +17,7 @@ from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import open_run
 from cas_spark.pipelines.commands import run_rebuild, run_retain
 from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.rebuild import Rebuilt
+from cas_spark.pipelines.rebuild import Rebuilt, _outputs_of
 from cas_spark.settings import load_settings
 from tests.pipelines.test_purge import decision, with_decisions, write_decisions
 from tests.toy import POLL, run_quietly, write_toy
@@ -75,6 +75,8 @@ def test_a_week_is_rebuilt_byte_for_byte_whatever_was_learned_since(
     assert now.digests["forecasts"] != rebuilt.recorded["forecasts"]
     assert spark.read.parquet(f"{tmp_path}/forecast").count() > 0
     assert list((tmp_path / "maps" / str(POLL)).iterdir())
+    for outputs in _outputs_of(spark, str(tmp_path), rebuilt.manifest):
+        outputs.check()  # so the same command may replace them
     assert not storage.exists(spark, f"{settings.lake}/rebuild")
 
 
@@ -85,6 +87,30 @@ def test_a_run_is_rebuilt_with_the_revisions_that_it_had_processed(
     assert rebuilt.is_equal
     assert rebuilt.refit is not None
     assert rebuilt.refit.is_equal
+
+
+@pytest.mark.parametrize("name", ["forecast/notes.txt", f"maps/{POLL}/own.gpkg"])
+def test_a_folder_with_a_person_s_files_is_refused_before_any_work(
+    spark: SparkSession, path: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(CasError, match="Move these files away, or name another folder"):
+        again(spark, path, FIRST, tmp_path)
+    assert [p.read_text() for p in tmp_path.rglob("*") if p.is_file()] == ["mine"]
+
+
+def test_a_person_s_folder_in_the_lake_stops_a_rebuild_and_stays(
+    spark: SparkSession, path: Path
+) -> None:
+    mine = Path(load_settings(path).lake, "rebuild", "notes.txt")
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(CasError, match=r"rebuild: found notes\.txt.*Move it out"):
+        again(spark, path, FIRST)
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    mine.parent.rmdir()
 
 
 def test_only_a_whole_week_can_be_rebuilt(spark: SparkSession, path: Path) -> None:

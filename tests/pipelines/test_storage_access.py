@@ -3,6 +3,7 @@
 Hadoop's view of another file system stands in for such storage; Arrow knows nothing of it.
 """
 
+import hashlib
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +12,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from cas_spark.errors import CasError
+from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.storage import arrow_file_system
+from cas_spark.pipelines.commands import run_retain
 from cas_spark.pipelines.inventory import inventory_of
 from cas_spark.settings import load_settings
 from tests.toy import POLL, run_quietly, write_settings, write_toy
@@ -49,6 +53,15 @@ def test_arrow_cannot_reach_it(far: Path) -> None:
         arrow_file_system(load_settings(far).lake)
 
 
+def test_the_bytes_that_spark_wrote_are_recorded(spark: SparkSession, far: Path) -> None:
+    slices = Lake(spark, load_settings(far).lake).read(tables.SNAPSHOT_SLICES).collect()
+    recorded = {row["file"]: row["file_sha256"] for row in slices}
+    folder = far.parent / "store/lake/snapshots"
+    assert recorded == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in recorded
+    }
+
+
 def test_a_week_has_the_same_digests_and_maps(
     spark: SparkSession, far: Path, demo_lake: Path
 ) -> None:
@@ -57,6 +70,18 @@ def test_a_week_has_the_same_digests_and_maps(
     found = far.parent.glob(f"store/lake/maps/{POLL}/[!.]*")
     assert {path.name: path.read_bytes() for path in found} == maps
     assert maps
+
+
+def test_retain_refuses_what_it_could_not_search_before_it_removes_anything(
+    spark: SparkSession, far: Path
+) -> None:
+    before, settings = digests(spark, far), load_settings(far)
+    retention = settings.retention.model_copy(update={"incidents": 1, "exports": 1})
+    strict = settings.model_copy(update={"retention": retention})
+    with pytest.raises(CasError, match="storage that Arrow cannot reach.*nothing was removed"):
+        run_retain(spark, strict, POLL + timedelta(days=3_000))
+    assert digests(spark, far) == before
+    assert list(far.parent.glob(f"store/lake/maps/{POLL}/*"))
 
 
 def test_the_next_week_adds_to_it_as_tasks_would_themselves(

@@ -1,5 +1,6 @@
 """A week of the toy country, from extracts to measures, and what must hold of it."""
 
+import hashlib
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,10 @@ from cas_spark.evaluation.baselines import BASELINES
 from cas_spark.evaluation.measures import MODEL
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.opening import read_published
+from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import silently
+from cas_spark.pipelines.train import note_checked, snapshot_files
 from cas_spark.settings import Settings, load_settings
 from tests.toy import POLL, run_quietly, write_settings, write_toy
 
@@ -58,12 +63,25 @@ def test_snapshots_hold_every_kept_cell_at_every_poll(lake: Lake) -> None:
     assert all(row["rows"] == kept[row["team_id"]] for row in slices)
     polls = {row["poll_on"] for row in slices}
     assert len(slices) == len(kept) * len(polls)
+    files = Path(lake.root, "snapshots").glob("*.parquet")
+    of_bytes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    assert {row["file"]: row["file_sha256"] for row in slices} == of_bytes
     assert max(polls) == POLL
     last = lake.last_manifest
     assert last is not None
     rows = lake.read_version("snapshots", last.versions_out["snapshots"])
     assert rows.count() == sum(row["rows"] for row in slices)
     assert rows.select("team_id", "poll_on", "cell_id").distinct().count() == rows.count()
+
+
+def test_a_run_checks_the_bytes_of_a_snapshot_file_once(lake: Lake, settings: Settings) -> None:
+    job = Job(read_published(lake, POLL), settings, POLL, silently)
+    files = snapshot_files(job, POLL, POLL)
+    assert (
+        set(files.sha256) == {name for names in files.of_team.values() for name in names} != set()
+    )
+    note_checked(job, files)
+    assert snapshot_files(job, POLL, POLL).sha256 == {}
 
 
 def test_contributions_sum_to_the_logit_and_chosen_cells_are_the_likeliest(

@@ -181,14 +181,34 @@ def test_rows_are_counted_and_an_untouched_folder_is_left_alone(
             assert file.rows == len(lines) - 1
 
 
-def test_a_damaged_or_older_folder_is_replaced(demo_settings: Settings, tmp_path: Path) -> None:
+def test_an_older_folder_is_replaced_and_a_file_that_is_gone_is_made_again(
+    demo_settings: Settings, tmp_path: Path
+) -> None:
     settings = moved(demo_settings, tmp_path / "extracts", end=date(2020, 1, 1))
     files = generate(settings)
-    files[0].path.write_bytes(b"damaged")
+    files[0].path.unlink()
     assert generate(settings) == files
-    assert files[0].path.read_bytes() != b"damaged"
+    assert files[0].path.exists()
     assert len(generate(moved(settings, tmp_path / "extracts", end=date(2021, 1, 1)))) > len(files)
     assert [path.name for path in tmp_path.iterdir()] == ["extracts"]
+
+
+@pytest.mark.parametrize(
+    "name", ["photo.jpg", "folder/notes.txt", "teams.gpkg-wal", "teams.gpkg", "README.txt"]
+)
+def test_a_folder_that_somebody_touched_is_never_replaced(
+    demo_settings: Settings, tmp_path: Path, name: str
+) -> None:
+    settings = moved(demo_settings, tmp_path / "extracts", end=date(2020, 1, 1))
+    generate(settings)
+    touched = tmp_path / "extracts" / name
+    touched.parent.mkdir(exist_ok=True)
+    touched.write_bytes(b"mine")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "extracts").rglob("*")}
+    for other in (settings, moved(settings, tmp_path / "extracts", seed=7)):
+        with pytest.raises(CasError, match=name.partition("/")[0]):
+            generate(other)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "extracts").rglob("*")}
 
 
 def test_files_of_others_are_never_replaced(demo_settings: Settings, tmp_path: Path) -> None:
@@ -196,6 +216,9 @@ def test_files_of_others_are_never_replaced(demo_settings: Settings, tmp_path: P
     with pytest.raises(CasError, match="not generated"):
         generate(moved(demo_settings, tmp_path))
     assert (tmp_path / "precious.csv").read_text() == "mine"
+    (tmp_path / "generated.json").write_text("{}")
+    with pytest.raises(CasError, match=r"generated\.json, precious\.csv"):
+        generate(moved(demo_settings, tmp_path))
 
 
 def test_a_place_that_cannot_hold_a_folder_is_refused(

@@ -72,7 +72,8 @@ REJECTED: list[tuple[dict[str, str], str, str | None]] = [
     ({"x": "400010", "y": "100010"}, "outside_teams", "400010, 100010"),
     ({"x": "1e12"}, "outside_teams", "1e12, 400010"),
     ({"x": "1e308", "y": "-1e308"}, "outside_teams", "1e308, -1e308"),
-    ({"x": "Infinity"}, "outside_teams", "Infinity, 400010"),
+    ({"x": "Infinity"}, "coordinates_missing", "Infinity, 400010"),
+    ({"x": "100010d"}, "coordinates_missing", "100010d, 400010"),
     ({"x": "99999.99"}, "outside_teams", "99999.99, 400010"),
 ]
 
@@ -149,7 +150,9 @@ def test_the_dataset_adds_up_and_tells_when_its_rows_became_known(
     delivery = delivered(spark, settings_of(tmp_path), path)
     assert dict(delivery.counts) == {"read": 4, "accepted": 2, "revisions": 1, "rejected": 1}
     [found] = delivery.dataset.collect()
-    assert found.asDict() == {
+    told = found.asDict()
+    assert len(told.pop("source_sha256")) == 64
+    assert told == {
         "source": "register",
         "sha256": "f00d",
         "name": "extract.csv",
@@ -164,6 +167,7 @@ def test_the_dataset_adds_up_and_tells_when_its_rows_became_known(
         "origin": "someone",
         "purpose": "tests",
         "legal_basis": "none needed",
+        "delivered_on": None,
     }
     for table, frame in [
         (INCIDENTS, delivery.accepted),
@@ -179,7 +183,7 @@ def test_an_extract_without_a_usable_row_has_no_moments(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     delivery = delivered(
-        spark, settings_of(tmp_path), write(tmp_path / "extract.csv", [row(code="?")])
+        spark, settings_of(tmp_path), write(tmp_path / "extract.csv", [row(code="Z9")])
     )
     [found] = delivery.dataset.collect()
     assert (found["known_from_at"], found["known_until_at"]) == (None, None)

@@ -22,8 +22,9 @@ from cas_spark.lake.tables import SUSPECTS
 from cas_spark.settings import load_settings
 from cas_spark.settings.effects import Effects
 from cas_spark.sources.coordinates import Land
+from cas_spark.sources.files import list_files, sha256_of
 from cas_spark.sources.incidents import Delivery, deliver
-from cas_spark.sources.reading import list_files, read_rows, sha256_of
+from cas_spark.sources.reading import read_rows
 from tests.sources.deliveries import KEY, no_ids
 
 ROOT = Path(__file__).parents[2]

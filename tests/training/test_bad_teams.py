@@ -11,6 +11,7 @@ import pytest
 
 from cas_spark.indicators.catalogue import Catalogue, catalogue_of
 from cas_spark.lake.arrow_door import write_file
+from cas_spark.lake.failures import UnreadableFileError
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.settings.learning import Training
 from cas_spark.training.grouped import train_team
@@ -117,7 +118,7 @@ def test_a_file_that_cannot_be_read_is_no_fault_of_the_team_so_its_task_is_tried
     gone = SnapshotFiles(str(tmp_path), "snapshots", {"A": ("gone.parquet",)})
     context = pa.table({"valid_from_on": [POLLS[0]], "cell_id": [1], "land_share": [1.0]})
     labels = pa.table({name: [] for name in ("priority", "cell_id", "poll_on", "horizons")})
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UnreadableFileError, match=r"gone\.parquet of table snapshots"):
         train_team("A", context, labels, gone, EXPECTED, SETTINGS, NO_POOLS)
 
 

@@ -17,6 +17,14 @@ from cas_spark.lake.tables.facts import (
 )
 from cas_spark.lake.tables.indicators import SNAPSHOT_SLICES, cell_context, snapshots
 from cas_spark.lake.tables.removals import ERASURES, NO_EXTRACT, RETENTION_SCANS, RETENTIONS
+from cas_spark.lake.tables.replaced import (
+    REPLACED,
+    REPLACED_DATASETS,
+    REPLACED_INCIDENTS,
+    REPLACED_REJECTED_ROWS,
+    REPLACED_REVISIONS,
+    REPLACED_SUSPECTS,
+)
 from cas_spark.lake.tables.results import (
     BACKTESTS,
     CHALLENGERS,
@@ -50,8 +58,16 @@ STATIC_TABLES = (
     RETENTIONS,
     RETENTION_SCANS,
     ERASURES,
+    REPLACED_DATASETS,
+    REPLACED_REJECTED_ROWS,
+    REPLACED_INCIDENTS,
+    REPLACED_SUSPECTS,
+    REPLACED_REVISIONS,
     RUNS,
 )
+
+NAMES = frozenset(table.name for table in (*STATIC_TABLES, cell_context([]), snapshots([])))
+"""Names of all tables, also of those whose columns follow from the settings."""
 
 __all__ = [
     "AREA_STATISTICS",
@@ -65,9 +81,16 @@ __all__ = [
     "FORECASTS",
     "INCIDENTS",
     "MODELS",
+    "NAMES",
     "NO_EXTRACT",
     "OUTCOMES",
     "REJECTED_ROWS",
+    "REPLACED",
+    "REPLACED_DATASETS",
+    "REPLACED_INCIDENTS",
+    "REPLACED_REJECTED_ROWS",
+    "REPLACED_REVISIONS",
+    "REPLACED_SUSPECTS",
     "RETENTIONS",
     "RETENTION_SCANS",
     "REVISIONS",

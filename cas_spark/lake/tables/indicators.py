@@ -21,6 +21,13 @@ SNAPSHOT_SLICES = Table(
         Column("rows", LONG, "kept cells of the team"),
         Column("sha256", TEXT, "digest of these rows of `snapshots`"),
         Column("file", TEXT, "file of `snapshots` that holds them", is_in_digest=False),
+        Column(
+            "file_sha256",
+            TEXT,
+            "sha256 of that file's bytes; null where an older version wrote it",
+            is_nullable=True,
+            is_in_digest=False,
+        ),
     ),
 )
 

@@ -2,9 +2,10 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,8 @@ from cas_spark.sources.generator.writing import (
 
 PROOF: Final = "generated.json"
 README: Final = "README.txt"
+NAMED: Final = 5
+"""How many files an error names."""
 
 
 class GeneratedFile(NamedTuple):
@@ -48,14 +51,14 @@ def generate(settings: Settings) -> list[GeneratedFile]:
     """Write the extracts that `settings.generator` asks for into its folder.
 
     The folder appears complete or not at all. One that holds the same settings' extracts,
-    untouched, is left as it is; one with other generated extracts is replaced.
+    untouched, is left as it is; one with other generated extracts, and nothing else, is replaced.
 
     Returns:
         Every extract and layer with its rows, by name.
 
     Raises:
         CasError: the settings have no generator or ask for the impossible, or the folder holds
-            something that was not generated.
+            something that was not generated, or was changed since.
     """
     generator = settings.generator
     if generator is None or not settings.is_generated:
@@ -93,6 +96,7 @@ def _replace(
         files = [GeneratedFile(folder / name, rows[name]) for name in sorted(rows)]
         _write_proof(fresh, fingerprint, files)
         if folder.exists():
+            _check_folder(folder)  # making all this took a while
             folder.rename(old)
         fresh.rename(folder)
     return files
@@ -193,7 +197,7 @@ def _fingerprint(settings: Settings, generator: Generator) -> str:
 
 def _write_proof(folder: Path, fingerprint: str, files: list[GeneratedFile]) -> None:
     """Write what was made from what, for people and for the next run."""
-    proof = {
+    proof: dict[str, Any] = {
         "is_generated": True,
         "remark": DESCRIPTION,
         "made_from": json.loads(fingerprint),
@@ -202,8 +206,6 @@ def _write_proof(folder: Path, fingerprint: str, files: list[GeneratedFile]) -> 
             for path, rows in files
         ],
     }
-    text = json.dumps(proof, indent=2) + "\n"
-    (folder / PROOF).write_text(text, encoding="utf-8")
     width = max(len(file.path.name) for file in files)
     listed = "\n".join(f"  {file.path.name:<{width}} {file.rows:>9} rows" for file in files)
     readme = (
@@ -213,30 +215,67 @@ def _write_proof(folder: Path, fingerprint: str, files: list[GeneratedFile]) -> 
         f"{PROOF} tells from which settings.\n\n{listed}\n"
     )
     (folder / README).write_text(readme, encoding="utf-8")
+    proof["readme_sha256"] = sha256_of(folder / README)
+    (folder / PROOF).write_text(json.dumps(proof, indent=2) + "\n", encoding="utf-8")
 
 
 def _generated_before(folder: Path, fingerprint: str) -> list[GeneratedFile] | None:
-    """The files of an earlier run with the same fingerprint, if all are there and untouched.
+    """The files of an earlier run with the same fingerprint, if all are there.
 
     Raises:
-        CasError: the folder holds something that was not generated.
+        CasError: the folder holds something that was not generated, or was changed since.
+    """
+    proof = _check_folder(folder)
+    if proof is None or proof["made_from"] != json.loads(fingerprint):
+        return None
+    files = [GeneratedFile(folder / file["name"], file["rows"]) for file in proof["files"]]
+    return files if all(path.is_file() for path, _ in files) else None
+
+
+def _check_folder(folder: Path) -> dict[str, Any] | None:
+    """What the list of generated files says; None for no folder, or an empty one.
+
+    Raises:
+        CasError: the folder holds anything but files that are as the list says.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None
-    if not (folder / PROOF).is_file():
+    proof = _proof_in(folder)
+    sums = {} if proof is None else {file["name"]: file["sha256"] for file in proof["files"]}
+    others = [path for path in folder.iterdir() if not _is_generated(path, sums, proof)]
+    if others:
+        named = sorted(f"{p.name} (changed)" if p.name in sums else p.name for p in others)
+        more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
         raise CasError(
             what=f"generator.folder {folder}",
-            found="files that were not generated",
-            expected="an empty folder, or one with generated extracts",
-            do="Name another folder, or move these files away",
+            found=f"files that were not generated: {', '.join(named[:NAMED])}{more}",
+            expected=f"an empty folder, or one with generated extracts, as {PROOF} lists them, "
+            "and nothing else",
+            do="Nothing was changed. Name another folder, or move these files away",
         )
+    return proof
+
+
+def _proof_in(folder: Path) -> dict[str, Any] | None:
+    """The list of generated files, or None where there is none that can be read."""
     try:
-        proof = json.loads((folder / PROOF).read_text(encoding="utf-8"))
-        same = proof["made_from"] == json.loads(fingerprint)
-        sums = {folder / file["name"]: file["sha256"] for file in proof["files"]}
-        files = [GeneratedFile(folder / file["name"], file["rows"]) for file in proof["files"]]
-    except (ValueError, KeyError, TypeError):
+        proof: dict[str, Any] = json.loads((folder / PROOF).read_text(encoding="utf-8"))
+        told = [(file["name"], file["sha256"], file["rows"]) for file in proof["files"]]
+        is_whole = proof["is_generated"] is True and "made_from" in proof and bool(told)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not same or any(not path.is_file() or sha256_of(path) != sums[path] for path in sums):
-        return None
-    return files
+    return proof if is_whole else None
+
+
+def _is_generated(path: Path, sums: Mapping[str, str], proof: Mapping[str, Any] | None) -> bool:
+    """Whether a file in the folder is one that `generate` wrote, and nobody has changed."""
+    if proof is None or path.is_symlink() or not path.is_file():
+        return False
+    if path.name == PROOF:
+        return True
+    if path.name == README:
+        known = proof.get("readme_sha256")
+        if known is None:  # an earlier version listed only the extracts
+            return path.read_text(encoding="utf-8", errors="replace").startswith(DESCRIPTION)
+        return bool(sha256_of(path) == known)
+    return sums.get(path.name) == sha256_of(path)

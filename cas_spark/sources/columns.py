@@ -1,0 +1,63 @@
+"""Columns of files as the program works with them: few plain types, text as a person sees it."""
+
+import unicodedata
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cas_spark.settings.texts import INVISIBLE
+
+INSTANT, LOCAL_TIME = pa.timestamp("us", tz="UTC"), pa.timestamp("us")
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType | None:
+    """Return the plain type that a file's type becomes; None for one that holds no single value.
+
+    Nanoseconds are cut to microseconds, decimal numbers to nine decimals; a time of day becomes
+    text.
+    """
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_timestamp(kind):
+        return INSTANT if kind.tz else LOCAL_TIME
+    return next((plain for is_one, plain in _PLAIN if is_one(kind)), None)
+
+
+_PLAIN: Sequence[tuple[Callable[[pa.DataType], bool], pa.DataType]] = (
+    (pa.types.is_string, pa.string()),
+    (pa.types.is_large_string, pa.string()),
+    (pa.types.is_string_view, pa.string()),
+    (pa.types.is_null, pa.string()),
+    (pa.types.is_time, pa.string()),
+    (pa.types.is_boolean, pa.bool_()),
+    (pa.types.is_uint64, pa.decimal128(20, 0)),
+    (pa.types.is_integer, pa.int64()),
+    (pa.types.is_floating, pa.float64()),
+    (pa.types.is_date, pa.date32()),
+    (pa.types.is_decimal, pa.decimal128(38, 9)),
+)
+
+
+def plain_column(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return a column's values in their plain type (see `plain_type`), text as a person sees it."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    return text_as_seen(values.cast(kind, safe=False) if values.type != kind else values)
+
+
+def text_as_seen(values: pa.Array) -> pa.Array:
+    r"""Return text as `settings.texts.as_seen` makes it, null where it is blank; other types as is.
+
+    Example:
+        >>> text_as_seen(pa.array(["\u00a0A1\ufeff", " ", None])).to_pylist()
+        ['A1', None, None]
+    """
+    if not pa.types.is_string(values.type):
+        return values
+    if not pc.all(pc.string_is_ascii(values)).as_py():
+        # Arrow's own normalisation to NFC (25.0) leaves letters and accents apart.
+        composed = [v and unicodedata.normalize("NFC", v) for v in values.to_pylist()]
+        values = pa.array(composed, pa.string())
+    trimmed = pc.utf8_trim(values, characters=INVISIBLE)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
