@@ -60,6 +60,7 @@ from cas_spark.pipelines.revisions_report import (
 from cas_spark.pipelines.status import RUNS_SHOWN, status_of
 from cas_spark.pipelines.verify import verify, verify_report
 from cas_spark.settings import Settings, check_inputs, load_settings
+from cas_spark.settings.redaction import print_redacted, redact_record, redacted
 from cas_spark.settings.texts import one_line
 from cas_spark.sources.generator import generate
 
@@ -202,7 +203,7 @@ def tables(
         [table["name"], str(table["version"]), f"{table['rows']:,}", table["digest"][:16]]
         for table in inventory["tables"]
     ]
-    title = f"{loaded.lake}, run {inventory['run']}"
+    title = f"{redacted(loaded.lake)}, run {inventory['run']}"
     columns = ["table", "version", "rows", "recorded digest"]
     line = "Digests are as the run recorded them; `cas-spark verify` recomputes them."
     print_tables(TextReport([TextTable(title, columns, rows)], [line]))
@@ -401,6 +402,7 @@ app.command(name="layers")(copy_layer)
 def run_cli(arguments: list[str]) -> int:
     """Run a command line and return its exit code; errors are told, without a traceback."""
     handler = LogHandler(console=console, show_path=False, show_level=False)
+    handler.addFilter(redact_record)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cas_spark").setLevel(logging.INFO)
     try:
@@ -439,9 +441,11 @@ def _telling_how_to_go_on(arguments: list[str]) -> Iterator[None]:
 
 def main() -> None:
     """Entry point of `cas-spark`."""
+    sys.excepthook = print_redacted
     sys.exit(run_cli(sys.argv[1:]))
 
 
 def submit(step: str) -> None:
     """Entry point of `spark-submit jobs/STEP.py`."""
+    sys.excepthook = print_redacted
     sys.exit(run_cli([step, *sys.argv[1:]]))

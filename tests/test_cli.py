@@ -1,5 +1,6 @@
 """Wrong settings and arguments: told all at once, before Spark starts, with exit code 2."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from cas_spark import cli
 from cas_spark.errors import CasError, SettingsError
 from cas_spark.settings import check_inputs, load_settings
+from cas_spark.settings.redaction import print_redacted
 from tests.toy import content_of_toy, write_settings, write_teams
 
 
@@ -130,6 +132,36 @@ def test_a_failure_says_what_to_do_and_exits_with_1(
     arguments = ["--settings", str(path), "--as-of", "2024-01-01"]
     _, text = told(capsys, "retain", *arguments)
     assert f"SPARK_CONF_DIR='/of/a cluster' cas-spark retain {' '.join(arguments)}" in text
+
+
+def test_no_error_log_or_traceback_shows_the_password_of_a_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = content_of_toy(tmp_path) | {
+        "lake": "s3a://AKIA:Tr0ub4dor@bucket/lake",
+        "tracking": {"uri": "http://127.0.0.1:1"},
+        "resources": {"storage_access": "spark"},
+    }
+    path = written(tmp_path, content)
+    code, text = told(capsys, "weekly", "--settings", path)
+    assert code == 2
+    assert "pseudonym_key: found none, and the lake s3a://AKIA:***@bucket/lake" in text
+
+    def fail(name: str) -> None:
+        logging.getLogger("cas_spark").warning("the lake %s is far away", content["lake"])
+        raise CasError(f"the lake {content['lake']}", name, "another", "Wait")
+
+    monkeypatch.setattr(cli, "start_session", fail)
+    _, text = told(capsys, "retain", "--settings", path, "--as-of", "2024-01-01")
+    assert "the lake s3a://AKIA:***@bucket/lake: found" in text
+    assert "Tr0ub4dor" not in text
+    try:
+        fail("")
+    except CasError as error:
+        print_redacted(type(error), error, error.__traceback__)
+    text = capsys.readouterr().err
+    assert "s3a://AKIA:***@bucket/lake" in text
+    assert "Tr0ub4dor" not in text
 
 
 def test_a_pattern_that_matches_nothing_is_told_with_all_else(

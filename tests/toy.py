@@ -29,6 +29,8 @@ START = date(2020, 1, 1)
 END = date(2024, 4, 15)
 LEFT, BOTTOM, CELL = 100_000, 400_000, 125
 COLUMNS, ROWS = 8, 7
+KEY = "5f0c1b62a97de384f6d2087b43e91ac57e60d9352bf84c18ad731e96c04b8f2d"
+"""Of every toy's ids, so that their digests can be compared; it is no secret."""
 FIELDS = ("number", "kind", "from", "until", "known", "x", "y", "by", "type")
 FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -112,9 +114,11 @@ def write_toy(folder: Path, seed: int = 1, **changes: Any) -> Path:
 
 
 def write_settings(folder: Path, **changes: Any) -> Path:
-    """Write the toy's settings file, with changes on top."""
+    """Write the toy's settings file, with changes on top, and beside its lake the key."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "toy.yaml"
+    path, key = folder / "toy.yaml", folder / "lake.key"
+    key.touch(mode=0o600)
+    key.write_text(f"{KEY}\n", encoding="ascii")
     path.write_text(yaml.safe_dump(content_of_toy(folder) | changes), encoding="utf-8")
     return path
 

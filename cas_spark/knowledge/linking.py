@@ -12,8 +12,9 @@ delivered.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 LINKED, PENDING, REJECTED = "linked", "pending", "rejected"
 WITHDRAWN, RECLASSIFIED = "withdrawn", "reclassified"
@@ -21,6 +22,21 @@ WITHDRAWN, RECLASSIFIED = "withdrawn", "reclassified"
 AMBIGUOUS = "ambiguous"
 
 Place = tuple[int, int]
+
+Order = tuple[int | str, ...]
+"""Where a revision stands among others of the same moment: see `order_of`."""
+
+LAST = 2**62
+
+
+def order_of(row: Mapping[str, Any]) -> Order:
+    """Where a row of `revisions` stands among others that became known at the same moment.
+
+    That is its place in the extracts, whatever the key of ids. Rows that an earlier version of the
+    lake ordered by ids keep that order (`former_order`).
+    """
+    former = row["former_order"]
+    return (LAST if former is None else former, row["dataset_sha256"], row["row_number"])
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,7 @@ class Revision:
         case_key: pseudonym of the case; None where not told.
         place: as a record's; None where it does not tell both.
         is_taking_back: whether its record counts no more, so that no other can take it back.
+        order: among revisions known at the same moment; nothing of it depends on the key of ids.
     """
 
     revision_id: str
@@ -63,6 +80,7 @@ class Revision:
     case_key: str | None
     place: Place | None
     is_taking_back: bool = True
+    order: Order = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +122,9 @@ def link(revisions: Iterable[Revision], records: Sequence[Record]) -> list[Link]
     standing, found = _Standing(), []
     for moment in sorted({*arriving, *delivered}):
         standing.add(delivered[moment])
-        asked = sorted(waiting + arriving[moment], key=lambda r: (r.known_at, r.revision_id))
+        asked = sorted(
+            waiting + arriving[moment], key=lambda r: (r.known_at, r.order, r.revision_id)
+        )
         waiting = []
         for revision in asked:
             kind = standing.kind_of(revision)

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from cas_spark.knowledge.linking import LINKED
 from cas_spark.knowledge.revisions import INCIDENT, SUSPECT
 from cas_spark.lake import tables
+from cas_spark.sources.keyed_ids import digest_of_id
 
 ORDERED, TERM = "ordered", "term"
 """Why something is removed; where it is both, it was ordered."""
@@ -147,7 +148,8 @@ def ids_ordered_erased(removed: Mapping[str, DataFrame]) -> DataFrame:
         removed[table.name].where(F.col("why") == ORDERED).select(IDS[table.name][0])
         for table in of_facts
     ]
-    return reduce(DataFrame.union, ids).select(F.sha2(ids[0].columns[0], 256).alias("id_sha256"))
+    every = reduce(DataFrame.union, ids)
+    return every.select(digest_of_id(F.col(ids[0].columns[0])).alias("id_sha256"))
 
 
 def _of_term_or_order(moments: DataFrame, linked: DataFrame, cut: datetime | None) -> DataFrame:

@@ -9,7 +9,15 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from cas_spark.knowledge.linking import LINKED, PENDING, REJECTED, Record, Revision, link
+from cas_spark.knowledge.linking import (
+    LINKED,
+    PENDING,
+    REJECTED,
+    Record,
+    Revision,
+    link,
+    order_of,
+)
 from cas_spark.knowledge.versions import (
     RECLASSIFIED,
     RELOCATED,
@@ -25,6 +33,9 @@ OTHER_CODE = "other_code"
 
 DECIDED = ("status", "kind", "effect", "reason", "linked_id", "effective_at", "processed_run")
 """Columns of `revisions` that `decided` gives."""
+
+_ORDER = ("former_order", "dataset_sha256", "row_number")
+"""Columns of `revisions` that `order_of` looks at."""
 
 _DECISION = (
     "revision_id string, status string, inferred_kind string, reason string, "
@@ -65,6 +76,7 @@ def decided(
         _micros("known_at"),
         _micros("occurred_from_at").alias("occurred_at"),
         _is_taking_back().alias("is_taking_back"),
+        *_ORDER,
     )
     decisions = (
         asked.groupBy("about_source")
@@ -130,6 +142,8 @@ def revised(incidents: DataFrame, revisions: DataFrame) -> DataFrame:
         _micros("new_occurred_until_at"),
         "new_cell_id",
         "run_number",
+        _micros("known_at"),
+        *_ORDER,
     )
     instants = [c.name for c in INCIDENTS.columns if c.name.endswith("_at")]
     as_micros = delivered.withColumns({name: F.unix_micros(name) for name in instants})
@@ -236,6 +250,7 @@ def _decide(asked: pa.Table, records: pa.Table) -> pa.Table:
             if row["occurred_at"] is None or row["cell_id"] is None
             else (row["occurred_at"], row["cell_id"]),
             row["is_taking_back"],
+            order_of(row),
         )
         for row in _rows(asked)
     ]
@@ -276,6 +291,7 @@ def _revise(schema: pa.Schema) -> Any:
                 row["new_occurred_from_at"],
                 row["new_occurred_until_at"],
                 row["new_cell_id"],
+                (row["known_at"], *order_of(row)),
             )
             of_incident[row["linked_id"]].append(change)
         rows = []

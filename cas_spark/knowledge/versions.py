@@ -51,6 +51,8 @@ class Change:
         code, priority: where reclassified; no priority where the code is of none.
         occurred_from, occurred_until: where retimed.
         cell_id: where relocated; None outside the teams.
+        order: among revisions that hold from the same moment on: when it became known, then as in
+            `linking.order_of`.
     """
 
     revision_id: str
@@ -62,6 +64,7 @@ class Change:
     occurred_from: int | None = None
     occurred_until: int | None = None
     cell_id: int | None = None
+    order: tuple[int | str, ...] = ()
 
 
 def versions_of(delivered: Version, changes: Iterable[Change]) -> list[Version]:
@@ -72,7 +75,7 @@ def versions_of(delivered: Version, changes: Iterable[Change]) -> list[Version]:
         changes: the revisions that are linked to it.
     """
     versions, stands = [delivered], True
-    for change in sorted(changes, key=lambda c: (c.effective_at, c.revision_id)):
+    for change in sorted(changes, key=lambda c: (c.effective_at, c.order, c.revision_id)):
         if stands:
             versions[-1] = replace(versions[-1], superseded_at=change.effective_at)
         if change.effect == PURGE:

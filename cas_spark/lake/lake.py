@@ -93,6 +93,14 @@ class Lake:
         return Manifest.from_row(found) if found is not None else None
 
     @property
+    def manifests(self) -> list[Manifest]:
+        """The manifests of all complete runs, oldest first."""
+        runs = self.runs
+        with self.reading_runs():
+            rows = [] if runs is None else runs.orderBy("number").collect()
+        return [Manifest.from_row(row) for row in rows]
+
+    @property
     def runs(self) -> DataFrame | None:
         """The rows of `runs`, of all complete runs; None for a lake without one.
 

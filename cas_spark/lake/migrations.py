@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
@@ -95,6 +95,19 @@ def _tell_reasons_apart(forecasts: DataFrame) -> DataFrame:
     )
 
 
+def _keep_the_order_of_revisions(revisions: DataFrame) -> DataFrame:
+    """Older lakes ordered revisions of one moment by ids, which are about to be others.
+
+    Only a place among the few of one moment is kept, which tells next to nothing of an id.
+    """
+    moment = Window.partitionBy("about_source", "known_at")
+    place = F.row_number().over(moment.orderBy("revision_id"))
+    is_one_of_several = F.count("*").over(moment) > 1
+    return _as_declared(
+        revisions.withColumn("former_order", F.when(is_one_of_several, place)), tables.REVISIONS
+    )
+
+
 def _tell_no_settings_of_reading(datasets: DataFrame) -> DataFrame:
     """Older extracts do not tell by which settings they were read: their runs do."""
     unknown = {
@@ -140,6 +153,7 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (4, tables.CELLS.name): _leave_cells_to_be_judged,
     (4, tables.REVISIONS.name): _name_what_revisions_are_about,
     (5, tables.FORECASTS.name): _tell_reasons_apart,
+    (6, tables.REVISIONS.name): _keep_the_order_of_revisions,
     (6, tables.DATASETS.name): _tell_no_settings_of_reading,
     (6, tables.SNAPSHOT_SLICES.name): _leave_files_unchecked,
 }

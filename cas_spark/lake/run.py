@@ -6,7 +6,7 @@ putting every table back to what the last manifest names.
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -301,8 +301,11 @@ class Run:
         by = {"by": self.step, "run": self.number}
         declaring.declare(self.lake.spark, self.lake.root, name, by)
 
-    def publish(self) -> Manifest:
+    def publish(self, in_place_of_earlier: Sequence[Manifest] | None = None) -> Manifest:
         """Compute the digests of what changed and commit the manifest: the run is complete.
+
+        Args:
+            in_place_of_earlier: of all earlier runs, as they stand from now on; None to leave them.
 
         Raises:
             CasError: a table holds two rows of the same key, or the lease was lost.
@@ -328,12 +331,14 @@ class Run:
             stages=self.stages,
             finished_at=datetime.now(tz=UTC),  # the one clock: when it was published
         )
-        frame = self.lake.spark.createDataFrame([complete.to_row()], tables.RUNS.schema)
+        rows = [manifest.to_row() for manifest in (*(in_place_of_earlier or ()), complete)]
+        frame = self.lake.spark.createDataFrame(rows, tables.RUNS.schema).coalesce(1)
+        mode = "append" if in_place_of_earlier is None else "overwrite"
         if self.number == 1:
             self._create(tables.RUNS)
         if self.lease is not None:
             self.lease.check()
-        frame.write.format("delta").mode("append").save(self.lake.path(tables.RUNS.name))
+        frame.write.format("delta").mode(mode).save(self.lake.path(tables.RUNS.name))
         declaring.withdraw(self.lake.spark, self.lake.root)
         return complete
 

@@ -20,6 +20,7 @@ from cas_spark.pipelines.evaluate import evaluate
 from cas_spark.pipelines.experiment import Challenge, champion_of, experiment, measures_of
 from cas_spark.pipelines.experiment_report import experiment_report
 from cas_spark.pipelines.forecast import forecast
+from cas_spark.pipelines.former_ids import with_ids_keyed
 from cas_spark.pipelines.grid import grid
 from cas_spark.pipelines.ingest import ingest
 from cas_spark.pipelines.job import Job, ShowProgress
@@ -131,7 +132,8 @@ def run_rebuild(
         CasError: the run cannot be rebuilt; and as the steps do.
     """
     lake = Lake(spark, settings.lake)
-    with telling_of_storage(lake.root), held(spark, lake.root, "rebuild"):
+    with telling_of_storage(lake.root), held(spark, lake.root, "rebuild") as lease:
+        lake = with_ids_keyed(lake, settings, lease)
         manifest = run_to_rebuild(lake, number)
         rebuilt = rebuild(spark, settings, manifest, show_progress, to)
     return rebuilt, rebuild_report(rebuilt, settings)
@@ -151,7 +153,7 @@ def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> TextRepo
     lake = Lake(spark, settings.lake)
     check_arrow_reaches(lake.root)  # or the proof could not be given, once the rows are gone
     with telling_of_storage(lake.root), held(spark, lake.root, RETAIN) as lease:
-        retained = retain(lake, settings, as_of, lease)
+        retained = retain(with_ids_keyed(lake, settings, lease), settings, as_of, lease)
     return retain_report(Lake(spark, settings.lake), settings, retained)
 
 
@@ -207,6 +209,7 @@ def _first_with_cells(command: str) -> str:
 def _opened(lake: Lake, step: str, settings: Settings, poll: date | None) -> Iterator[Run]:
     """A run that holds the lake until all that is made from it is made."""
     with telling_of_storage(lake.root), held(lake.spark, lake.root, step) as lease:
+        lake = with_ids_keyed(lake, settings, lease)
         yield open_run(lake, step, poll, settings.as_json(), settings.sha256(), lease)
 
 

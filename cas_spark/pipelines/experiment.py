@@ -81,7 +81,7 @@ def champion_of(weekly: Manifest | None, challenger: Settings) -> Champion:
             expected="one, whose models are the champion",
             do="Run `cas-spark weekly` with the champion's settings first",
         )
-    settings = settings_of(weekly)
+    settings = settings_of(weekly, challenger)
     found = differences(settings, challenger)
     if found:
         raise CasError(

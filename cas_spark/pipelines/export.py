@@ -23,8 +23,9 @@ from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.removing import is_of_spark
 from cas_spark.pipelines.report import TextReport
 from cas_spark.settings import Settings
+from cas_spark.settings.redaction import redacted
 from cas_spark.tracking.native_model import log_native_model, run_of_team
-from cas_spark.tracking.store import FOLDER, open_store, without_password
+from cas_spark.tracking.store import FOLDER, open_store
 from cas_spark.training.design_matrix import ROUNDING
 from cas_spark.training.models import Fit
 from cas_spark.training.native import as_pyspark_model
@@ -94,7 +95,7 @@ def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> TextRepor
             f"features: {len(coefficients)} transformed indicators, named in {to}/{DESCRIPTION}",
             f"pyspark: LogisticRegressionModel.load('{to}/{MODEL_FOLDER}')",
             f"MLflow: mlflow.spark.load_model('models:/{model_id}')",
-            f"MLflow is at {without_password(store.uri)}",
+            f"MLflow is at {redacted(store.uri)}",
             *settings.labels,
         ],
     )

@@ -12,7 +12,6 @@ from typing import TypeVar
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from cas_spark.errors import CasError
 from cas_spark.grid.layers import read_teams
 from cas_spark.grid.tessellation import tessellate
 from cas_spark.knowledge.calendar import instant_of
@@ -21,6 +20,7 @@ from cas_spark.lake.spread import shuffle_partitions
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.area_statistics import read_editions
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.keys import PSEUDONYM_CHECK, key_of
 from cas_spark.pipelines.reread import check_reading, held_extracts, set_aside
 from cas_spark.pipelines.revise import revise
 from cas_spark.pipelines.unusual import note_unusual
@@ -30,10 +30,11 @@ from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.files import list_files, sha256_of
 from cas_spark.sources.incidents import Delivery, deliver
+from cas_spark.sources.keyed_ids import check_of_key
 from cas_spark.sources.reading import read_rows
 from cas_spark.sources.removed import Removed
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
-from cas_spark.sources.suspects import SuspectDelivery, check_of_key, deliver_suspects
+from cas_spark.sources.suspects import SuspectDelivery, deliver_suspects
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,8 @@ File = tuple[AnyExtracts, str, str]
 
 def ingest(job: Job) -> None:
     """Take in every extract that the lake does not hold yet; the same one twice changes nothing."""
-    key = job.settings.pseudonym_key
-    secret = key.read() if key is not None else None
-    if secret is not None:
-        _check_key_is_the_same(job, secret)
+    key = key_of(job.run.lake, job.settings)
+    job.run.facts[PSEUDONYM_CHECK] = check_of_key(key)
     there, held = listed_files(job, job.settings.sources), held_extracts(job)
     check_reading(job, there, held)
     set_aside(job, held)
@@ -60,28 +59,15 @@ def ingest(job: Job) -> None:
     if new:
         land = Land.of(land_cells(job), job.operations)
         if incidents:
-            _take_in_incidents(job, incidents, land)
-        if suspects and secret is not None:
-            _take_in_suspects(job, suspects, secret, land)
+            _take_in_incidents(job, incidents, key, land)
+        if suspects:
+            _take_in_suspects(job, suspects, key, land)
         if revisions:
-            _take_in_revisions(job, revisions, secret, land)
+            _take_in_revisions(job, revisions, key, land)
         land.ids.unpersist()
     revise(job, is_any_new=bool(new))
     if new:
         note_unusual(job, land_cells(job))
-
-
-def _check_key_is_the_same(job: Job, secret: bytes) -> None:
-    """Another key would make other persons of the same people, who would then count twice."""
-    facts, check = job.run.facts, check_of_key(secret)
-    if facts.setdefault("pseudonym_check", check) != check:
-        raise CasError(
-            what="the pseudonym key",
-            found="another than that with which the lake's suspects were taken in",
-            expected="the same key for the life of the lake",
-            do="Put the key back; where it is lost or was given away, start another lake, since no "
-            "pseudonym can be carried over",
-        )
 
 
 def listed_files(job: Job, sources: Sequence[Extracts]) -> list[File[Extracts]]:
@@ -127,11 +113,15 @@ def _of_kind(files: Sequence[File[Extracts]], kind: type[AnyExtracts]) -> list[F
     return [(source, path, sha) for source, path, sha in files if isinstance(source, kind)]
 
 
-def _take_in_incidents(job: Job, new: Sequence[File[IncidentExtracts]], land: Land) -> None:
+def _take_in_incidents(
+    job: Job, new: Sequence[File[IncidentExtracts]], key: bytes, land: Land
+) -> None:
     deliveries: list[Delivery] = []
     with job.show_progress("extracts", len(new)) as advance:
         for source, path, sha256 in new:
-            deliveries.append(_deliver_incidents(job, source, path, sha256, land, deliveries))
+            deliveries.append(
+                _deliver_incidents(job, (source, path, sha256), key, land, deliveries)
+            )
             advance(1)
     with job.run.stage("facts") as said:
         parts = {
@@ -157,14 +147,10 @@ def _append(job: Job, parts: dict[str, list[DataFrame]]) -> None:
 
 
 def _deliver_incidents(
-    job: Job,
-    source: IncidentExtracts,
-    path: str,
-    sha256: str,
-    land: Land,
-    before: Sequence[Delivery],
+    job: Job, file: File[IncidentExtracts], key: bytes, land: Land, before: Sequence[Delivery]
 ) -> Delivery:
     """Sort the rows of one extract, after those `before` it in the same run; nothing is written."""
+    source, path, sha256 = file
     run, name = job.run, path.rsplit("/", 1)[-1]
     incident_ids = run.read(tables.INCIDENTS).where("version = 1").select("incident_id")
     revision_ids = run.read(tables.REVISIONS).select("revision_id")
@@ -176,6 +162,7 @@ def _deliver_incidents(
             read_rows(run.lake.spark, source, path),
             source,
             job.settings,
+            key,
             sha256,
             name,
             land,
@@ -188,7 +175,7 @@ def _deliver_incidents(
 
 
 def _take_in_suspects(
-    job: Job, new: Sequence[File[SuspectExtracts]], secret: bytes, land: Land
+    job: Job, new: Sequence[File[SuspectExtracts]], key: bytes, land: Land
 ) -> None:
     run, deliveries = job.run, list[SuspectDelivery]()
     held = run.read(tables.SUSPECTS)
@@ -202,7 +189,7 @@ def _take_in_suspects(
                     read_rows(run.lake.spark, source, path),
                     source,
                     job.settings,
-                    secret,
+                    key,
                     sha256,
                     name,
                     land,
@@ -223,7 +210,7 @@ def _take_in_suspects(
 
 
 def _take_in_revisions(
-    job: Job, new: Sequence[File[RevisionExtracts]], secret: bytes | None, land: Land
+    job: Job, new: Sequence[File[RevisionExtracts]], key: bytes, land: Land
 ) -> None:
     run, deliveries = job.run, list[RevisionDelivery]()
     for source, path, sha256 in new:
@@ -236,7 +223,7 @@ def _take_in_revisions(
                 read_rows(run.lake.spark, source, path),
                 source,
                 job.settings,
-                secret,
+                key,
                 sha256,
                 name,
                 land,

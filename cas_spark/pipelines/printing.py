@@ -1,7 +1,7 @@
 """Prints reports, errors and logs at a terminal or into a log, whatever their texts hold.
 
 Names come from people and files. Nothing in them is taken for markup, emoji or commands of the
-terminal.
+terminal, and no secret of a place is shown.
 """
 
 import logging
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.report import TextReport, report_of
+from cas_spark.settings.redaction import redacted, redacted_text
 from cas_spark.settings.texts import lines, one_line
 from cas_spark.tracking.store import open_store
 
@@ -48,7 +49,7 @@ class LogHandler(RichHandler):
 
 def print_error(console: Console, text: str) -> None:
     """Print an error, which may have several lines, in red."""
-    console.print(Text(lines(text), style="red"), soft_wrap=True, highlight=False)
+    console.print(Text(lines(redacted_text(text)), style="red"), soft_wrap=True, highlight=False)
 
 
 def print_tables(report: TextReport) -> None:
@@ -94,9 +95,9 @@ def print_report(job: Job, settings_path: Path, *, is_week: bool) -> None:
 def next_lines(job: Job, settings_path: Path) -> list[str]:
     """What to type next: the MLflow UI, the notebook, the map, the tables."""
     return [
-        f"mlflow ui --backend-store-uri {shlex.quote(open_store(job.settings).uri)}",
+        f"mlflow ui --backend-store-uri {shlex.quote(redacted(open_store(job.settings).uri))}",
         f"jupytext --to ipynb {NOTEBOOK}.py",
         f"CAS_SETTINGS={shlex.quote(str(settings_path.resolve()))} jupyter lab {NOTEBOOK}.ipynb",
-        f"maps (DRAFT): {job.run.lake.path('maps')}/{job.poll}",
+        f"maps (DRAFT): {redacted(job.run.lake.path('maps'))}/{job.poll}",
         f"cas-spark tables --settings {shlex.quote(str(settings_path))}",
     ]

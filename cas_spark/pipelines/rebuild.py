@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.forecasting.maps import maps_of, write_maps
+from cas_spark.knowledge.taken_in import as_delivered
 from cas_spark.lake import declaring, tables
 from cas_spark.lake import manifest as record
 from cas_spark.lake.digest import digest_of_table
@@ -30,6 +31,7 @@ from cas_spark.lake.removing import is_of_spark, remove_files
 from cas_spark.lake.run import OPERATIONS, Run
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.forecast import forecast
+from cas_spark.pipelines.former_ids import UNCOMPARABLE
 from cas_spark.pipelines.grid import grid, review_kept_cells
 from cas_spark.pipelines.job import Job, ShowProgress
 from cas_spark.pipelines.poll_digests import FACTS, POLL_DIGESTS, digests_of_poll
@@ -136,7 +138,7 @@ def rebuild(
     """
     lake = Lake(spark, here.lake)
     scratch = Lake(spark, lake.path(FOLDER))
-    settings = settings_of(manifest).model_copy(update={"lake": scratch.root})
+    settings = settings_of(manifest, here).model_copy(update={"lake": scratch.root})
     shown = _outputs_of(spark, to, manifest) if to is not None else ()
     for outputs in shown:
         outputs.check()
@@ -165,7 +167,12 @@ def rebuild(
 
 
 def _recorded(manifest: Manifest) -> dict[str, str]:
-    facts = {name: manifest.digests[name] for name in FACTS if name in manifest.digests}
+    left_out = manifest.facts.get(UNCOMPARABLE, [])
+    facts = {
+        name: manifest.digests[name]
+        for name in FACTS
+        if name in manifest.digests and name not in left_out
+    }
     return {**facts, **manifest.facts[POLL_DIGESTS]}
 
 
@@ -189,27 +196,13 @@ def _removed_since(lake: Lake, number: int) -> list[Row]:
 
 def _bring_facts(job: Job, lake: Lake, number: int) -> None:
     """What the run had taken in: facts as delivered, and the revisions of them, decided anew."""
-    run, nothing = job.run, F.lit(None)
-    undecided = {
-        column.name: nothing.cast(column.type)
-        for column in tables.REVISIONS.columns
-        if column.name in ("kind", "effect", "reason", "linked_id", "effective_at", "processed_run")
-    } | {"status": F.lit("pending")}
-    standing = {name: nothing.cast("timestamp") for name in ("superseded_at", "purged_at")}
-    changed = {
-        tables.INCIDENTS.name: standing,
-        tables.SUSPECTS.name: standing,
-        tables.REVISIONS.name: undecided,
-    }
+    run = job.run
     with run.stage("facts as taken in") as said:
         for table, replaced in tables.REPLACED:
-            if not lake.holds(table):
-                continue
-            rows, changes = _as_of_run(lake, table, replaced, number), changed.get(table.name)
-            if table is tables.INCIDENTS:
-                rows = rows.where("version = 1")
-            run.replace(table, rows.withColumns(changes) if changes else rows)
-            said[table.name] = run.read(table).count()
+            if lake.holds(table):
+                rows = _as_of_run(lake, table, replaced, number)
+                run.replace(table, as_delivered(rows, table.name, number))
+                said[table.name] = run.read(table).count()
     revise(job, is_any_new=True)
 
 

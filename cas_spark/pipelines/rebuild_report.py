@@ -3,6 +3,7 @@
 import json
 
 from cas_spark.lake import manifest as record
+from cas_spark.pipelines.former_ids import UNCOMPARABLE
 from cas_spark.pipelines.rebuild import REFIT_TOLERANCE, Rebuilt
 from cas_spark.pipelines.report import TextReport, TextTable
 from cas_spark.settings import Settings
@@ -27,7 +28,7 @@ def rebuild_report(rebuilt: Rebuilt, settings: Settings) -> TextReport:
     ]
     title = f"{settings.title}: run {manifest.number}, poll {manifest.poll_on}, rebuilt"
     tables = [TextTable(title, ["part", "recorded", "rebuilt", ""], rows)]
-    lines = [*_of_the_code(rebuilt), *_of_the_refit(rebuilt)]
+    lines = [*_of_former_ids(rebuilt), *_of_the_code(rebuilt), *_of_the_refit(rebuilt)]
     if rebuilt.removed:
         gone = [
             [*(str(value) for value in row[:4]), f"{row['facts']:,}"] for row in rebuilt.removed
@@ -40,6 +41,15 @@ def rebuild_report(rebuilt: Rebuilt, settings: Settings) -> TextReport:
         moved = [[str(value) for value in row] for row in rebuilt.refit.moved[:SHOWN]]
         tables.append(TextTable("Cells that only one of the two fits chose", columns, moved))
     return TextReport(tables, [*lines, *settings.labels])
+
+
+def _of_former_ids(rebuilt: Rebuilt) -> list[str]:
+    """Which facts cannot be compared: they were not what the run recorded when ids were keyed."""
+    names = rebuilt.manifest.facts.get(UNCOMPARABLE)
+    if not names:
+        return []
+    line = f"not compared: {', '.join(names)}. What the run recorded of them is of former ids"
+    return [line]
 
 
 def _of_the_code(rebuilt: Rebuilt) -> list[str]:

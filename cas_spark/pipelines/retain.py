@@ -35,11 +35,12 @@ from cas_spark.lake.erasing import (
 )
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import Lease
+from cas_spark.lake.needles import needles_of
 from cas_spark.lake.opening import open_run
 from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.removing import listed
 from cas_spark.lake.run import Run
-from cas_spark.lake.scanning import Scan, files_below, needles_of, scan_files, scan_in_tasks
+from cas_spark.lake.scanning import Scan, files_below, scan_files, scan_in_tasks
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently

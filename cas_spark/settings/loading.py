@@ -37,10 +37,12 @@ def load_settings(path: Path) -> Settings:
 
 
 def check_inputs(path: Path, settings: Settings) -> None:
-    """Check that every local file that the settings name is there, and the key of pseudonyms.
+    """Check that every local file that the settings name is there, and that the key can be used.
+
+    Whether a key file that is missing may be made is for the command to tell, which knows the lake.
 
     Raises:
-        SettingsError: lists every file that is missing.
+        SettingsError: lists every file that is missing, and what is wrong with the key.
     """
     layers = dict.fromkeys(layer.path for layer in settings.grid.layers)
     missing = [path for path in layers if not _is_there(path)]
@@ -48,8 +50,8 @@ def check_inputs(path: Path, settings: Settings) -> None:
     missing += [name for name in files if "://" not in name and not local_files(name)]
     problems = [f"no such file: {name}" for name in missing]
     try:
-        if settings.pseudonym_key is not None:
-            settings.pseudonym_key.read()
+        if not settings.key.is_missing:
+            settings.key.read()
     except CasError as error:
         problems.append(str(error))
     if problems:

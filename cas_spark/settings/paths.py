@@ -54,6 +54,14 @@ def _resolve(value: str, info: ValidationInfo) -> str:
 SettingsPath = Annotated[str, BeforeValidator(_as_written), AfterValidator(_resolve)]
 
 
+def local_path(place: str) -> Path | None:
+    """A path as the local file system knows it, or None where it lies elsewhere."""
+    if "://" not in place:
+        return Path(place)
+    parts = urlparse(place)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
 def local_files(pattern: str) -> list[str]:
     """Return the local files that a path or a shell pattern names, sorted; an empty list for none.
 
@@ -70,10 +78,10 @@ def _not_around_the_settings(value: str, info: ValidationInfo) -> str:
 
     Settings without a file, such as those that a run recorded, have no folder.
     """
-    parts = urlparse(value)
-    if "://" in value and parts.scheme != "file":
+    place = local_path(value)
+    if place is None:
         return value
-    place = Path(unquote(parts.path) if "://" in value else value).resolve()
+    place = place.resolve()
     folder = (info.context or {}).get("folder")
     if place == Path(place.anchor) or (folder is not None and Path(folder).is_relative_to(place)):
         found = "the settings file lies in it" if place != Path(place.anchor) else "all files do"

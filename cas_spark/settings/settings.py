@@ -3,24 +3,28 @@
 import hashlib
 import json
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from cas_spark.errors import CasError
 from cas_spark.settings.effects import Effects
 from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncident
 from cas_spark.settings.generator import Generator
 from cas_spark.settings.intake import Intake
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
-from cas_spark.settings.paths import OwnFolder
+from cas_spark.settings.paths import OwnFolder, local_path
 from cas_spark.settings.places import Grid, Name
+from cas_spark.settings.pseudonym_key import PseudonymKey
+from cas_spark.settings.redaction import redacted, secrets_in, without_secrets
 from cas_spark.settings.resources import Resources
 from cas_spark.settings.retention import Retention
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.settings.schedule import WEEKDAYS, Polls
 from cas_spark.settings.section import Section, Title
-from cas_spark.settings.suspects import PseudonymKey, SuspectExtracts
+from cas_spark.settings.suspects import SuspectExtracts
 from cas_spark.settings.zones import ZoneName
 
 CELL_SIZE_M = 125
@@ -35,6 +39,13 @@ def without_places(value: Any) -> Any:
     if isinstance(value, list):
         return [without_places(item) for item in value]
     return value
+
+
+def sha256_of_settings(values: Any, *, is_redacting: bool = True) -> str:
+    """The sha256 of settings as plain values, without the places of files and without secrets."""
+    told = without_places(values)
+    text = json.dumps(redacted(told) if is_redacting else told, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _as_list(value: Any) -> Any:
@@ -58,8 +69,22 @@ class Priority(Section):
 class Tracking(Section):
     """Where MLflow keeps runs and models; by default SQLite and a folder inside the lake."""
 
-    uri: str | None = None
+    uri: str | None = Field(
+        default=None, description="a password in it is used, and never stored or shown"
+    )
     artifacts: str | None = None
+
+    @field_validator("artifacts")
+    @classmethod
+    def _has_no_secret(cls, value: str | None) -> str | None:
+        """MLflow stores the place of the artifacts, and shows it to everyone."""
+        if value is not None and secrets_in(value):
+            message = (
+                f"{redacted(value)} holds a secret, which MLflow would store: give it through the "
+                "environment of who reads and writes there"
+            )
+            raise ValueError(message)
+        return value
 
 
 class Settings(Section):
@@ -85,7 +110,9 @@ class Settings(Section):
         description="name of the source -> its extracts; off unless given: see docs/suspects.md",
     )
     pseudonym_key: PseudonymKey | None = Field(
-        default=None, description="needed for, and only for, suspects"
+        default=None,
+        description="default: the file `LAKE.key` beside a lake in a local folder: see "
+        "docs/your-data.md",
     )
     revisions: Annotated[list[RevisionExtracts], BeforeValidator(_as_list)] = Field(
         default_factory=list,
@@ -140,8 +167,6 @@ class Settings(Section):
 
     def _problems_of_suspects(self) -> list[str]:
         problems = []
-        if bool(self.suspects) != (self.pseudonym_key is not None):
-            problems.append("pseudonym_key is needed for, and only for, suspects")
         for source in self.suspects:
             problems += self._problems_of_key(source, source.incident)
             # Before its first day a source knows of no suspect, which must not read as none.
@@ -219,14 +244,46 @@ class Settings(Section):
             labels.append("Looks at where known suspects live, as numbers and distances of cells.")
         return labels
 
+    @property
+    def key(self) -> PseudonymKey:
+        """Where the pseudonym key lies.
+
+        Raises:
+            CasError: the settings do not say, and the lake is no local folder; or the key would lie
+                inside the lake.
+        """
+        key = self.pseudonym_key or PseudonymKey.beside(self.lake)
+        if key is None:
+            raise CasError(
+                what="pseudonym_key",
+                found=f"none, and the lake {redacted(self.lake)}, which is not a local folder",
+                expected="the place of the key with which ids are made",
+                do="Set pseudonym_key to {file: PATH} or {environment: NAME}, outside the lake",
+            )
+        lake = local_path(self.lake)
+        if key.file and lake and Path(key.file).resolve().is_relative_to(lake.resolve()):
+            raise CasError(
+                what=f"pseudonym_key.file {key.file}",
+                found=f"a place inside the lake {self.lake}",
+                expected="a key that whoever gets the lake does not get with it",
+                do="Move the key to another folder, and name that in pseudonym_key.file",
+            )
+        return key
+
     def as_json(self) -> str:
-        """All settings with their defaults, in order: priorities' order is that of columns."""
-        return json.dumps(self.model_dump(mode="json"))
+        """All settings with their defaults and without secrets, to be stored.
+
+        They keep their order, since that of priorities is the order of columns.
+        """
+        return json.dumps(redacted(self.model_dump(mode="json")))
 
     def sha256(self) -> str:
         """The sha256 of the settings without the places of files: the same on another machine."""
-        text = json.dumps(without_places(self.model_dump(mode="json")), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return sha256_of_settings(self.model_dump(mode="json"))
+
+    def without_secrets(self, text: str) -> str:
+        """A text, such as another program's error, with *** in place of these settings' secrets."""
+        return without_secrets(text, self.model_dump(mode="json"))
 
     def check_poll(self, poll: date) -> None:
         """Raise ValueError unless `poll` falls on the poll weekday."""

@@ -10,9 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
@@ -24,7 +22,7 @@ from pyspark.sql.types import StructType
 from cas_spark.errors import CasError, error_of_task, leaving_a_task
 from cas_spark.lake import storage
 from cas_spark.settings.extracts import Extracts
-from cas_spark.settings.paths import local_files
+from cas_spark.settings.paths import local_files, local_path
 from cas_spark.sources.text_files import Open
 
 LARGEST_REMOTE_BYTES = 2**31 - 1
@@ -59,8 +57,9 @@ def files_there(spark: SparkSession, source: Extracts) -> list[str]:
     Raises:
         CasError: the file system cannot be reached.
     """
-    if _is_local(source.files):
-        found = local_files(str(_local_path(source.files)))
+    local = local_path(source.files)
+    if local is not None:
+        found = local_files(str(local))
     else:
         with refusing(f"files of {source.name}, {source.files}"):
             path = _jvm(spark).org.apache.hadoop.fs.Path(source.files)
@@ -77,8 +76,9 @@ def sha256_of(spark: SparkSession, path: str) -> str:
         CasError: the file cannot be read.
     """
     with refusing(path):
-        if _is_local(path):
-            with _local_path(path).open("rb") as file:
+        local = local_path(path)
+        if local is not None:
+            with local.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         return storage.sha256_of(spark, path)
 
@@ -95,9 +95,9 @@ def look_at(spark: SparkSession, path: str, find: Callable[[Open], Found]) -> Fo
         CasError: the file cannot be read, or `find` raises it.
     """
     with refusing(path):
-        if _is_local(path):
-            local = _local_path(path)
-            return find(lambda: local.open("rb"))
+        local = local_path(path)
+        if local is not None:
+            return find(cast("Open", partial(local.open, "rb")))
 
         def look(row: Any) -> Found:
             with leaving_a_task():
@@ -121,17 +121,17 @@ def rows_in_a_task(
         read: is given a function that opens the file, and yields its rows.
         schema: of the rows.
     """
-    is_local, local = _is_local(path), _local_path(path)
+    local = local_path(path)
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            opening: Open = cast("Open", partial(local.open, "rb"))
-            if not is_local:
-                opening = partial(io.BytesIO, batch.column(0)[0].as_buffer())
+            opening: Open = partial(io.BytesIO, batch.column(0)[0].as_buffer())
+            if local is not None:
+                opening = cast("Open", partial(local.open, "rb"))
             with leaving_a_task():
                 yield from read(opening)
 
-    one = spark.range(1, numPartitions=1) if is_local else _contents(spark, path)
+    one = spark.range(1, numPartitions=1) if local is not None else _contents(spark, path)
     return one.mapInArrow(task, schema)
 
 
@@ -186,14 +186,6 @@ def _contents(spark: SparkSession, path: str) -> DataFrame:
     """One row with the bytes (`content`) of a file that is not local."""
     literal = _GLOB_SIGNS.sub(lambda sign: "\\" + sign[0], path)
     return spark.read.format("binaryFile").load(literal).select("content").coalesce(1)
-
-
-def _is_local(path: str) -> bool:
-    return "://" not in path or path.startswith("file://")
-
-
-def _local_path(path: str) -> Path:
-    return Path(unquote(urlparse(path).path)) if path.startswith("file://") else Path(path)
 
 
 def _jvm(spark: SparkSession) -> Any:

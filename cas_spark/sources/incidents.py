@@ -16,6 +16,7 @@ from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_els
 from cas_spark.sources.delivered import KNOWN_AFTER_DELIVERY, without_late
 from cas_spark.sources.figures import Figures, check_some_are_used, figures_of
 from cas_spark.sources.files import refusing
+from cas_spark.sources.keyed_ids import with_keyed_ids
 from cas_spark.sources.removed import Removed, without_removed
 
 LARGEST_OUTSIDE_SHARE = 0.5
@@ -42,6 +43,7 @@ def deliver(
     rows: DataFrame,
     source: IncidentExtracts,
     settings: Settings,
+    key: bytes,
     dataset_sha256: str,
     name: str,
     land: Land,
@@ -51,15 +53,17 @@ def deliver(
 ) -> Delivery:
     """Sort the rows of one extract into incidents, revisions and rejected rows.
 
-    An incident's id is its source and a hash of its key. Without a key it is a hash of all mapped
-    values and of the row's number among its equals in the extract, so that equal rows are different
-    incidents, and the same rows in a later extract are duplicates. A revision's id is made of all
-    mapped values in either case; with a key, equal corrections are duplicates.
+    An incident's id is its source and a keyed hash (see `keyed_ids`) of its key. Without a key the
+    hash is of all mapped values and of the row's number among its equals in the extract, so that
+    equal rows are different incidents, and the same rows in a later extract are duplicates. A
+    revision's id is made of all mapped values in either case; with a key, equal corrections are
+    duplicates.
 
     Args:
         rows: as `reading.read_rows` returns them.
         source: what their columns mean.
         settings: the settings of the lake, for zone and grid.
+        key: of the lake, with which ids are made.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
         land: all land cells of the grid.
@@ -81,22 +85,17 @@ def deliver(
     checked = _checked(placed, source, source.timezone or settings.timezone)
     with refusing(f"extract {name}"):
         in_time = without_late(checked, source, name, settings.timezone, F.col("known_text"))
-        named = _named(in_time, source)
+        # What could be guessed goes no further: no table, message or join sees a former id.
+        ids = ["id", *(["of_key"] if source.key else []), *(["case_key"] if source.case else [])]
+        named = with_keyed_ids(_named(in_time, source), ids, key)
         # Computed once, and without its lineage: `already` may stand on other extracts of this run,
         # whose plans would otherwise double with each.
         compared = _without_duplicates(named, source, already, already_revised)
         # A correction with a key is of the incident that it names.
-        of_key = _id(source, F.col("key_hash"), F.lit(1)) if source.key else F.col("id")
-        classified = (
-            without_removed(
-                compared.withColumn("of_key", of_key),
-                removed,
-                ("id", "of_key"),
-                (checks.DUPLICATE,),
-            )
-            .drop("of_key")
-            .localCheckpoint()
-        )
+        of_facts = ("id", "of_key") if source.key else ("id",)
+        classified = without_removed(
+            compared, removed, of_facts, (checks.DUPLICATE,)
+        ).localCheckpoint()
         is_located = ~F.coalesce(F.col("is_correction"), F.lit(False)) & (
             F.col("reason").isNull()
             | F.col("reason").isin(checks.OUTSIDE_TEAMS, checks.DUPLICATE, KNOWN_AFTER_DELIVERY)
@@ -121,7 +120,13 @@ def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
 
 
 def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
-    """Add `id`, and `place_among_equals`: the row's number, from 1, among rows of one identity."""
+    """Tell which rows are the same, for rows that are fine so far.
+
+    Returns:
+        The rows with `id` and, of a correction with a key, `of_key`, the id of what it corrects,
+        both to be keyed; and `place_among_equals`: the row's number, from 1, among rows of one
+        identity. Hashes of values are left out.
+    """
     is_fine = F.col("reason").isNull()
     if source.key:
         identity = F.when(F.col("is_correction"), F.col("content_hash")).otherwise(
@@ -133,7 +138,15 @@ def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
     numbered = rows.withColumn("identity", identity).withColumn(
         "place_among_equals", F.row_number().over(among_equals)
     )
-    return numbered.withColumn("id", _id(source, F.col("identity"), F.col("place_among_equals")))
+    id_ = _id(source, F.col("identity"), F.col("place_among_equals"))
+    of_key = F.lit(None).cast("string")
+    if source.key:
+        names_one = F.col("is_correction") & ~F.col("is_key_missing")
+        of_key = F.when(names_one, _id(source, F.col("key_hash"), F.lit(1)))
+    told = {"id": id_, "of_key": of_key, "case_key": F.col("case_key")}
+    return numbered.withColumns(
+        {name: F.when(is_fine, former) for name, former in told.items()}
+    ).drop("identity", "key_hash", "content_hash")
 
 
 def _id(source: IncidentExtracts, identity: Column, place_among_equals: Column) -> Column:
@@ -213,16 +226,12 @@ def _delivery(
             "purged_at": never,
         }
     )
-    named_id = F.lit(None).cast("string")
-    if source.key:
-        of_key = _id(source, F.col("key_hash"), F.lit(1))
-        named_id = F.when(~F.col("is_key_missing"), of_key)
     corrections = rows.where(is_fine & is_correction).withColumns(
         {
             "revision_id": F.col("id"),
             "about": F.lit("incident"),
             "about_source": F.lit(source.name),
-            "named_id": named_id,
+            "named_id": F.col("of_key"),
             "status": F.lit("pending"),
         }
     )

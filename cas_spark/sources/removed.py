@@ -15,6 +15,8 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cas_spark.sources.keyed_ids import digest_of_id
+
 ERASED, PAST_TERM = "erased", "past_term"
 
 
@@ -53,7 +55,7 @@ def without_removed(
         listed_as = f"listed_{number}"
         rows = rows.join(
             listed.withColumnRenamed("listed", listed_as),
-            F.sha2(column, 256) == F.col(listed_as),
+            digest_of_id(F.col(column)) == F.col(listed_as),
             "left",
         )
         is_erased |= F.col(listed_as).isNotNull()

@@ -34,6 +34,7 @@ from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_els
 from cas_spark.sources.delivered import without_late
 from cas_spark.sources.figures import Figures, check_some_are_used, figures_of
 from cas_spark.sources.files import refusing
+from cas_spark.sources.keyed_ids import with_keyed_ids
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.reading import text_of
 from cas_spark.sources.removed import Removed, without_removed
@@ -60,7 +61,7 @@ def deliver_revisions(
     rows: DataFrame,
     source: RevisionExtracts,
     settings: Settings,
-    key: bytes | None,
+    key: bytes,
     dataset_sha256: str,
     name: str,
     land: Land,
@@ -73,7 +74,7 @@ def deliver_revisions(
         rows: as `reading.read_rows` returns them.
         source: what their columns mean.
         settings: the settings of the lake, for zone and grid, and the codes of incidents.
-        key: of the pseudonyms, where the source is about suspects.
+        key: of the lake, with which ids and pseudonyms are made.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
         land: all land cells of the grid.
@@ -102,16 +103,18 @@ def deliver_revisions(
     failed = checks.first_failed(_checks(source))
     checked = interpreted.select(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")
-    )
+    ).withColumn("named_id", _named_id(source))
+    ids = ("revision_id", "incident_id", "named_id")
+    keyed_rows = with_keyed_ids(checked, ids, key)
     with refusing(f"extract {name}"):
         # Of a row about a suspect no value is kept.
         late = F.lit(None).cast("string") if source.suspect is not None else F.col("known_text")
-        in_time = without_late(checked, source, name, settings.timezone, late)
+        in_time = without_late(keyed_rows, source, name, settings.timezone, late)
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
         classified = without_removed(
-            _without_duplicates(in_time.withColumn("named_id", _named_id(source)), already),
+            _without_duplicates(in_time, already),
             removed,
-            ("revision_id", "incident_id", "named_id"),
+            ids,
             (checks.DUPLICATE,),
         ).localCheckpoint()
         figures = figures_of(classified, name, F.lit(True), F.lit(False))
@@ -133,14 +136,14 @@ def _interpret(
     source: RevisionExtracts,
     settings: Settings,
     delivered: Delivered,
-    key: bytes | None,
+    key: bytes,
 ) -> DataFrame:
     """Give every row its meaning; nothing is rejected here, what cannot be read is null."""
     zone, text = delivered.zone, delivered.text
     nothing = F.lit(None).cast("string")
     named = values.named_incident(source.incident, text)
     person = nothing
-    if source.suspect is not None and key is not None:
+    if source.suspect is not None:
         person = keyed(text(source.suspect.person), source.suspect.source, key)
     no_moment = F.lit(None).cast("timestamp")
     given = moments.known_given(source.known, delivered)
@@ -219,7 +222,7 @@ def _checks(source: RevisionExtracts) -> list[Check]:
 
 
 def _named_id(source: RevisionExtracts) -> Column:
-    """The id of the incident or link that a row is about."""
+    """The former id of the incident or link that a row is about."""
     if source.suspect is None:
         return F.col("incident_id")
     return link_id(source.suspect.source, F.col("suspect_key"), F.col("incident_id"))

@@ -33,6 +33,7 @@ from cas_spark.sources.delivered import without_late
 from cas_spark.sources.figures import CONTRADICTORY, Figures, check_some_are_used, figures_of
 from cas_spark.sources.files import refusing
 from cas_spark.sources.incidents import FEWEST_TO_JUDGE, LARGEST_OUTSIDE_SHARE
+from cas_spark.sources.keyed_ids import ID_LENGTH, with_keyed_ids
 from cas_spark.sources.personal_data import check_columns
 from cas_spark.sources.removed import Removed, without_removed
 from cas_spark.sources.spans import Delivered
@@ -69,7 +70,7 @@ def deliver_suspects(
         rows: as `reading.read_rows` returns them.
         source: what their columns mean.
         settings: the settings of the lake, for zone and grid.
-        key: of the pseudonyms.
+        key: of the lake.
         dataset_sha256: of the extract's file.
         name: of the extract's file.
         land: all land cells of the grid.
@@ -93,9 +94,10 @@ def deliver_suspects(
     checked = placed.select(
         "*", failed["reason"].alias("reason"), failed["found"].alias("found")
     ).withColumnRenamed("cell_id", "home_cell_id")
+    keyed_rows = with_keyed_ids(checked, ("link_id", "incident_id", "case_key"), key)
     with refusing(f"extract {name}"):
         nothing = F.lit(None).cast("string")
-        in_time = without_late(checked, source, name, settings.timezone, nothing)
+        in_time = without_late(keyed_rows, source, name, settings.timezone, nothing)
         # Computed once and without its lineage, as for incidents; no person's key is left in it.
         classified = without_removed(
             _compared(in_time, already),
@@ -142,14 +144,8 @@ def _interpret(
 
 
 def link_id(source: str, suspect_key: Column, linked_to: Column) -> Column:
-    """The id of a suspect's link to an incident (by its id) or to a case."""
+    """The former id of a suspect's link to an incident (by its former id) or to a case."""
     return values.id_of(source, values.hash_of([suspect_key, linked_to]))
-
-
-def check_of_key(key: bytes) -> str:
-    """What tells two keys of pseudonyms apart and gives neither away."""
-    said = b"cas-spark: is this the key of before?"
-    return hmac.new(key, said, hashlib.sha256).hexdigest()[: values.ID_LENGTH]
 
 
 def keyed(person: Column, source: str, key: bytes) -> Column:
@@ -158,12 +154,12 @@ def keyed(person: Column, source: str, key: bytes) -> Column:
     Args:
         person: the delivered key of the person (text).
         source: name of the source of suspects; each has pseudonyms of its own.
-        key: of the pseudonyms.
+        key: of the lake.
     """
 
     def pseudonym(value: str) -> str:
         digest = hmac.new(key, f"{source}:{value}".encode(), hashlib.sha256)
-        return digest.hexdigest()[: values.ID_LENGTH]
+        return digest.hexdigest()[:ID_LENGTH]
 
     # Arrow hands a missing text over as something else, so what is missing is told here.
     return F.when(person.isNotNull(), F.udf(pseudonym, "string", useArrow=True)(person))

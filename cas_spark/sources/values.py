@@ -11,11 +11,9 @@ from cas_spark.settings.codes import BETWEEN_CODES, PriorityCodes
 from cas_spark.settings.effects import Kinds
 from cas_spark.settings.extracts import Choice, IncidentExtracts, LinkedIncident, ReportedBy
 from cas_spark.sources import moments
+from cas_spark.sources.keyed_ids import ID_LENGTH
 from cas_spark.sources.reading import text_of
 from cas_spark.sources.spans import Delivered, Span
-
-ID_LENGTH = 32
-"""Hexadecimal digits of an id: 128 bits, far too many for two rows to share one by chance."""
 
 _NUMBER = r"^[+-]?(\d+([.]\d*)?|[.]\d+)([eE][+-]?\d+)?$"
 
@@ -47,7 +45,8 @@ def interpret(rows: DataFrame, source: IncidentExtracts, default_zone: str) -> D
         `row_number`, `malformed`, `is_correction`, `told_kind`, `excluded` (array: per exclusion
         the value that excludes the row, or null), `code`, `priority`, `is_other_code`,
         `occurred_from_at`, `occurred_until_at` and `known_at` (UTC), `x` and `y` (double, units of
-        the source's CRS; null where missing), `reported_by`, `case_key`, `key_hash`,
+        the source's CRS; null where missing), `reported_by`, `case_key` (yet without the key: see
+        `keyed_ids`), `key_hash`,
         `is_key_missing`, `content_hash`, and as text, for messages, `known_text`,
         `occurred_from_text`, `occurred_until_text`, `x_text`, `y_text`.
     """
@@ -110,17 +109,20 @@ def hash_of(values: Iterable[Column]) -> Column:
 
 
 def pseudonym(values: Sequence[Column]) -> Column:
-    """A text that stands for these values without containing them; null where all are null."""
+    """A hash that stands for these values, to be keyed; null where all are null."""
     return F.when(F.coalesce(*values).isNotNull(), F.substring(hash_of(values), 1, ID_LENGTH))
 
 
 def id_of(source: str, digest: Column) -> Column:
-    """The id of a row: its source, and as much of a sha256 as an id holds."""
+    """The former id of a row, to be keyed: its source, and as much of a sha256 as an id holds."""
     return F.concat(F.lit(f"{source}:"), F.substring(digest, 1, ID_LENGTH))
 
 
 def named_incident(link: LinkedIncident, text: Text) -> Column:
-    """The id of the incident that a row of another source names; null where it names none."""
+    """The former id of the incident that a row of another source names; null where it names none.
+
+    It is to be keyed.
+    """
     key = [text(column) for column in link.key]
     return F.when(F.coalesce(*key).isNotNull(), id_of(link.source, hash_of(key)))
 

@@ -1,5 +1,6 @@
 """What MLflow keeps of old polls goes, and where it keeps anything at all."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
@@ -8,18 +9,18 @@ from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from cas_spark.settings import Settings
+from cas_spark.settings.paths import local_path
+from cas_spark.settings.redaction import redacted
 from cas_spark.tracking.registry import models_of
 from cas_spark.tracking.store import (
     CHALLENGE,
     WEEK,
     Store,
     database_of,
-    local_path,
     open_store,
     uris_of,
-    without_password,
 )
-from cas_spark.tracking.week import forget
+from cas_spark.tracking.week import SETTINGS_FILE, forget
 
 
 def places_of(settings: Settings) -> tuple[list[str], str | None]:
@@ -38,7 +39,7 @@ def places_of(settings: Settings) -> tuple[list[str], str | None]:
     database = database_of(uri)
     if database is not None:
         return [*places, str(database), f"{database}-wal"], None
-    return places, without_password(uri)
+    return places, redacted(uri)
 
 
 def old_polls(settings: Settings, first: date) -> list[date]:
@@ -69,6 +70,24 @@ def forget_polls(settings: Settings, polls: Sequence[date]) -> None:
                     repository: Any = get_artifact_repository(place, tracking_uri=store.uri)
                     repository.delete_artifacts()
             forget(store, parent)
+
+
+def redact_settings(settings: Settings) -> None:
+    """Remove secrets from the settings that earlier versions of this code logged.
+
+    Only a local folder of artifacts is looked into: what a server keeps, it alone can change.
+    """
+    _, artifacts = uris_of(settings)
+    folder = None if artifacts is None else local_path(artifacts)
+    if folder is None:
+        return
+    for file in folder.rglob(SETTINGS_FILE):
+        logged = file.read_text(encoding="utf-8")
+        shown = json.dumps(redacted(json.loads(logged)), indent=1)
+        if json.loads(shown) != json.loads(logged):
+            unfinished = file.with_suffix(".unfinished")
+            unfinished.write_text(shown, encoding="utf-8")
+            unfinished.replace(file)
 
 
 def _parents(store: Store) -> Iterator[Run]:

@@ -15,7 +15,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -25,6 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cas_spark.errors import CasError
 from cas_spark.settings import Settings
+from cas_spark.settings.paths import local_path
+from cas_spark.settings.redaction import redacted
 
 FOLDER = "mlflow"
 OF_SQLITE = ("", "-journal", "-wal", "-shm")
@@ -79,7 +80,7 @@ class Store:
                     pass
         except (OSError, sqlite3.Error) as error:
             raise CasError(
-                what=f"MLflow at {without_password(self.uri)}",
+                what=f"MLflow at {redacted(self.uri)}",
                 found=str(error),
                 expected="a tracking store and a folder of artifacts that can be written",
                 do="Give the right to write them, or change tracking.uri and tracking.artifacts; "
@@ -179,8 +180,8 @@ def open_store(settings: Settings) -> Store:
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError) as error:
         raise CasError(
-            what=f"MLflow at {without_password(uri)}",
-            found=str(error).strip().splitlines()[0][:300],
+            what=f"MLflow at {redacted(uri)}",
+            found=settings.without_secrets(str(error).strip().splitlines()[0])[:300],
             expected="a tracking store that can be reached, of this MLflow's version",
             do="Start or mend it, or change tracking.uri; then run the same command again",
         ) from error
@@ -236,20 +237,6 @@ def database_of(uri: str) -> Path | None:
         return None
     database = make_url(uri).database
     return Path(database) if database else None
-
-
-def local_path(place: str) -> Path | None:
-    """A path as the local file system knows it, or None where it lies elsewhere."""
-    if "://" not in place:
-        return Path(place)
-    parts = urlparse(place)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
-
-
-def without_password(uri: str) -> str:
-    """A URI that may be shown."""
-    password = urlparse(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else uri
 
 
 def milliseconds(moment: datetime) -> int:

@@ -18,6 +18,7 @@ from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.tables import MODELS
 from cas_spark.settings import Settings
+from cas_spark.settings.redaction import redacted
 from cas_spark.settings.texts import one_line
 from cas_spark.tracking.registry import forget_models_of, keep_latest, log_week_model, register
 from cas_spark.tracking.store import PARENT, TEAM, WEEK, Store, milliseconds
@@ -25,6 +26,7 @@ from cas_spark.tracking.store import PARENT, TEAM, WEEK, Store, milliseconds
 COMPLETE = "complete"
 CONTENT = "content"
 NOTE = "mlflow.note.content"
+SETTINGS_FILE = "settings.json"
 LONGEST_TAG = 4000
 """Characters; MLflow refuses far longer ones."""
 LONGEST_RUN_NAME = 250
@@ -204,7 +206,7 @@ def log_runs(
         params=_params(_of_the_week(settings, manifest, models, catalogue)),
     )
     client.log_text(run_id, _manifest_as_json(manifest), "manifest.json")
-    client.log_text(run_id, _settings_as_json(settings), "settings.json")
+    client.log_text(run_id, _settings_as_json(settings), SETTINGS_FILE)
     client.log_text(run_id, _table_of(models), "models.csv")
     for (team, priority), group in groupby(models, lambda m: (m["team_id"], m["priority"])):
         of_group = list(group)
@@ -317,8 +319,8 @@ def _manifest_as_json(manifest: Manifest) -> str:
 
 
 def _settings_as_json(settings: Settings) -> str:
-    """All settings but where MLflow is, which may hold a password."""
-    return json.dumps(settings.model_dump(mode="json", exclude={"tracking"}), indent=1)
+    """All settings but where MLflow is, without secrets."""
+    return json.dumps(redacted(settings.model_dump(mode="json", exclude={"tracking"})), indent=1)
 
 
 def _table_of(models: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cas_spark.knowledge.linking import Link, Record, Revision, link
+from cas_spark.knowledge.linking import LAST, Link, Record, Revision, link
 
 HERE, THERE = (1_000, 7), (2_000, 7)
 
@@ -163,3 +163,39 @@ def test_what_becomes_known_later_changes_no_link(
     for found in before:
         if found.status != "pending":
             assert after[found.revision_id] == found
+
+
+@given(corrections_of, records_of, st.randoms(use_true_random=False))
+def test_other_ids_change_no_link(
+    told: list[tuple[int, str, str | None, tuple[int, int] | None]],
+    known: list[tuple[int, str, str | None, tuple[int, int]]],
+    random: object,
+) -> None:
+    corrections = [
+        Revision(f"r{i}", moment, None, code, case, place, order=(LAST, "extract", i))
+        for i, (moment, code, case, place) in enumerate(told)
+    ]
+    records = [Record(f"i{i}", *row) for i, row in enumerate(known)]
+    names = [c.revision_id for c in corrections] + [r.fact_id for r in records]
+    shuffled = list(names)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    other = dict(zip(names, shuffled, strict=True))
+    renamed = link(
+        [replace(c, revision_id=other[c.revision_id]) for c in corrections],
+        [replace(r, fact_id=other[r.fact_id]) for r in records],
+    )
+    expected = [
+        replace(f, revision_id=other[f.revision_id], fact_id=f.fact_id and other[f.fact_id])
+        for f in link(corrections, records)
+    ]
+    assert renamed == sorted(expected, key=lambda found: found.revision_id)
+
+
+def test_of_two_that_take_back_one_record_at_the_same_moment_the_first_row_does() -> None:
+    def places(*orders: tuple[int | str, ...]) -> list[str]:
+        told = [replace(correction(name=f"r{i}"), order=order) for i, order in enumerate(orders)]
+        return [found.status for found in link(told, [record("a")])]
+
+    assert places((LAST, "d", 2), (LAST, "d", 1)) == ["pending", "linked"]
+    assert places((LAST, "b", 1), (LAST, "a", 9)) == ["pending", "linked"]
+    assert places((LAST, "a", 1), (2, "b", 1), (1, "c", 1)) == ["pending", "pending", "linked"]

@@ -20,7 +20,7 @@ from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.reread import check_reading, held_extracts
 from cas_spark.settings import Settings, load_settings
-from tests.pipelines.test_retain import AS_OF, VARIABLE, with_orders, write_orders
+from tests.pipelines.test_retain import AS_OF, with_orders, write_orders
 from tests.toy import (
     POLL,
     content_of_toy,
@@ -200,9 +200,8 @@ def test_a_week_of_before_is_rebuilt_from_the_rows_that_were_replaced(
 
 @pytest.mark.slow
 def test_erasures_reach_replaced_rows_and_those_that_are_read_again(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(VARIABLE, "a key of the toy country only")
     write_teams(tmp_path / "teams.gpkg")
     rows = [
         incident(f"new-{i}", kind, datetime(2022, 3, 1 + i, 12), (i, 2))  # noqa: DTZ001

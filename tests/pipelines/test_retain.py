@@ -2,7 +2,7 @@
 
 import gzip
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.erasing import Journal
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.needles import needles_of
 from cas_spark.lake.opening import open_run
-from cas_spark.lake.scanning import files_below, needles_of, scan_files
+from cas_spark.lake.scanning import files_below, scan_files
 from cas_spark.pipelines import retain as steps
 from cas_spark.pipelines.commands import run_retain
 from cas_spark.pipelines.job import Job
@@ -38,7 +39,6 @@ AS_OF = date(2022, 7, 1)
 LONG_AGO = datetime(2021, 3, 1, 12)  # noqa: DTZ001  # local, as extracts have it
 OF_LATE = LONG_AGO + timedelta(days=365)
 YEAR = {"retention": {"incidents": 365}}
-VARIABLE = "CAS_TOY_KEY"
 FORMATS = {"formats": ["yyyy-MM-dd HH:mm:ss"]}
 EXTRACT = {
     "format": "csv",
@@ -71,7 +71,6 @@ def with_orders(folder: Path) -> dict[str, Any]:
     }
     about_links = {"suspect": {"source": "known", "person": "person"}}
     return {
-        "pseudonym_key": {"environment": VARIABLE},
         "suspects": {"known": EXTRACT | suspects},
         "revisions": {
             "orders": EXTRACT | kinds | {"files": str(folder / "orders_*.csv")},
@@ -116,13 +115,11 @@ def plain(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="module")
-def ordered(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def ordered(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with suspects and orders."""
     folder = tmp_path_factory.mktemp("ordered")
     write_orders(folder, 1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, "a key of the toy country only")
-        yield ingested(spark, folder, **with_orders(folder))
+    return ingested(spark, folder, **with_orders(folder))
 
 
 def ingested(spark: SparkSession, folder: Path, **changes: Any) -> Path:
@@ -198,10 +195,10 @@ def test_a_term_removes_facts_from_every_byte_and_moves_the_calendar(
         "maps": (1, 0, "term", date(2022, 6, 1)),
     }
     [proof] = lake.read(tables.RETENTION_SCANS).collect()
-    # The toy's case is its number, so the pseudonym of the case is the same key.
-    assert (proof["keys"], proof["keys_found"]) == (2, 0)
+    # Of two incidents, each the only one of its case.
+    assert (proof["keys"], proof["keys_found"]) == (4, 0)
     assert proof["files"] > 20
-    assert any("None of 2 keys is found" in line for line in report.lines)
+    assert any("None of 4 keys is found" in line for line in report.lines)
     run = open_run(lake, "test", None, "{}", "")
     assert Job(run, settings, None, silently).calendar_from == date(2021, 7, 5)
 
@@ -275,7 +272,7 @@ def test_a_key_that_is_left_somewhere_fails_the_command_until_it_is_gone(
     retain(spark, settings)
     assert not Journal(Lake(spark, settings.lake)).is_there()
     [proof] = Lake(spark, settings.lake).read(tables.RETENTION_SCANS).collect()
-    assert proof["keys"] == 2
+    assert proof["keys"] == 4
 
 
 def test_wherever_it_breaks_off_the_same_command_completes_it(
@@ -302,7 +299,7 @@ def test_wherever_it_breaks_off_the_same_command_completes_it(
     lake = Lake(spark, settings.lake)
     assert set(ids(lake)) == {3, 4, 5, 6}
     [proof] = lake.read(tables.RETENTION_SCANS).collect()
-    assert (proof["retention"], proof["keys"]) == (1, 2)
+    assert (proof["retention"], proof["keys"]) == (1, 4)
 
 
 def killed(step: Callable[..., Any], at_call: int) -> Callable[..., Any]:

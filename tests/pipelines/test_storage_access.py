@@ -35,6 +35,7 @@ def far(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_toy(
         folder,
         lake="viewfs://far/store/lake",
+        pseudonym_key={"file": str(folder / "lake.key")},
         resources={"storage_access": "spark"},
         tracking={"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": str(folder / "artifacts")},
     )

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.toy import (
     CELL,
     COLUMNS,
     FORMAT,
+    KEY,
     LEFT,
     POLL,
     ROWS,
@@ -31,7 +31,7 @@ from tests.toy import (
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-VARIABLE, KEY = "CAS_TOY_KEY", "a key of the toy country only"
+VARIABLE = "CAS_TOY_KEY"
 PERSONS = [f"person-{number:04d}" for number in range(70)]
 AT_POLL = datetime.combine(POLL, datetime.min.time())
 UNTOUCHED = ("incidents", "outcomes", "revisions", "cells", "cell_context")
@@ -39,7 +39,6 @@ UNTOUCHED = ("incidents", "outcomes", "revisions", "cells", "cell_context")
 
 def with_suspects(folder: Path) -> dict[str, Any]:
     return {
-        "pseudonym_key": {"environment": VARIABLE},
         "suspects": {
             "known": {
                 "files": str(folder / "suspects_*.csv"),
@@ -77,15 +76,13 @@ def write_links(path: Path, number: int, first: datetime, last: datetime, seed: 
 
 
 @pytest.fixture(scope="module")
-def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A week of the toy country with suspects; the tests below go on with it in their order."""
     folder = tmp_path_factory.mktemp("suspects")
     path = write_toy(folder, **with_suspects(folder))
     write_links(folder / "suspects_1.csv", 240, AT_POLL - timedelta(weeks=150), AT_POLL, seed=3)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, KEY)
-        run_quietly(spark, "weekly", load_settings(path), POLL)
-        yield folder
+    run_quietly(spark, "weekly", load_settings(path), POLL)
+    return folder
 
 
 def lake_of(spark: SparkSession, path: Path) -> Lake:
@@ -232,8 +229,9 @@ def test_the_end_of_a_link_never_changes_the_incident(spark: SparkSession, folde
 def test_another_key_is_refused_before_anything_is_read(
     spark: SparkSession, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, f"{KEY}, or is it")
-    settings = load_settings(write_settings(folder, **with_suspects(folder)))
+    monkeypatch.setenv(VARIABLE, KEY[::-1])
+    another = {"pseudonym_key": {"environment": VARIABLE}}
+    settings = load_settings(write_settings(folder, **with_suspects(folder), **another))
     with pytest.raises(CasError, match="another than that with which"):
         run_quietly(spark, "ingest", settings, None)
 
@@ -250,7 +248,9 @@ def test_switched_off_again_snapshots_are_what_they_always_were(
 def test_without_the_key_nothing_is_read(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = load_settings(write_toy(tmp_path, **with_suspects(tmp_path)))
+    settings = load_settings(
+        write_toy(tmp_path, **with_suspects(tmp_path), pseudonym_key={"environment": VARIABLE})
+    )
     (tmp_path / "incidents_1.csv").write_text("no extract at all")
     monkeypatch.setenv(VARIABLE, "too short")
     with pytest.raises(CasError, match=f"{VARIABLE}: found 9 bytes"):

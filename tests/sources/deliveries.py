@@ -16,6 +16,7 @@ from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import read_rows
 
 HEADER = ("number", "case", "code", "began", "ended", "known", "x", "y", "by", "kind", "note")
+KEY = bytes(range(7, 255, 5))
 LEFT, BOTTOM = 100_000, 400_000  # of the only land: 4 x 4 cells
 FORMATS = ["yyyy-MM-dd HH:mm", "d/M/yyyy H:mm"]
 FINE = {
@@ -128,7 +129,7 @@ def delivered(
     rows = read_rows(spark, source, str(path))
     already = earlier or no_ids(spark)
     land = land or land_of(spark)
-    return deliver(rows, source, settings, "f00d", path.name, land, *already)
+    return deliver(rows, source, settings, KEY, "f00d", path.name, land, *already)
 
 
 def reasons_of(delivery: Delivery) -> dict[int, str]:

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from cas_spark.settings.revisions import RevisionExtracts
 from cas_spark.sources.reading import read_rows
 from cas_spark.sources.revisions import RevisionDelivery, deliver_revisions
-from tests.sources.deliveries import land_of, settings_of, utc
+from tests.sources.deliveries import KEY, land_of, settings_of, utc
 
 HEADER = ("number", "said", "decided", "known", "code", "began", "ended", "x", "y", "person")
 FINE = {
@@ -79,7 +79,7 @@ def delivered(
         read_rows(spark, source.model_copy(update={"files": str(path)}), str(path)),
         source,
         settings_of(folder),
-        b"a key that is kept nowhere",
+        KEY,
         "f00d",
         "decisions.csv",
         land_of(spark),

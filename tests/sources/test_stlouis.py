@@ -25,7 +25,7 @@ from cas_spark.sources.coordinates import Land
 from cas_spark.sources.files import list_files, sha256_of
 from cas_spark.sources.incidents import Delivery, deliver
 from cas_spark.sources.reading import read_rows
-from tests.sources.deliveries import no_ids
+from tests.sources.deliveries import KEY, no_ids
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data" / "stlouis"
@@ -192,6 +192,7 @@ def delivered(
         read_rows(spark, source, path),
         source,
         settings,
+        KEY,
         sha256_of(spark, path),
         path.rsplit("/", 1)[-1],
         Land.of(cells),

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from cas_spark.errors import CasError
-from cas_spark.tracking.store import local_path, open_store, without_password
+from cas_spark.settings.paths import local_path
+from cas_spark.settings.redaction import redacted
+from cas_spark.tracking.store import open_store
 from tests.tracking.weeks import settings_of
 
 
@@ -53,7 +55,7 @@ def test_a_store_that_cannot_be_opened_is_told_without_its_password(tmp_path: Pa
     for settings in (declared, settings_of(tmp_path)):
         with pytest.raises(CasError, match="expected a tracking store that can be reached"):
             open_store(settings)
-    assert without_password("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+    assert redacted("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
 
 
 @pytest.mark.parametrize(

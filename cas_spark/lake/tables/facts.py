@@ -78,7 +78,7 @@ INCIDENTS = Table(
     grain="a version of an incident",
     keys=("incident_id", "version"),
     columns=(
-        Column("incident_id", TEXT, "source and key of the incident; no personal data"),
+        Column("incident_id", TEXT, "source, and keyed hash of what identifies the incident"),
         Column("version", INTEGER, "1 as delivered, one more with each revision that changes it"),
         Column("known_at", INSTANT, "when this version became known"),
         Column(
@@ -93,7 +93,7 @@ INCIDENTS = Table(
         Column("priority", TEXT, "kind of incident"),
         Column("code", TEXT, "the row's code as delivered"),
         Column("cell_id", LONG, "cell in which it happened"),
-        Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
+        Column("case_key", TEXT, "keyed pseudonym of the case it belongs to", is_nullable=True),
         Column("reported_by", TEXT, "citizen or police; null where not told", is_nullable=True),
         Column("source", TEXT, "name of the source in the settings"),
         Column("dataset_sha256", TEXT, "extract that held the row"),
@@ -113,7 +113,9 @@ SUSPECTS = Table(
     grain="a version of a link between a suspect and an incident; off unless settings ask for it",
     keys=("link_id", "known_at"),
     columns=(
-        Column("link_id", TEXT, "source, and hash of the suspect's pseudonym and the incident"),
+        Column(
+            "link_id", TEXT, "source, and keyed hash of the suspect's pseudonym and the incident"
+        ),
         Column("known_at", INSTANT, "when this version became known"),
         Column(
             "superseded_at",
@@ -126,7 +128,7 @@ SUSPECTS = Table(
         Column("priority", TEXT, "kind of incident"),
         Column("home_cell_id", LONG, "cell of the suspect's home; no address, no coordinates"),
         Column("incident_id", TEXT, "incident it names by its source's key", is_nullable=True),
-        Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
+        Column("case_key", TEXT, "keyed pseudonym of the case it belongs to", is_nullable=True),
         Column("source", TEXT, "name of the source in the settings"),
         Column("dataset_sha256", TEXT, "extract that held the row"),
         Column("row_number", LONG, "place in the extract, from 1"),
@@ -143,7 +145,7 @@ REVISIONS = Table(
     grain="a decision about an incident or a suspect's link to one, as delivered, and its fate",
     keys=("revision_id",),
     columns=(
-        Column("revision_id", TEXT, "source and content of the row; no personal data"),
+        Column("revision_id", TEXT, "source, and keyed hash of the row's content"),
         Column("source", TEXT, "name of the source in the settings"),
         Column("dataset_sha256", TEXT, "extract that held the row"),
         Column("row_number", LONG, "place in the extract, from 1"),
@@ -153,7 +155,7 @@ REVISIONS = Table(
         Column("known_at", INSTANT, "when the decision became known"),
         Column("told_kind", TEXT, "kind as delivered; null where not told", is_nullable=True),
         Column("named_id", TEXT, "incident or link that it names by key", is_nullable=True),
-        Column("case_key", TEXT, "pseudonym of the case it belongs to", is_nullable=True),
+        Column("case_key", TEXT, "keyed pseudonym of the case it belongs to", is_nullable=True),
         Column("code", TEXT, "code of what it takes back", is_nullable=True),
         Column("priority", TEXT, "priority of that code", is_nullable=True),
         Column("occurred_from_at", INSTANT, "when that happened", is_nullable=True),
@@ -169,6 +171,14 @@ REVISIONS = Table(
         Column("reason", TEXT, "why it is rejected", is_nullable=True),
         Column("linked_id", TEXT, "incident or link that it is about", is_nullable=True),
         Column("effective_at", INSTANT, "from when on it holds", is_nullable=True),
+        Column(
+            "former_order",
+            INTEGER,
+            "place among those known at the same moment, where a lake before version 7 told it by "
+            "ids; else they go by extract and row",
+            is_nullable=True,
+            is_in_digest=False,
+        ),
         Column(
             "processed_run",
             LONG,

@@ -56,7 +56,7 @@ ERASURES = Table(
     grain="a fact that was erased on order and is not taken in again",
     keys=("id_sha256",),
     columns=(
-        Column("id_sha256", TEXT, "of the id of an incident, link or revision, itself a hash"),
+        Column("id_sha256", TEXT, "of the digits of the id of an incident, link or revision"),
         _RETENTION,
         written_by("run that erased it"),
     ),
