@@ -68,7 +68,7 @@ class Checking:
         teams: outlines of the teams, metres in the grid's CRS.
         before: `incident_id` and `revision_id` of the rows of the extracts before this one.
         operations: of PROJ, that bring layers and extracts to the grid's CRS.
-        key: of pseudonyms, made up for this check: nothing that it makes is kept.
+        key: of ids and pseudonyms, made up for this check: nothing that it makes is kept.
     """
 
     spark: SparkSession
@@ -231,6 +231,7 @@ def _incidents(
         rows,
         source,
         checking.settings,
+        checking.key,
         NO_SHA256,
         name,
         checking.land_at(places),

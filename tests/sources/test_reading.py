@@ -213,7 +213,8 @@ def test_a_crs_that_contradicts_the_file_is_refused(spark: SparkSession, tmp_pat
 
 
 def test_a_column_of_lists_is_refused_by_name(spark: SparkSession, tmp_path: Path) -> None:
-    frame = pd.DataFrame([row()], columns=list(HEADER)).assign(code=[["B1", "B2"]])
+    frame = pd.DataFrame([row()], columns=list(HEADER))
+    frame["code"] = pd.Series([["B1", "B2"]])
     frame.to_parquet(tmp_path / "extract.parquet", index=False)
     source = source_in(tmp_path, format="parquet")
     with pytest.raises(CasError, match=r"column code \(list<.*> ?\).* expected mapped columns"):
