@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import CELL_SIZE_M
 from cas_spark.grid.vector_files import local_file, missing_file
+from cas_spark.lake import storage
 from cas_spark.settings.places import Grid, Layer
 
 _DEFAULTS = {"operation": None, "overlaps": "refuse"}
@@ -101,8 +102,7 @@ def _file_digest(spark: SparkSession, path: str) -> str:
         return _digest_of_parts(file)
     try:
         rows = (
-            spark.read.format("binaryFile")
-            .load(path)
+            storage.contents(spark, path)
             .select(F.sha2("content", 256).alias("sha256"))
             .limit(2)
             .collect()

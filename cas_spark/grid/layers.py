@@ -19,6 +19,7 @@ from cas_spark.grid.operations import Operations
 from cas_spark.grid.overlaps import POLYGONS, Polygons, side_by_side
 from cas_spark.grid.projection import TRANSFORMED_DECIMALS, Bounds, agree, short_name_of
 from cas_spark.grid.vector_files import VectorLayer, open_layer, read_table
+from cas_spark.lake import storage
 from cas_spark.lake.spread import shuffle_partitions
 from cas_spark.settings.places import Layer, Overlaps, TeamLayer
 
@@ -157,7 +158,7 @@ def _known_crs(opened: VectorLayer, grid_crs: str) -> CRS:
 def _bytes_of(spark: SparkSession, path: str) -> bytes | None:
     """The bytes of a file that only Hadoop can reach; None where there is none."""
     try:
-        found = spark.read.format("binaryFile").load(path).select("content").first()
+        found = storage.contents(spark, path).select("content").first()
     except AnalysisException:
         return None
     return bytes(found.content) if found else None

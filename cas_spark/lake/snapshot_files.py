@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.lake.failures import UnreadableFileError
-from cas_spark.lake.storage import arrow_file_system, sha256_of_stream
+from cas_spark.lake.storage import arrow_file_system, contents, sha256_of_stream
 from cas_spark.settings.resources import StorageAccess
 
 
@@ -56,7 +56,7 @@ class SnapshotFiles:
         pairs = [(team, name) for team, names in self.of_team.items() for name in names]
         teams = spark.createDataFrame(pairs, "team_id string, file string")
         below = f"{self.root}/{self.table}"
-        content = spark.read.format("binaryFile").load([f"{below}/{name}" for _, name in pairs])
+        content = contents(spark, [f"{below}/{name}" for _, name in pairs])
         name = F.element_at(F.split("path", f"/{self.table}/"), -1)
         files = content.select(name.alias("file"), "content").join(F.broadcast(teams), "file")
         return rows.unionByName(files, allowMissingColumns=True)

@@ -9,6 +9,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cas_spark.lake import storage
 from cas_spark.lake.table import Table
 
 
@@ -75,7 +76,7 @@ def _sha256_of(spark: SparkSession, path: str, files: Sequence[str]) -> dict[str
     """File of a table -> the sha256 of its bytes."""
     if not files:
         return {}
-    content = spark.read.format("binaryFile").load([f"{path}/{file}" for file in files])
+    content = storage.contents(spark, [f"{path}/{file}" for file in files])
     by_base_name = {file.rsplit("/", 1)[-1]: file for file in files}
     rows = content.select(
         F.element_at(F.split("path", "/"), -1).alias("name"), F.sha2("content", 256).alias("sha256")

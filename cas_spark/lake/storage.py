@@ -13,7 +13,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.fs
 from py4j.protocol import Py4JJavaError
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from cas_spark.errors import CasError
 
@@ -66,6 +66,15 @@ def is_file(spark: SparkSession, path: str) -> bool:
     """Whether there is a file, and no folder, at `path`."""
     system, hadoop_path = _file_system(spark, path)
     return bool(system.exists(hadoop_path)) and bool(system.getFileStatus(hadoop_path).isFile())
+
+
+def contents(spark: SparkSession, paths: str | list[str]) -> DataFrame:
+    """Return the bytes (`content`) of files by their `path`; of a folder, those of its files.
+
+    Paths are meant as they stand: Spark would otherwise take brackets and stars for patterns.
+    """
+    reader = spark.read.format("binaryFile").option("__globPaths__", "false")
+    return reader.load(paths).select("path", "content")
 
 
 def arrow_file_system(path: str) -> tuple[pyarrow.fs.FileSystem, str]:

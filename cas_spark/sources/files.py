@@ -29,7 +29,6 @@ LARGEST_REMOTE_BYTES = 2**31 - 1
 """Spark hands the bytes of a file that is not local to a task as one value."""
 
 _RAISED = re.compile(r"[A-Za-z_.]+(?:Error|Exception|Exit|Interrupt): ")
-_GLOB_SIGNS = re.compile(r"[\[\]{}*?\\]")
 
 Found = TypeVar("Found")
 
@@ -184,8 +183,7 @@ def bytes_of(spark: SparkSession, path: str) -> bytes | None:
 
 def _contents(spark: SparkSession, path: str) -> DataFrame:
     """One row with the bytes (`content`) of a file that is not local."""
-    literal = _GLOB_SIGNS.sub(lambda sign: "\\" + sign[0], path)
-    return spark.read.format("binaryFile").load(literal).select("content").coalesce(1)
+    return storage.contents(spark, path).select("content").coalesce(1)
 
 
 def _jvm(spark: SparkSession) -> Any:
