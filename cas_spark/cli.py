@@ -18,6 +18,7 @@ import pandas as pd
 import typer
 from pyspark.sql import SparkSession
 
+from cas_spark import cli_check
 from cas_spark.errors import CasError, SettingsError
 from cas_spark.grid.layer_copies import copy_layer
 from cas_spark.indicators.checks import problems_of_indicators
@@ -382,6 +383,9 @@ def export(
     with _session(f"cas-spark export-model {loaded.name}", loaded.lake) as spark:
         report = export_model(spark, loaded, key, folder)
     print_tables(report)
+
+
+cli_check.add_to(app, print_tables, bars(console))
 
 
 @app.command(name="generate")

@@ -204,9 +204,9 @@ def test_a_source_to_read_again_must_be_one_of_the_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
     path = write_settings(tmp_path)
-    code, text = told(capsys, *command, "--settings", str(path), "--reread", "registre")
+    code, text = told(capsys, *command, "--settings", str(path), "--reread", "registry")
     assert code == 2
-    assert "--reread registre: no such source, expected one of register" in text
+    assert "--reread registry: no such source, expected one of register" in text
 
 
 def test_no_other_step_reads_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from pyogrio.errors import DataSourceError
 from pyproj import CRS
 
 from cas_spark.errors import CasError
+from cas_spark.settings.texts import text_as_seen
 
 FORMATS = "a GeoPackage, GeoJSON, Shapefile or FlatGeobuf"
 ReadBytes = Callable[[str], bytes | None]
@@ -112,7 +113,8 @@ def read_table(layer: VectorLayer, columns: list[str]) -> tuple[pa.Table, npt.ND
     """Read some attributes of all rows, and their geometries without heights.
 
     Returns:
-        The asked columns in their order, and as many geometries; None for a row without one.
+        The asked columns in their order, text as a person sees it, and as many geometries; None
+        for a row without one.
     """
     wants_number = layer.row_number in columns
     meta, table = pyogrio.read_arrow(
@@ -128,7 +130,8 @@ def read_table(layer: VectorLayer, columns: list[str]) -> tuple[pa.Table, npt.ND
     except (shapely.errors.GEOSException, NotImplementedError):  # curves, which GDAL makes lines
         _, _, lines, _ = pyogrio.raw.read(layer.source, layer=layer.name, columns=[])
         shapes = shapely.from_wkb(lines)
-    return table.select(columns), shapely.force_2d(shapes)
+    seen = [text_as_seen(table.column(name).combine_chunks()) for name in columns]
+    return pa.table(seen, names=columns), shapely.force_2d(shapes)
 
 
 def _layers_of(source: Path | bytes, path: str) -> list[str]:

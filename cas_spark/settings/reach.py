@@ -21,8 +21,8 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 _LONGEST_NAME_BYTES = 255
 _PLAIN_URI = re.compile(r"file:///[A-Za-z0-9._~/-]*")
-_NOT_OF_A_LAKE = set("%\\")
-"""Characters of a path that delta-rs, through which tasks commit snapshots, misreads."""
+_NOT_OF_A_LAKE = set("%`\\")
+"""Characters of a path that Delta's libraries for Python and Spark misread."""
 
 
 def problems_of_reach(settings: Settings) -> list[str]:

@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 _RANGES = (
     (0x0000, 0x0020),  # control characters, tab, line ends, space
     (0x007F, 0x00A0),  # more control characters, no-break space
@@ -51,6 +54,23 @@ def as_seen(text: str) -> str:
         'Café'
     """
     return unicodedata.normalize("NFC", text).strip(INVISIBLE)
+
+
+def text_as_seen(values: pa.Array) -> pa.Array:
+    r"""Return text as `settings.texts.as_seen` makes it, null where it is blank; other types as is.
+
+    Example:
+        >>> text_as_seen(pa.array(["\u00a0A1\ufeff", " ", None])).to_pylist()
+        ['A1', None, None]
+    """
+    if not pa.types.is_string(values.type):
+        return values
+    if not pc.all(pc.string_is_ascii(values)).as_py():
+        # Arrow's own normalisation to NFC (25.0) leaves letters and accents apart.
+        composed = [v and unicodedata.normalize("NFC", v) for v in values.to_pylist()]
+        values = pa.array(composed, pa.string())
+    trimmed = pc.utf8_trim(values, characters=INVISIBLE)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
 
 
 def one_line(text: str, longest: int | None = None) -> str:

@@ -1,12 +1,10 @@
 """Columns of files as the program works with them: few plain types, text as a person sees it."""
 
-import unicodedata
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from cas_spark.settings.texts import INVISIBLE
+from cas_spark.settings.texts import text_as_seen
 
 INSTANT, LOCAL_TIME = pa.timestamp("us", tz="UTC"), pa.timestamp("us")
 
@@ -44,20 +42,3 @@ def plain_column(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     return text_as_seen(values.cast(kind, safe=False) if values.type != kind else values)
-
-
-def text_as_seen(values: pa.Array) -> pa.Array:
-    r"""Return text as `settings.texts.as_seen` makes it, null where it is blank; other types as is.
-
-    Example:
-        >>> text_as_seen(pa.array(["\u00a0A1\ufeff", " ", None])).to_pylist()
-        ['A1', None, None]
-    """
-    if not pa.types.is_string(values.type):
-        return values
-    if not pc.all(pc.string_is_ascii(values)).as_py():
-        # Arrow's own normalisation to NFC (25.0) leaves letters and accents apart.
-        composed = [v and unicodedata.normalize("NFC", v) for v in values.to_pylist()]
-        values = pa.array(composed, pa.string())
-    trimmed = pc.utf8_trim(values, characters=INVISIBLE)
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)

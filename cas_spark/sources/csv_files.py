@@ -9,8 +9,7 @@ from pyspark.sql.types import LongType, StringType, StructType
 
 from cas_spark.errors import CasError
 from cas_spark.settings.extracts import Extracts
-from cas_spark.settings.texts import as_seen
-from cas_spark.sources.columns import text_as_seen
+from cas_spark.settings.texts import as_seen, text_as_seen
 from cas_spark.sources.files import look_at, rows_in_a_task
 from cas_spark.sources.records import Record, records_of
 from cas_spark.sources.text_files import Line, Open, TooLong, lines_of

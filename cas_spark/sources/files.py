@@ -28,6 +28,7 @@ from cas_spark.sources.text_files import Open
 LARGEST_REMOTE_BYTES = 2**31 - 1
 """Spark hands the bytes of a file that is not local to a task as one value."""
 
+_RAISED = re.compile(r"[A-Za-z_.]+(?:Error|Exception|Exit|Interrupt): ")
 _GLOB_SIGNS = re.compile(r"[\[\]{}*?\\]")
 
 Found = TypeVar("Found")
@@ -124,9 +125,10 @@ def rows_in_a_task(
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            opening: Open = partial(io.BytesIO, batch.column(0)[0].as_buffer())
             if local is not None:
                 opening = cast("Open", partial(local.open, "rb"))
+            else:
+                opening = partial(io.BytesIO, batch.column(0)[0].as_buffer())
             with leaving_a_task():
                 yield from read(opening)
 
@@ -159,13 +161,20 @@ def refusing(what: str) -> Iterator[None]:
         elif isinstance(error, OSError) and error.strerror:
             found = error.strerror
         else:
-            found = (str(error).splitlines() or [type(error).__name__])[0]
+            found = _saying(str(error)) or type(error).__name__
         raise CasError(
             what=what,
             found=f"something that cannot be read ({found})",
             expected="a whole file of the format that the settings name",
             do="Have it delivered again, or mend its format in the settings; nothing was written",
         ) from error
+
+
+def _saying(text: str) -> str:
+    """The line of an error's text that says what happened: of a task's, its traceback's end."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    of_task = [line for line in lines if _RAISED.match(line)]
+    return (of_task or lines or [""])[-1 if of_task else 0]
 
 
 def bytes_of(spark: SparkSession, path: str) -> bytes | None:

@@ -170,3 +170,12 @@ def test_a_copy_that_would_lose_something_is_refused(
     assert message in " ".join(capsys.readouterr().err.split())
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "there.gpkg").read_bytes() == b"mine"
+
+
+def test_ids_of_areas_are_as_a_person_sees_them(tmp_path: Path) -> None:
+    path = tmp_path / "areas.geojson"
+    names = ["A\u00a0", "\ufeffe\u0301", "\u200b"]
+    shapes = [shapely.box(i, 0, i + 1, 1) for i in range(3)]
+    geopandas.GeoDataFrame({"id": names}, geometry=shapes, crs="EPSG:4326").to_file(path)
+    table, _ = read_table(open_layer(str(path), None), ["id"])
+    assert table.column("id").to_pylist() == ["A", "é", None]

@@ -16,7 +16,7 @@ from cas_spark.lake.lease import hold
 from cas_spark.lake.opening import open_run
 from cas_spark.lake.run import Run
 
-ANY = "a space #1 co:lon 'of' \"all\" `so` [b] {c,d} *?e日本é; &$x=@v1 (f) <g> ^|~+!"
+ANY = "a space #1 co:lon 'of' \"all\" [b] {c,d} *?e日本é; &$x=@v1 (f) <g> ^|~+!"
 POLL = date(2024, 1, 1)
 SNAPSHOTS = tables.snapshots([("x", "a number")])
 VALUES: dict[str, Any] = {

@@ -130,7 +130,7 @@ def test_a_claim_whose_dates_say_nothing_holds_while_its_run_shows_signs_of_life
 ) -> None:
     leave_claim(spark, root, machine="far away", holds_seconds=1e9)
     if kind == "cut off":
-        (root / "lease-left.json").write_text("{")
+        (root / LEFT).write_text("{")
     ahead = 86_400 if kind == "dated ahead" else 0
     is_ending = threading.Event()
 
@@ -138,8 +138,8 @@ def test_a_claim_whose_dates_say_nothing_holds_while_its_run_shows_signs_of_life
         for beat in range(1000):
             if is_ending.wait(0.1):
                 return
-            (root / "lease-left.renewed").touch()
-            os.utime(root / "lease-left.renewed", (time.time() + ahead + beat,) * 2)
+            (root / LEFT.replace(".json", ".renewed")).touch()
+            os.utime(root / LEFT.replace(".json", ".renewed"), (time.time() + ahead + beat,) * 2)
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(renew)
@@ -151,7 +151,7 @@ def test_a_claim_whose_dates_say_nothing_holds_while_its_run_shows_signs_of_life
                 pass
         finally:
             is_ending.set()
-    (root / "lease-left.renewed").unlink()
+    (root / LEFT.replace(".json", ".renewed")).unlink()
 
 
 def test_a_lease_that_is_renewed_holds_longer_than_it_says(spark: SparkSession, root: Path) -> None:

@@ -19,7 +19,7 @@ def outputs(spark: SparkSession, tmp_path: Path) -> Outputs:
         spark,
         str(tmp_path),
         ("model", "model.json"),
-        lambda path: is_of_spark(path.removeprefix("model/")),
+        lambda path: path == "model.json" or is_of_spark(path.removeprefix("model/")),
     )
 
 

@@ -144,8 +144,8 @@ def test_what_can_not_be_read_again_is_refused(
     settings = settings_in(tmp_path, priority=AFTER)
     job = job_on(spark, settings, "register")
     assert [path.rsplit("/", 1)[-1] for _, path, _ in new_of(job)] == ["incidents_1.csv"]
-    with pytest.raises(CasError, match="--reread registre.*expected one of register"):
-        check(job_on(spark, settings, "registre"))
+    with pytest.raises(CasError, match="--reread registry.*expected one of register"):
+        check(job_on(spark, settings, "registry"))
     with pytest.raises(CasError, match="delivered says 2021-03-20 of incidents_1.csv, said no day"):
         check(job_on(spark, settings_in(tmp_path, delivered="2021-03-20")))
     text = (tmp_path / "incidents_1.csv").read_text(encoding="utf-8")
