@@ -124,9 +124,10 @@ def rows_in_a_task(
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            opening: Open = partial(io.BytesIO, batch.column(0)[0].as_buffer())
             if local is not None:
                 opening = cast("Open", partial(local.open, "rb"))
+            else:
+                opening = partial(io.BytesIO, batch.column(0)[0].as_buffer())
             with leaving_a_task():
                 yield from read(opening)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cas_spark.errors import SettingsError
 from cas_spark.indicators.checks import problems_of_indicators
 from cas_spark.settings import Settings, load_settings
+from cas_spark.settings.redaction import secrets_in
 
 DEMO = Path(__file__).parents[2] / "conf" / "demo-suspects.yaml"
 SECONDS = 5.0
@@ -65,7 +66,9 @@ def load_or_refuse(text: str | bytes, folder: Path) -> Settings | None:
             refused = str(error).encode()  # it can be printed
             assert b" problem" in refused
             return None
-        assert Settings.model_validate_json(found.as_json()) == found
+        recorded = Settings.model_validate_json(found.as_json())
+        assert recorded.as_json() == found.as_json()
+        assert recorded == found or secrets_in(found.model_dump(mode="json"))
         problems_of_indicators(found)
     return found
 
