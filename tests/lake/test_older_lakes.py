@@ -260,8 +260,8 @@ def test_extracts_of_version_6_do_not_tell_by_which_settings_they_were_read(
     older = replace(tables.DATASETS, columns=columns)
     told = ("register", "f00d", "x.csv", 3, 1, 1, 1, POLL, MOMENT, MOMENT, False)
     row = (*told, "who", "what for", "why", 1)
-    lake = lake_of_version(6, older, row, spark, tmp_path, monkeypatch)
-    before = lake.last_manifest
+    lake_of_version(6, older, row, spark, tmp_path, monkeypatch)
+    before = Lake(spark, str(tmp_path)).last_manifest
     run = open_run(Lake(spark, str(tmp_path)), "test", POLL, "{}", "0")
     [found] = run.read(tables.DATASETS).collect()
     assert [found[name] for name in new] == [None, None]
