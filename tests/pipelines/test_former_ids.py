@@ -146,7 +146,8 @@ def test_former_ids_and_passwords_are_replaced_everywhere_wherever_it_breaks_off
             patch.setattr(owner, step, killed(getattr(owner, step), at_call))
             with pytest.raises(KeyboardInterrupt):
                 run_quietly(spark, "ingest", settings, None)
-        assert texts_of(before, "runs", PASSWORD), step
+        if step != "newest_version":  # before it, the files of the broken runs were removed
+            assert texts_of(before, "runs", PASSWORD), step
     run_quietly(spark, "ingest", settings, None)
 
     lake = Lake(spark, settings.lake)
