@@ -26,7 +26,7 @@ LARGEST_SHARE_OF_WORDS = 0.8
 ENDING = ".key"
 """Of the file beside a local lake that holds its key where the settings name none."""
 
-_WORDS = re.compile(r"(?:[a-z]{3,}|[A-Z][a-z]{2,}|[A-Z]{3,})[ _.,;:!?/'-]*")
+_WORDS = re.compile(r"(?:[a-z]{4,}|[A-Z][a-z]{3,}|[A-Z]{4,})[ _.,;:!?/'-]*")
 _KINDS = ((r"[a-z]", 26), (r"[A-Z]", 26), (r"[0-9]", 10), (r"[^a-zA-Z0-9]", 33))
 
 

@@ -32,6 +32,10 @@ WEAK = {
 }
 
 
+def test_a_random_key_that_looks_like_short_words_is_taken() -> None:
+    assert weakness_of(b"Pltvg-vsiWmFujwxo4kAme-WcgFhRNqzSNMWKMWfDNY") is None
+
+
 @pytest.mark.parametrize(("key", "found"), WEAK.items())
 def test_a_key_that_can_be_guessed_is_refused(key: bytes, found: str) -> None:
     assert found in str(weakness_of(key))

@@ -191,7 +191,7 @@ def test_a_point_as_text_is_read_in_the_order_that_the_settings_say(spark: Spark
     commas = spark.createDataFrame(
         [("(41,88; -87,63)",), ("41,88 -87,63",), ("POINT (41,88 -87,63)",)], "text string"
     )
-    assert commas.select(*comma).distinct().collect() == [("-87.63", "41.88")]
+    assert commas.select(*comma).distinct().collect() == [("-87,63", "41,88")]
 
 
 @pytest.mark.spark
