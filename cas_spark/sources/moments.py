@@ -51,8 +51,10 @@ def until(start: Column, last: Span, known_at: Column) -> Column:
     """
     if not last.may_have_length:
         return last.end
+    # A day that ended when the interval begins is before it, though the two instants are equal.
+    is_before = (last.start < start) & (last.end <= start)
     is_known_within = (known_at > last.start) & (known_at < last.end) & (known_at >= start)
-    return F.when(is_known_within, known_at).otherwise(last.end)
+    return F.when(is_before, last.start).when(is_known_within, known_at).otherwise(last.end)
 
 
 def happened(interval: Interval, delivered: Delivered) -> Happened:

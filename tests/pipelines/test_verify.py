@@ -62,10 +62,11 @@ def test_a_lake_as_it_was_published_is_equal_and_nothing_is_written(
 
 
 def flip(file: Path) -> None:
-    """Flip a bit of the first page of the last column, as a disk may; Hadoop keeps no checksum."""
+    """Flip a bit in the largest column, as a disk may; Hadoop keeps no checksum."""
     file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
     group = pq.ParquetFile(file).metadata.row_group(0)
-    column = group.column(group.num_columns - 1)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    column = max(columns, key=lambda one: one.total_compressed_size)
     content = bytearray(file.read_bytes())
     content[column.data_page_offset + column.total_compressed_size // 2] ^= 4
     file.write_bytes(content)

@@ -78,7 +78,7 @@ def delivered(
     return deliver_revisions(
         read_rows(spark, source.model_copy(update={"files": str(path)}), str(path)),
         source,
-        settings_of(folder),
+        settings_of(folder).model_copy(update={"revisions": [source]}),
         KEY,
         "f00d",
         "decisions.csv",
