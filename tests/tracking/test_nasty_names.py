@@ -45,7 +45,6 @@ def test_a_week_of_teams_with_any_name(
         assert run.data.tags["team"] == team
         assert run.data.metrics["caught_share_at_3_percent.current"] == 0.2
     mlflow.set_tracking_uri(store.uri)
-    mlflow.set_registry_uri(store.uri)
     model = mlflow.pyfunc.load_model("models:/toy@latest")
     row = {"team": TEAMS[0], "priority": "burglary", "horizon": "current"}
     rows = pd.DataFrame([row | dict.fromkeys(catalogue.names, 0.0)])
