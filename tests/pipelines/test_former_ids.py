@@ -31,7 +31,7 @@ from cas_spark.sources.keyed_ids import keyed_id
 from tests.pipelines.test_retain import rows_of_toy, with_orders, write_orders
 from tests.toy import KEY, run_quietly, write_extract, write_settings, write_teams
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 PASSWORD, ANOTHER = "Tr0ub4dor-and-more", "S0mething-more"
 OF_IDS = {

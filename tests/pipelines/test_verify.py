@@ -72,6 +72,7 @@ def flip(file: Path) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_what_is_damaged_or_differs_is_named_and_a_deleted_snapshot_file_is_computed_again(
     spark: SparkSession, demo_lake: Path, tmp_path: Path, verify: Verify
 ) -> None:
