@@ -43,7 +43,7 @@ def spans(
     names = columns_of(moment)
     fields = ", ".join(f"`{name}`: string" for name in names)
     frame = spark.createDataFrame(
-        [(place, tuple(row)) for place, row in enumerate(rows)],
+        [(place, tuple(map(_as_read, row))) for place, row in enumerate(rows)],
         f"place int, given struct<{fields}>",
     )
     delivered = Delivered({name: StringType() for name in names}, zone)
@@ -51,6 +51,11 @@ def spans(
     found = frame.select("place", F.unix_micros(span.start), F.unix_micros(span.end)).collect()
     by_place = {place: (_moment(start), _moment(end)) for place, start, end in found}
     return [by_place[place] for place in range(len(rows))]
+
+
+def _as_read(text: str | None) -> str | None:
+    """A value as `reading.read_rows` gives it: trimmed, and null where it is blank."""
+    return (text and text.strip()) or None
 
 
 def _moment(micros: int | None) -> datetime | None:
@@ -80,7 +85,7 @@ def _date_of(year: int, month: int, day: int) -> date | None:
     return date(year, month, day) if is_a_day else None
 
 
-_small = st.integers(-1, 61).map(str) | st.sampled_from(["", "x", "07", "05", "8.0", "24", "0"])
+_small = st.integers(-1, 61).map(str) | st.sampled_from(["", "x", " 7 ", "05", "8.0", "24", "0"])
 _days = st.dates(date(2018, 1, 1), date(2026, 12, 31)) | st.sampled_from(
     [date(2024, 3, 10), date(2024, 11, 3), date(2024, 2, 29), date(2023, 12, 31)]
 )
