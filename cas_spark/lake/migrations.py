@@ -1,8 +1,9 @@
 """What a lake of an older schema version needs, so that this code can go on with it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
@@ -137,6 +138,58 @@ def _leave_files_unchecked(slices: DataFrame) -> DataFrame:
     return slices.withColumn("file_sha256", F.lit(None).cast("string"))
 
 
+REASONS_CODED_SINCE = 8
+"""The first schema version in which models give the reason by a code."""
+
+TOO_FEW = r"^\d+ cell-weeks with an incident, \d+ needed"
+STOOD_IN = rf"{TOO_FEW}; the model of (region |the whole country)(.*) stands in$"
+NO_STAND_IN = rf"{TOO_FEW}; nor does (region |the whole country)(.*?) have a model: (.*)$"
+
+
+def _name_reasons_by_codes(table: Table) -> Callable[[DataFrame], DataFrame]:
+    """Older models give the reason in words: `detail` keeps these beside the code and the pool."""
+
+    def as_codes(models: DataFrame) -> DataFrame:
+        words, nothing = F.col("reason"), F.lit(None).cast("string")
+        is_without = words.rlike(NO_STAND_IN)
+        coded = models.withColumns(
+            {
+                "reason": _code_of(words),
+                "pool": F.when(words.rlike(STOOD_IN), F.regexp_extract(words, STOOD_IN, 2)).when(
+                    is_without, F.regexp_extract(words, NO_STAND_IN, 2)
+                ),
+                "pool_reason": F.when(
+                    is_without, _code_of(F.regexp_extract(words, NO_STAND_IN, 3))
+                ).otherwise(nothing),
+                "detail": words,
+            }
+        )
+        return _as_declared(coded, table)
+
+    return as_codes
+
+
+def _code_of(words: Column) -> Column:
+    return (
+        F.when(words.isNull(), F.lit(None).cast("string"))
+        .when(words.rlike(TOO_FEW), "too_few_positives")
+        .when(words == "every cell-week has an incident", "all_positive")
+        .when(words.rlike("^(did not converge|the coefficients are not finite)"), "not_converged")
+        .otherwise("error")
+    )
+
+
+def models_before_codes(models: DataFrame) -> tuple[DataFrame, Table]:
+    """Return models with the reason in words, and their table, as schema version 7 had them.
+
+    The digest of a run of that time covers these words; `detail` keeps them.
+    """
+    later = ("pool", "pool_reason", "detail")
+    columns = tuple(column for column in tables.MODELS.columns if column.name not in later)
+    former = replace(tables.MODELS, columns=columns, checks={})
+    return _as_declared(models.withColumn("reason", F.col("detail")), former), former
+
+
 def _as_they_are(rows: DataFrame) -> DataFrame:
     """Only the table's checks are others."""
     return rows
@@ -156,6 +209,9 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (6, tables.REVISIONS.name): _keep_the_order_of_revisions,
     (6, tables.DATASETS.name): _tell_no_settings_of_reading,
     (6, tables.SNAPSHOT_SLICES.name): _leave_files_unchecked,
+    (7, tables.MODELS.name): _name_reasons_by_codes(tables.MODELS),
+    (7, tables.EARLIER_MODELS.name): _name_reasons_by_codes(tables.EARLIER_MODELS),
+    (7, tables.CHALLENGERS.name): _name_reasons_by_codes(tables.CHALLENGERS),
 }
 """(schema version, table) -> its rows as the next version has them."""
 

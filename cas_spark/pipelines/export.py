@@ -29,6 +29,7 @@ from cas_spark.tracking.store import FOLDER, open_store
 from cas_spark.training.design_matrix import ROUNDING
 from cas_spark.training.models import Fit
 from cas_spark.training.native import as_pyspark_model
+from cas_spark.training.unfitted import in_words
 
 MODEL_FOLDER, DESCRIPTION = "model", "model.json"
 
@@ -140,7 +141,7 @@ def _model_of(lake: Lake, key: ModelKey) -> Row:
     if row["intercept"] is None:
         raise CasError(
             what=f"the model {key}",
-            found=f"status {row['status']}: {row['reason']}",
+            found=f"status {row['status']}: {in_words(row.asDict())}",
             expected="a model that is fitted or pooled",
             do="Choose another, or mend the cause and train again",
         )
@@ -191,7 +192,7 @@ def description_of(row: Row, settings: Settings) -> dict[str, Any]:
         "horizon": horizon,
         "run": row["run_number"],
         "status": row["status"],
-        "reason": row["reason"],
+        "reason": in_words(row.asDict()),
         "engine": row["engine"],
         "learned_from_polls": [row["first_poll_on"].isoformat(), row["last_poll_on"].isoformat()],
         "rows": row["rows"],

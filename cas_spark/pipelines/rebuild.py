@@ -24,7 +24,7 @@ from cas_spark.lake import manifest as record
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
-from cas_spark.lake.migrations import migrated
+from cas_spark.lake.migrations import REASONS_CODED_SINCE, migrated, models_before_codes
 from cas_spark.lake.opening import is_of_lake, open_run
 from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.removing import is_of_spark, remove_files
@@ -156,10 +156,14 @@ def rebuild(
         models = _models_of(lake, manifest)
         run.replace(tables.MODELS, models, where=f"poll_on = DATE '{job.poll}'")
         forecast(job)
-        rebuilt.found = {**_digests_of_facts(run), **digests_of_poll(job)}
+        at_poll = digests_of_poll(job)
+        fitted = at_poll[tables.MODELS.name]
+        if manifest.schema_version < REASONS_CODED_SINCE:
+            at_poll[tables.MODELS.name] = digest_of_table(*models_before_codes(models))
+        rebuilt.found = {**_digests_of_facts(run), **at_poll}
         if to is not None:
             _show(job, to, shown[0])
-        rebuilt.refit = _refit(job, manifest, rebuilt.recorded["models"])
+        rebuilt.refit = _refit(job, manifest, fitted)
         return rebuilt
     finally:
         remove_files(spark, scratch.root, is_of_lake)
@@ -208,18 +212,22 @@ def _bring_facts(job: Job, lake: Lake, number: int) -> None:
 
 def _as_of_run(lake: Lake, table: Table, replaced: Table, number: int) -> DataFrame:
     """The rows that a run had taken in, also those whose source was read again after it."""
-    last = lake.last_manifest
-    version = last.schema_version if last is not None else tables.SCHEMA_VERSION
-    rows = lake.read(table)
-    # A lake of an older schema version that no run has written since.
-    migrated_rows = migrated(table.name, rows, version)
-    rows = (rows if migrated_rows is None else migrated_rows).where(F.col("run_number") <= number)
+    rows = _as_now(lake, table).where(F.col("run_number") <= number)
     if not lake.holds(replaced):
         return rows
     stood = lake.read(replaced).where(
         (F.col("run_number") <= number) & (F.col("replaced_by_run") > number)
     )
     return rows.unionByName(stood.select(*rows.columns))
+
+
+def _as_now(lake: Lake, table: Table) -> DataFrame:
+    """A table's rows as they are declared now, also where no run has migrated the lake yet."""
+    last = lake.last_manifest
+    version = last.schema_version if last is not None else tables.SCHEMA_VERSION
+    rows = lake.read(table)
+    migrated_rows = migrated(table.name, rows, version)
+    return rows if migrated_rows is None else migrated_rows
 
 
 def _bring_grid(job: Job, lake: Lake) -> None:
@@ -242,7 +250,7 @@ def _models_of(lake: Lake, manifest: Manifest) -> DataFrame:
     )
     columns = [column.name for column in tables.MODELS.columns]
     held = [
-        lake.read(table).where(of_run).select(*columns)
+        _as_now(lake, table).where(of_run).select(*columns)
         for table in (tables.MODELS, tables.EARLIER_MODELS)
         if lake.holds(table)
     ]

@@ -21,6 +21,7 @@ from cas_spark.settings.learning import Training
 from cas_spark.training.models import Expected, TrainedModel, TrainingData
 from cas_spark.training.outcomes import labels_of
 from cas_spark.training.train import train as train_models
+from cas_spark.training.unfitted import in_words
 
 
 def train(job: Job) -> None:
@@ -107,7 +108,7 @@ def check_models(models: Sequence[TrainedModel], expected: Expected, settings: T
         raise CasError(
             what="training",
             found=f"{len(failed)} of {number} models failed, the first of them "
-            f"{first.priority} of team {first.team_id}, {first.horizon}: {first.reason}",
+            f"{first.priority} of team {first.team_id}, {first.horizon}: {in_words(vars(first))}",
             expected=f"at most a share of {settings.maximum_failed_share}",
             do="Mend the cause, or raise training.maximum_failed_share",
         )

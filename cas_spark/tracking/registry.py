@@ -26,6 +26,7 @@ from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.indicator import NEVER_WEEKS, Indicator
 from cas_spark.tracking.store import PAGE, Store
 from cas_spark.training.design_matrix import ROUNDING
+from cas_spark.training.unfitted import in_words
 
 CODE = Path(__file__).with_name("served_model.py")
 OF_WEEK = "week_run"
@@ -125,7 +126,7 @@ def _as_json(models: Sequence[Row], catalogue: Catalogue) -> str:
                 "priority": model["priority"],
                 "horizon": model["horizon"],
                 "status": model["status"],
-                "reason": model["reason"],
+                "reason": in_words(model.asDict()),
                 "intercept": model["intercept"],
                 "coefficients": dict(model["coefficients"]),
             }

@@ -22,6 +22,7 @@ from cas_spark.settings.redaction import redacted
 from cas_spark.settings.texts import one_line
 from cas_spark.tracking.registry import forget_models_of, keep_latest, log_week_model, register
 from cas_spark.tracking.store import PARENT, TEAM, WEEK, Store, milliseconds
+from cas_spark.training.unfitted import in_words
 
 COMPLETE = "complete"
 CONTENT = "content"
@@ -302,7 +303,7 @@ def _of_the_team(settings: Settings, models: Sequence[Row]) -> dict[str, Any]:
         "reg_param": settings.training.reg_param,
         "first_poll": first["first_poll_on"],
         "last_poll": first["last_poll_on"],
-        **{f"reason.{m['horizon']}": m["reason"] for m in models},
+        **{f"reason.{m['horizon']}": in_words(m.asDict()) for m in models},
         **{f"dropped.{m['horizon']}": " ".join(m["dropped"])[:LONGEST_TAG] for m in models},
     }
 

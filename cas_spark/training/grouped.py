@@ -22,13 +22,18 @@ from cas_spark.training.models import (
     TrainedModel,
     TrainingData,
     blank,
-    reason_of,
-    too_few,
 )
 from cas_spark.training.pools import GIVEN, Pools, given_by
 from cas_spark.training.solver import Group, Solution, solve
 from cas_spark.training.stability import stored
 from cas_spark.training.team_rows import TeamRows, team_rows
+from cas_spark.training.unfitted import (
+    ALL_POSITIVE,
+    ERROR,
+    NOT_CONVERGED,
+    TOO_FEW_POSITIVES,
+    message_of,
+)
 
 _MODEL = pa.schema(
     [
@@ -37,6 +42,7 @@ _MODEL = pa.schema(
         ("horizon", pa.string()),
         ("status", pa.string()),
         ("reason", pa.string()),
+        ("detail", pa.string()),
         ("intercept", pa.float64()),
         ("coefficients", pa.list_(pa.float64())),
         ("draws", pa.binary()),
@@ -136,7 +142,7 @@ def train_team(
 def none_of(team: str, expected: Expected, error: Exception) -> list[TrainedModel]:
     """The models of a team that has none for an error, each with the reason."""
     return [
-        replace(blank(team, priority, horizon, expected), reason=reason_of(error))
+        replace(blank(team, priority, horizon, expected), reason=ERROR, detail=message_of(error))
         for priority in expected.priorities
         for horizon in expected.horizons
     ]
@@ -187,10 +193,9 @@ def _asked_of(
             positives=positives,
         )
         if positives < settings.minimum_positives:
-            why = too_few(positives, settings.minimum_positives)
-            model = replace(model, status="pooled", reason=why)
+            model = replace(model, status="pooled", reason=TOO_FEW_POSITIVES)
         elif positives == design.rows:
-            model = replace(model, reason="every cell-week has an incident")
+            model = replace(model, reason=ALL_POSITIVE)
         else:
             model = replace(model, status="fitted")
         models.append(model)
@@ -221,8 +226,9 @@ def _with_solution(
         return replace(
             model,
             status="failed",
-            reason=f"did not converge: after {solution.passes} passes over all rows its "
-            f"gradient's norm is {solution.gradient_norm:.1e}, above {settings.tolerance:.1e}",
+            reason=NOT_CONVERGED,
+            detail=f"after {solution.passes} passes over all rows the norm of its gradient is "
+            f"{solution.gradient_norm:.1e}, above {settings.tolerance:.1e}",
         )
     used = [name for name in model.indicators if name not in model.dropped]
     plain = dict(zip(used, (solution.coefficients / design.scale).tolist(), strict=True))
@@ -253,6 +259,7 @@ def _to_result(model: TrainedModel) -> dict[str, Any]:
         "horizon": model.horizon,
         "status": model.status,
         "reason": model.reason,
+        "detail": model.detail,
         "intercept": model.fit.intercept if model.fit else None,
         "coefficients": list(model.fit.coefficients) if model.fit else [],
         "draws": model.fit.draws if model.fit else None,
@@ -274,6 +281,7 @@ def from_row(row: Row, expected: Expected) -> TrainedModel:
         blank(row["team_id"], row["priority"], row["horizon"], expected),
         status=row["status"],
         reason=row["reason"],
+        detail=row["detail"],
         fit=fit,
         dropped=tuple(row["dropped"]),
         rows=row["rows"],

@@ -22,13 +22,18 @@ from cas_spark.training.models import (
     TrainedModel,
     TrainingData,
     blank,
-    reason_of,
-    too_few,
+)
+from cas_spark.training.unfitted import (
+    ALL_POSITIVE,
+    ERROR,
+    NOT_CONVERGED,
+    TOO_FEW_POSITIVES,
+    message_of,
 )
 
 
-class FitError(Exception):
-    """Why a model could not be fitted; kept with it as the reason."""
+class NotConvergedError(Exception):
+    """The optimiser found no finite coefficients within its iterations."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def fit(rows: DataFrame, label: str, settings: Training) -> Fit:
         settings: regularisation, tolerance, iterations.
 
     Raises:
-        FitError: it did not converge within the iterations, or the result is not finite.
+        NotConvergedError: it did not converge within the iterations, or the result is not finite.
     """
     regression = LogisticRegression(
         labelCol=label,
@@ -87,12 +92,12 @@ def fit(rows: DataFrame, label: str, settings: Training) -> Fit:
     model = regression.fit(rows)
     iterations = model.summary.totalIterations
     if iterations >= settings.max_iterations:
-        message = f"did not converge within {settings.max_iterations} iterations"
-        raise FitError(message)
+        message = f"within {settings.max_iterations} iterations"
+        raise NotConvergedError(message)
     coefficients = tuple(float(value) for value in model.coefficients)
     if not all(math.isfinite(value) for value in (model.intercept, *coefficients)):
-        message = "the coefficients are not finite"
-        raise FitError(message)
+        message = "its coefficients are not finite"
+        raise NotConvergedError(message)
     return Fit(float(model.intercept), coefficients, int(iterations))
 
 
@@ -149,15 +154,14 @@ def _fit_priority(
             positives = content.positives[model.horizon]
             known = replace(model, dropped=dropped, rows=content.rows, positives=positives)
             if positives < settings.minimum_positives:
-                why = too_few(positives, settings.minimum_positives)
-                yield replace(known, status="pooled", reason=why)
+                yield replace(known, status="pooled", reason=TOO_FEW_POSITIVES)
             elif positives == content.rows:
-                yield replace(known, reason="every cell-week has an incident")
+                yield replace(known, reason=ALL_POSITIVE)
             else:
                 yield _fitted(known, rows, settings)
     except (PySparkException, Py4JError) as error:
         for model in blanks:
-            yield replace(model, reason=reason_of(error))
+            yield replace(model, reason=ERROR, detail=message_of(error))
     finally:
         rows.unpersist()
 
@@ -167,7 +171,9 @@ def _fitted(model: TrainedModel, rows: DataFrame, settings: Training) -> Trained
     start = time.monotonic()
     try:
         fitted = fit(rows, f"label_{model.horizon}", settings)
-    except (FitError, PySparkException, Py4JError) as error:
-        return replace(model, reason=reason_of(error))
+    except NotConvergedError as error:
+        return replace(model, reason=NOT_CONVERGED, detail=str(error))
+    except (PySparkException, Py4JError) as error:
+        return replace(model, reason=ERROR, detail=message_of(error))
     seconds = round(time.monotonic() - start, 3)
     return replace(model, status="fitted", fit=fitted, seconds=seconds)

@@ -5,7 +5,6 @@ so the model of its region or of the whole country stands in) or `failed` with t
 missing.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +12,6 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.snapshot_files import SnapshotFiles
 
@@ -80,19 +78,33 @@ class Fit:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One row of `models`, but for the run's number."""
+    """What a row of `models` holds of a team, priority and horizon.
+
+    Attributes:
+        status: fitted, pooled or failed.
+        reason, pool, pool_reason, detail: why it is not fitted, see `unfitted`.
+        fit: the coefficients, also those of a stand-in; None where there are none.
+        indicators: of the priority, in catalogue order.
+        dropped: those without variance.
+        rows: of the team.
+        positives: rows with an incident in the target week.
+        seconds: that the fit took.
+    """
 
     team_id: str
     priority: str
     horizon: str
     status: str
-    reason: str | None
     fit: Fit | None
     indicators: tuple[str, ...]
     dropped: tuple[str, ...]
     rows: int
     positives: int
     seconds: float | None
+    reason: str | None = None
+    pool: str | None = None
+    pool_reason: str | None = None
+    detail: str | None = None
 
     def to_row(self, expected: Expected, engine: str, run_number: int) -> dict[str, Any]:
         """The row of `models`."""
@@ -104,6 +116,9 @@ class TrainedModel:
             "horizon": self.horizon,
             "status": self.status,
             "reason": self.reason,
+            "pool": self.pool,
+            "pool_reason": self.pool_reason,
+            "detail": self.detail,
             "intercept": self.fit.intercept if self.fit else None,
             "coefficients": [pair for pair in pairs if pair[0] not in self.dropped],
             "draws": self.fit.draws if self.fit else None,
@@ -123,18 +138,4 @@ class TrainedModel:
 def blank(team: str, priority: str, horizon: str, expected: Expected) -> TrainedModel:
     """A model of which nothing is known yet."""
     names = tuple(i.name for i in expected.catalogue.of_priority(priority))
-    return TrainedModel(team, priority, horizon, "failed", None, None, names, (), 0, 0, None)
-
-
-def too_few(positives: int, needed: int) -> str:
-    """Why a model is pooled."""
-    return f"{positives} cell-weeks with an incident, {needed} needed"
-
-
-def reason_of(error: Exception) -> str:
-    """What went wrong, in a line: what a task's own CasError says, or else the first line."""
-    lines = str(error).strip().splitlines() or [repr(error)]
-    # Spark tells the error of a Python task with its whole traceback before it.
-    own = re.compile(rf"{CasError.__module__.split('.', maxsplit=1)[0]}\.[\w.]+: (.*)")
-    of_task = [found[1] for line in lines if (found := own.fullmatch(line))]
-    return (of_task or lines)[0][:500]
+    return TrainedModel(team, priority, horizon, "failed", None, names, (), 0, 0, None)

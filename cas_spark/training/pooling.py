@@ -13,9 +13,10 @@ from cas_spark.lake.spread import task_per_group_of_two
 from cas_spark.settings.learning import Training
 from cas_spark.training import grouped
 from cas_spark.training.design import design_of
-from cas_spark.training.models import Expected, TrainedModel, TrainingData, too_few
+from cas_spark.training.models import Expected, TrainedModel, TrainingData
 from cas_spark.training.pools import GIVEN, Pools, given_by, received_rows
 from cas_spark.training.team_rows import TeamRows, team_rows
+from cas_spark.training.unfitted import TOO_FEW_POSITIVES
 
 
 def given_to_pools(
@@ -71,18 +72,22 @@ def stand_in(
             result.append(model)
             continue
         pool = pools.of_model[model.team_id, model.priority, model.horizon]
-        where = f"region {pool}" if pool else "the whole country"
         of_pool = fitted.get((pool, model.priority, model.horizon))
         if of_pool is None or of_pool.fit is None:
-            why = of_pool.reason if of_pool else too_few(0, settings.minimum_positives)
-            reason = f"{model.reason}; nor does {where} have a model: {why}"
-            result.append(replace(model, status="failed", reason=reason))
-        else:
-            reason = f"{model.reason}; the model of {where} stands in"
             result.append(
                 replace(
                     model,
-                    reason=reason,
+                    status="failed",
+                    pool=pool,
+                    pool_reason=of_pool.reason if of_pool else TOO_FEW_POSITIVES,
+                    detail=of_pool.detail if of_pool else None,
+                )
+            )
+        else:
+            result.append(
+                replace(
+                    model,
+                    pool=pool,
                     fit=of_pool.fit,
                     dropped=of_pool.dropped,
                     seconds=of_pool.seconds,

@@ -20,7 +20,9 @@ from pyspark.sql.types import (
 
 from cas_spark.errors import CasError
 from cas_spark.lake import tables
+from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
+from cas_spark.lake.migrations import migrated, models_before_codes
 from cas_spark.lake.opening import open_run, read_published
 from cas_spark.lake.table import Column, Table
 
@@ -268,3 +270,78 @@ def test_extracts_of_version_6_do_not_tell_by_which_settings_they_were_read(
     assert before is not None
     # Else no run of before could be rebuilt.
     assert run.publish().digests == before.digests
+
+
+TOO_FEW = "3 cell-weeks with an incident, 10 needed"
+DIVERGED = "did not converge: after 9 passes over all rows its gradient's norm is 1e-1, above 1e-7"
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "codes"),
+    [
+        ("fitted", None, (None, None, None)),
+        (
+            "pooled",
+            f"{TOO_FEW}; the model of region Noord; Oost stands in",
+            ("too_few_positives", "Noord; Oost", None),
+        ),
+        (
+            "pooled",
+            f"{TOO_FEW}; the model of the whole country stands in",
+            ("too_few_positives", "", None),
+        ),
+        (
+            "failed",
+            f"{TOO_FEW}; nor does region Noord have a model: every cell-week has an incident",
+            ("too_few_positives", "Noord", "all_positive"),
+        ),
+        (
+            "failed",
+            f"{TOO_FEW}; nor does the whole country have a model: {TOO_FEW}",
+            ("too_few_positives", "", "too_few_positives"),
+        ),
+        ("failed", "every cell-week has an incident", ("all_positive", None, None)),
+        ("failed", DIVERGED, ("not_converged", None, None)),
+        ("failed", "the coefficients are not finite", ("not_converged", None, None)),
+        ("failed", "snapshots of team B: found 2 files", ("error", None, None)),
+    ],
+)
+def test_models_of_version_7_give_their_reason_by_a_code_and_keep_the_words_and_the_digest(
+    spark: SparkSession,
+    status: str,
+    words: str | None,
+    codes: tuple[str | None, ...],
+) -> None:
+    older = without(tables.MODELS, "pool", "pool_reason", "detail", checks={})
+    is_failed = status == "failed"
+    row = {
+        "poll_on": POLL,
+        "team_id": "A",
+        "priority": "burglary",
+        "horizon": "current",
+        "status": status,
+        "reason": words,
+        "intercept": None if is_failed else -2.5,
+        "coefficients": [] if is_failed else [("burglary_count_4w", 0.5)],
+        "dropped": [],
+        "first_poll_on": POLL,
+        "last_poll_on": POLL,
+        "rows": 100,
+        "positives": 3,
+        "engine": "grouped",
+        "run_number": 1,
+    }
+    before = spark.createDataFrame([tuple(row.get(c.name) for c in older.columns)], older.schema)
+    now = migrated("models", before, 7)
+    assert now is not None
+    [found] = now.collect()
+    assert now.columns == [column.name for column in tables.MODELS.columns]
+    assert (found["reason"], found["pool"], found["pool_reason"]) == codes
+    assert found["detail"] == words
+    assert (
+        now.where(
+            " AND ".join(f"coalesce({c}, true)" for c in tables.MODELS.checks.values())
+        ).count()
+        == 1
+    )
+    assert digest_of_table(*models_before_codes(now)) == digest_of_table(before, older)

@@ -160,19 +160,19 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failed_model_is_told_with_its_reason(
+def test_the_export_of_a_failed_model_is_refused_with_its_reason(
     spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = Lake(spark, settings.lake)
     failed = lake.read(tables.MODELS).withColumns(
         {
             "status": F.lit("failed"),
-            "reason": F.lit("it did not converge"),
+            "reason": F.lit("not_converged"),
             "intercept": F.lit(None).cast("double"),
         }
     )
     monkeypatch.setattr(Lake, "read", lambda *_: failed)
-    with pytest.raises(CasError, match="found status failed: it did not converge"):
+    with pytest.raises(CasError, match="found status failed: the fit did not converge"):
         export_model(spark, settings, KEY, str(tmp_path))
 
 

@@ -81,7 +81,10 @@ def models_of(
                         priority=priority,
                         horizon=horizon,
                         status="failed" if is_failed else "fitted",
-                        reason="every cell-week has an incident" if is_failed else None,
+                        reason="all_positive" if is_failed else None,
+                        pool=None,
+                        pool_reason=None,
+                        detail=None,
                         intercept=None if is_failed else float(random.normal()),
                         coefficients=[] if is_failed else coefficients,
                         draws=None if is_failed else bytearray(stored(draws)),  # as Spark has it

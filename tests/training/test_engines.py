@@ -142,16 +142,16 @@ def test_every_model_is_there_whatever_became_of_it(
 ) -> None:
     a, b, c, d = (grouped_models[team, "current"] for team in "ABCD")
     assert (a.status, a.reason, a.dropped) == ("fitted", None, ("burglary_count_52w",))
-    for small, where in ((b, "region north"), (c, "the whole country"), (d, "region north")):
-        assert small.status == "pooled"
-        assert "20 needed" in (small.reason or "")
-        assert f"the model of {where} stands in" in (small.reason or "")
+    for small, pool in ((b, "north"), (c, ""), (d, "north")):
+        assert (small.status, small.reason) == ("pooled", "too_few_positives")
+        assert (small.pool, small.pool_reason) == (pool, None)
         assert small.fit not in (None, a.fit)
     assert b.fit == d.fit != c.fit
     for team in TEAMS:
         model = grouped_models[team, "early_1w"]
         assert (model.status, model.fit) == ("failed", None)
-        assert "whole country" in (model.reason or "")
+        assert (model.reason, model.pool) == ("too_few_positives", "")
+        assert model.pool_reason == "too_few_positives"
 
 
 def test_a_sample_of_the_rows_without_incident_makes_nearly_the_model_of_all(
@@ -183,7 +183,8 @@ def test_a_team_whose_files_lack_rows_fails_with_the_reason_and_the_others_go_on
     models = by_key(train(broken, only, settings, lambda _: None))
     assert models["A", "current"].status == "fitted"
     assert models["B", "current"].status == "failed"
-    assert "snapshots of team B" in (models["B", "current"].reason or "")
+    assert models["B", "current"].reason == "error"
+    assert "snapshots of team B" in (models["B", "current"].detail or "")
 
 
 def test_each_poll_is_learned_from_with_the_slow_indicators_that_it_sees(
@@ -214,11 +215,12 @@ def test_a_team_with_a_value_that_is_no_number_fails_with_the_reason_and_the_oth
     assert sorted(models) == [(team, "current") for team in TEAMS]
     assert (models["A", "current"].status, models["A", "current"].reason) == ("fitted", None)
     assert models["B", "current"].status == "failed"
-    reason = models["B", "current"].reason or ""
-    assert reason.startswith("indicator land_share: found ")
+    assert models["B", "current"].reason == "error"
+    detail = models["B", "current"].detail or ""
+    assert detail.startswith("indicator land_share: found ")
     # The grouped engine tells of all of a team's rows, however many it reads at a time.
     number = "" if settings is MLLIB else f"{30 * (len(POLLS) - 8)} of {30 * len(POLLS)} "
-    assert f"found {number}rows without a finite number" in reason
+    assert f"found {number}rows without a finite number" in detail
     for team in "CD":  # what stands in for them learned from the others
         assert models[team, "current"].status == "pooled"
         assert models[team, "current"].fit is not None
@@ -230,4 +232,5 @@ def test_an_engine_that_does_not_converge_says_so(data: TrainingData) -> None:
         settings = engine.model_copy(update={"max_iterations": 1})
         model = by_key(train(data, only, settings, lambda _: None))["A", "current"]
         assert (model.status, model.fit) == ("failed", None)
-        assert "did not converge" in (model.reason or "")
+        assert model.reason == "not_converged"
+        assert model.detail

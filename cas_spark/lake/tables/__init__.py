@@ -35,7 +35,7 @@ from cas_spark.lake.tables.results import (
     RUNS,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Raised with a migration when a table's columns change."""
 
 STATIC_TABLES = (

@@ -27,7 +27,29 @@ MODELS = Table(
         Column("priority", TEXT, "kind of incident"),
         Column("horizon", TEXT, "name of the horizon in the settings"),
         Column("status", TEXT, "fitted, pooled (the country's model stands in) or failed"),
-        Column("reason", TEXT, "why it is not fitted", is_nullable=True),
+        Column(
+            "reason",
+            TEXT,
+            "why it is not fitted: too_few_positives, all_positive, not_converged or error",
+            is_nullable=True,
+        ),
+        Column(
+            "pool",
+            TEXT,
+            "region whose model stands in, or has none either; empty for the whole country",
+            is_nullable=True,
+        ),
+        Column(
+            "pool_reason", TEXT, "why the pool has no model: a code as of reason", is_nullable=True
+        ),
+        Column(
+            "detail",
+            TEXT,
+            "what went wrong with a fit, in words; of a model from a lake of schema version 7 or "
+            "older, its whole reason",
+            is_nullable=True,
+            is_in_digest=False,
+        ),
         Column("intercept", DOUBLE, "intercept, on transformed indicators", is_nullable=True),
         Column(
             "coefficients",
@@ -55,6 +77,11 @@ MODELS = Table(
         "known_status": "status IN ('fitted', 'pooled', 'failed')",
         "failed_without_coefficients": "(status = 'failed') = (intercept IS NULL)",
         "reason_unless_fitted": "(status = 'fitted') = (reason IS NULL)",
+        "known_reason": (  # Delta's replaceWhere refuses a check that is null.
+            "reason IS NULL OR "
+            "reason IN ('too_few_positives', 'all_positive', 'not_converged', 'error')"
+        ),
+        "pooled_by_a_pool": "(status = 'pooled') = (pool IS NOT NULL AND pool_reason IS NULL)",
     },
 )
 
