@@ -216,11 +216,13 @@ def test_erasures_reach_replaced_rows_and_those_that_are_read_again(
         return load_settings(write_settings(tmp_path, **content))
 
     ingest(spark, settings(priority=BEFORE))
-    ingest(spark, settings(priority=AFTER), "register")
+    # A decision is about an incident of some priority, so orders are read by its codes as well.
+    all_three = ("register", "orders", "links")
+    ingest(spark, settings(priority=AFTER), *all_three)
     report = run_retain(spark, settings(priority=AFTER), AS_OF)  # proves that no key is left
     of_replaced = [row for row in report.tables[0].rows if row[0] == "replaced_incidents"]
     assert [row[-2:] for row in of_replaced] == [["1", "1"]]
-    ingest(spark, settings(priority=BEFORE), "register")
+    ingest(spark, settings(priority=BEFORE), *all_three)
     lake = Lake(spark, settings(priority=BEFORE).lake)
     assert lake.read(tables.INCIDENTS).count() == 1
     reasons = (
