@@ -5,6 +5,7 @@ import gzip
 import io
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -21,9 +22,9 @@ def lines(content: bytes, encoding: str = "utf-8") -> list[str | TooLong]:
         return list(found)
 
 
-def zipped(content: bytes, *names: str) -> bytes:
+def zipped(content: bytes, *names: str, packing: int = zipfile.ZIP_DEFLATED) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w", packing) as archive:
         for name in names:
             archive.writestr(name, content)
     return file.getvalue()
@@ -74,6 +75,26 @@ def test_a_packed_file_that_is_cut_off_or_damaged_is_refused(
     for broken in (whole[: len(whole) // 2], whole[:40] + b"\x00" * 9 + whole[49:]):
         with pytest.raises(CasError, match="extract: found a broken compressed file"):
             lines(broken, "latin-1")
+
+
+def test_a_damaged_stream_of_bzip2_is_not_taken_for_the_end() -> None:
+    first, second = bz2.compress(b"a\n"), bz2.compress(b"b\n")
+    assert lines(first + second) == ["a", "b"]
+    for broken in (first + b"X" + second[1:], first + second[:-9], first + second[:2]):
+        with pytest.raises(CasError, match="extract: found a broken compressed file"):
+            lines(broken)
+
+
+@given(st.data())
+def test_any_byte_of_a_zip_may_be_another(data: st.DataObject) -> None:
+    content = b"a,b\n" * 9
+    packing = data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_LZMA]))
+    whole = bytearray(zipped(content, "\u00e9.csv", packing=packing))
+    whole[data.draw(st.integers(4, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    found = None
+    with suppress(CasError):
+        found = lines(bytes(whole))
+    assert found in (None, ["a,b"] * 9)
 
 
 def test_workbooks_and_archives_of_several_files_are_refused_by_name() -> None:
