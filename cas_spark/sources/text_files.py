@@ -106,18 +106,29 @@ def lines_of(open_file: Open, encoding: str, what: str) -> Iterator[Iterator[Lin
         what: the file, for messages.
 
     Raises:
-        CasError: as `decompressed`; or a byte does not fit the encoding: says where.
+        CasError: as `decompressed`; or a byte does not fit the encoding: says where; or a byte
+            order mark says that the file is in another.
     """
     try:
         with decompressed(open_file, what) as stream:
-            yield _lines(stream, encoding)
+            yield _lines(stream, encoding, what)
     except UnicodeError as error:
         raise _misfit(open_file, encoding, what) from error
 
 
-def _lines(stream: IO[bytes], encoding: str) -> Iterator[Line]:
+def _lines(stream: IO[bytes], encoding: str, what: str) -> Iterator[Line]:
     text = io.TextIOWrapper(stream, encoding=encoding, errors="strict", newline=None)
-    line = text.readline(LONGEST_LINE).removeprefix("\ufeff")
+    line = text.readline(LONGEST_LINE)
+    mark = codecs.BOM_UTF8.decode(encoding, "ignore")
+    if len(mark) == len(codecs.BOM_UTF8) and line.startswith(mark):  # each byte as a character
+        raise CasError(
+            what=what,
+            found="a byte order mark of UTF-8 at its beginning",
+            expected=f"text in {encoding}, the encoding of the settings",
+            do="Set `encoding: utf-8` of the source, or leave it out; nothing was written",
+        )
+    if line.startswith("\ufeff"):
+        line = line[1:] + ("" if line.endswith("\n") else text.readline(1))
     while line:
         if line.endswith("\n"):
             yield line[:-1]
@@ -188,7 +199,7 @@ def _workbook(what: str) -> CasError:
 
 def _misfit(open_file: Open, encoding: str, what: str) -> CasError:
     """The error for the first byte that does not fit, found by reading the file once more."""
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
     read, line = 0, 1
     where, found = "", f"bytes that are not {encoding}"
     with decompressed(open_file, what) as stream:
@@ -201,7 +212,8 @@ def _misfit(open_file: Open, encoding: str, what: str) -> CasError:
                 line += decoder.decode(block, final=is_last).count("\n")
             except UnicodeDecodeError as error:
                 at = read - len(error.object) + error.start
-                line += error.object[: error.start].count(b"\n")
+                before = error.object[: error.start].decode(encoding, "ignore")
+                line += before.replace("\r\n", "\n").replace("\r", "\n").count("\n")
                 where = f"line {line}, byte {at:,}"
                 found = f"0x{error.object[error.start]:02X} in {where}, which is not {encoding}"
                 break

@@ -50,6 +50,7 @@ def test_every_line_end_ends_a_line_and_the_mark_of_byte_order_is_no_text() -> N
         (b"a\n1-\xe9,x", "utf-8", "0xE9 in line 2, byte 4, which is not utf-8"),
         (b"a" * 3_000_000 + b"\nb\xff", "utf-8", "0xFF in line 2, byte 3,000,002"),
         (b"ok\r\n\x81", "windows-1252", "0x81 in line 2, byte 4, which is not windows-1252"),
+        (b"a\rb\r\nc\xe9,x", "utf-8", "0xE9 in line 3, byte 6"),
         (b"a\nb\xc3", "utf-8", "0xC3 in line 2, byte 3"),  # cut off amid a character
         (b"a\nb\x80", "ascii", "0x80 in line 2, byte 3"),
     ],
@@ -61,6 +62,21 @@ def test_a_byte_that_does_not_fit_is_refused_with_line_and_byte(
         lines(content, encoding)
     with pytest.raises(CasError, match=f"extract: found {found}"):
         lines(gzip.compress(content), encoding)
+
+
+def test_a_mark_of_utf_8_contradicts_another_encoding() -> None:
+    with pytest.raises(CasError, match=r"extract: found a byte order mark of UTF-8.*encoding: utf"):
+        lines("\ufeffid,\u00e9\n1,\u00e8".encode(), "windows-1252")
+
+
+def test_a_mark_of_byte_order_does_not_cut_a_long_line_in_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(text_files, "LONGEST_LINE", 10)
+    [line, end] = lines("\ufeff{}\nend".format("x" * 25).encode())
+    assert isinstance(line, TooLong)
+    assert end == "end"
+    assert lines("\ufeff123456789\nend".encode()) == ["123456789", "end"]
 
 
 def test_accents_of_windows_1252_stay_apart() -> None:
