@@ -56,7 +56,7 @@ class Findings:
 
     @property
     def degrees(self) -> Box | None:
-        """The box around the places in degrees, where they are told in degrees."""
+        """The box around the places in degrees, where they are given in degrees."""
         if self.places is not None and self.places.is_degrees:
             return self.places.box
         return self.teams.degrees if self.teams else None
@@ -238,8 +238,8 @@ def _occurred(found: Findings) -> Iterator[str]:
         formats[0] = f"  formats: {quoted(list(both))}"
     yield from formats
     if not moment.has_day:
-        yield "  # Only the month is told. `precision: month` uses such rows, each in the middle of"
-        yield "  # its month; they cannot say in which week anything happened."
+        yield "  # Only the month is given. `precision: month` uses such rows, each in the middle"
+        yield "  # of its month; they cannot say in which week anything happened."
         yield "  precision: month"
     elif not moment.has_time:
         yield from _with_time(found, moment)
@@ -248,7 +248,7 @@ def _occurred(found: Findings) -> Iterator[str]:
 
 def _with_time(found: Findings, moment: MomentColumn) -> Iterator[str]:
     """Where the time of the day may stand in a column of its own."""
-    yield "  # No time of the day is told in this column."
+    yield "  # No time of the day is given in this column."
     formats = list(moment.guess.patterns) if moment.guess else []
     for name, pattern in found.times.items():
         whole = {

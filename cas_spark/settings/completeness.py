@@ -1,4 +1,4 @@
-"""Of which days an extract holds all rows: from a day on, or with gaps that are told."""
+"""Of which days an extract holds all rows: from a day on, or with named gaps."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta

@@ -20,7 +20,7 @@ CLOCK_NUMBER = "clock_number"
 
 Unit = Literal["hour", "day", "month"]
 UNITS: tuple[Unit, ...] = ("hour", "day", "month")
-"""What a moment may be told to, from the finest to the coarsest."""
+"""The units in which a moment may be given, from the finest to the coarsest."""
 
 _GROUPS = {
     "year": "y",
@@ -117,7 +117,7 @@ class Pattern:
 
     @property
     def unit(self) -> Unit | None:
-        """What a moment is told to: an hour, a day or a month; None for minutes or less."""
+        """The unit in which a moment is given: an hour, a day or a month; None for less."""
         if "minute" in self.fields:
             return None
         if "hour" in self.fields:

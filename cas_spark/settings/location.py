@@ -52,6 +52,6 @@ class Location(Section):
             message = "give either both x and y, or text, or geometry"
             raise ValueError(message)
         if self.order is not None and self.text is None:
-            message = "order is of text: x and y are told by their names"
+            message = "order is of text: x and y have names of their own"
             raise ValueError(message)
         return self

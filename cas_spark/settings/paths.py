@@ -2,7 +2,7 @@
 
 import os
 import re
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlparse
@@ -65,12 +65,14 @@ def local_path(place: str) -> Path | None:
 def local_files(pattern: str) -> list[str]:
     """Return the local files that a path or a shell pattern names, sorted; an empty list for none.
 
-    A path that exists is meant as it stands, also where it holds signs of a pattern, such as
-    `crimes[1].csv`.
+    A file or a folder that exists is meant as it stands, also where its name holds signs of a
+    pattern, such as `crimes[1].csv` or `[2024]/crimes*.csv`.
     """
-    if os.path.isfile(pattern):  # noqa: PTH113  # unlike Path, it takes a name that is too long
-        return [pattern]
-    return sorted(path for path in glob(pattern) if Path(path).is_file())
+    there = pattern
+    while there and not os.path.exists(there):  # noqa: PTH110  # unlike Path, it takes a long name
+        there = os.path.dirname(there)  # noqa: PTH120
+    found = glob(escape(there) + pattern[len(there) :])
+    return sorted(path for path in found if Path(path).is_file())
 
 
 def _not_around_the_settings(value: str, info: ValidationInfo) -> str:

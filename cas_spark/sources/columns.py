@@ -6,17 +6,22 @@ import pyarrow as pa
 
 from cas_spark.settings.texts import text_as_seen
 
+MOST_DIGITS = 38
+"""Of a decimal number in Spark."""
 INSTANT, LOCAL_TIME = pa.timestamp("us", tz="UTC"), pa.timestamp("us")
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType | None:
     """Return the plain type that a file's type becomes; None for one that holds no single value.
 
-    Nanoseconds are cut to microseconds, decimal numbers to nine decimals; a time of day becomes
-    text.
+    Nanoseconds are cut to microseconds; a time of day becomes text. A decimal number keeps all its
+    digits; one of more than Spark's 38 has no plain type.
     """
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+    if pa.types.is_decimal(kind):
+        is_sparks = kind.precision <= MOST_DIGITS and 0 <= kind.scale <= kind.precision
+        return pa.decimal128(kind.precision, kind.scale) if is_sparks else None
     if pa.types.is_timestamp(kind):
         return INSTANT if kind.tz else LOCAL_TIME
     return next((plain for is_one, plain in _PLAIN if is_one(kind)), None)
@@ -33,7 +38,6 @@ _PLAIN: Sequence[tuple[Callable[[pa.DataType], bool], pa.DataType]] = (
     (pa.types.is_integer, pa.int64()),
     (pa.types.is_floating, pa.float64()),
     (pa.types.is_date, pa.date32()),
-    (pa.types.is_decimal, pa.decimal128(38, 9)),
 )
 
 

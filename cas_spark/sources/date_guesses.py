@@ -202,7 +202,7 @@ def _those_read(pattern: str, values: Sequence[str] | set[str]) -> set[str]:
 
 
 def _swapped(pattern: str) -> str | None:
-    """The same pattern with the month before the day; None where nobody writes it so."""
+    """The same pattern with the month before the day; None where it is not written so."""
     if not _DAY_FIRST.match(pattern):
         if re.match(r"M(?P<sign>[/-])d\1yyyy", pattern):
             return f"d{pattern[1]}M{pattern[3:]}"

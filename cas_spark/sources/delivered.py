@@ -38,7 +38,7 @@ LONGEST_GAP = 8
 taken for mistaken."""
 LONGEST_GAP_OF_ROWS = 2600
 """Such a gap is also longer than so many weeks over the number of rows: ten years for five rows,
-half a year for a hundred. Of few rows nobody can tell what is usual."""
+half a year for a hundred. Few rows do not show what is usual."""
 FEW_ROWS, FEW_SHARE = 2, 0.01
 
 

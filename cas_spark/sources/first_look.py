@@ -257,12 +257,16 @@ def first_rows_of_text(open_file: Open, what: str) -> FirstLook:
 def _rows_of_text(open_file: Open, what: str, form: TextForm) -> FirstLook:
     with lines_of(open_file, form.encoding, what) as lines:
         there = islice(lines, form.lines_before_header, None)
-        records = records_of(there, form.delimiter)
         if form.has_header:
-            next(records, None)
+            next(records_of(there, form.delimiter), None)
+        records = records_of(
+            there,
+            form.delimiter,
+            len(form.header),
+            trailing_delimiter=form.trailing_delimiter,
+        )
         first = list(islice(records, ROWS_LOOKED_AT + 1))
-    fields = len(form.header) + form.trailing_delimiter
-    whole = [r for r in first[:ROWS_LOOKED_AT] if not isinstance(r, str) and len(r) == fields]
+    whole = [record for record in first[:ROWS_LOOKED_AT] if not isinstance(record, str)]
     columns = {
         name: [as_seen(record[place]) or None for record in whole]
         for place, name in enumerate(form.header)

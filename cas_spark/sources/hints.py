@@ -3,30 +3,10 @@
 import re
 
 from cas_spark.settings.extracts import Extracts
+from cas_spark.sources.date_guesses import guess_patterns
 
 _DECIMAL_COMMA = re.compile(r"-?\d+(\.\d{3})*,\d+")
-_FIELDS = re.compile(r"(\d+) fields, not (\d+)")
-_DAYS = {
-    r"\d{4}-\d{1,2}-\d{1,2}": "yyyy-MM-dd",
-    r"\d{4}/\d{1,2}/\d{1,2}": "yyyy/MM/dd",
-    r"\d{8}": "yyyyMMdd",
-    r"\d{1,2}\.\d{1,2}\.\d{4}": "d.M.yyyy",
-    r"\d{1,2}-\d{1,2}-\d{4}": "d-M-yyyy",
-    r"\d{1,2}/\d{1,2}/\d{4}": "d/M/yyyy",
-}
-_TIMES = {
-    r"\d{1,2}:\d{2}": "H:mm",
-    r"\d{1,2}:\d{2}:\d{2}": "H:mm:ss",
-    r"\d{1,2}:\d{2}:\d{2}\.\d{3}": "H:mm:ss.SSS",
-    r"\d{1,2}:\d{2} ?[AaPp][Mm]": "h:mm a",
-    r"\d{1,2}:\d{2}:\d{2} ?[AaPp][Mm]": "h:mm:ss a",
-}
-_ZONES = {r"Z|[+-]\d{2}:\d{2}": "XXX", r"[+-]\d{4}": "XX"}
-_MOMENT = re.compile(
-    r"(?P<day>[\d./-]+)"
-    r"(?:(?P<gap>T| +)(?P<time>[\d:.]+(?: ?[AaPp][Mm])?))?"
-    r"(?P<zone>Z|[+-]\d{2}:?\d{2})?"
-)
+_FIELDS = re.compile(r"(?P<many>more than )?(?P<found>\d+) fields?, not (?P<expected>\d+)")
 
 
 def hint_for(reason: str, found: str | None, source: Extracts) -> str:
@@ -66,38 +46,11 @@ _OF_REASON = {
 }
 
 
-def format_of(value: str) -> str | None:
-    """A pattern that reads a moment as it is written; None where none of the usual ones does.
-
-    Of `3/4/2024` nobody can tell whether the month comes first: a number above 12 tells, and
-    without one the day is taken to.
-    """
-    found = _MOMENT.fullmatch(value.strip())
-    if found is None:
-        return None
-    day = _fitting(_DAYS, found["day"])
-    clock = _fitting(_TIMES, found["time"] or "")
-    zone = _fitting(_ZONES, found["zone"] or "")
-    if day is None or (found["time"] and clock is None) or (found["zone"] and zone is None):
-        return None
-    if day.startswith("d") and int(re.split(r"\D", found["day"])[1]) > 12:  # noqa: PLR2004
-        day = f"M{day[1]}d{day[3:]}"
-    gap = "'T'" if found["gap"] == "T" else " " if found["gap"] else ""
-    if clock and clock.endswith(" a") and " " not in (found["time"] or ""):
-        clock = clock.replace(" a", "a")
-    return f"{day}{gap}{clock or ''}{zone or ''}"
-
-
-def _fitting(patterns: dict[str, str], text: str) -> str | None:
-    return next((p for regex, p in patterns.items() if re.fullmatch(regex, text)), None)
-
-
 def _of_fields(found: str, of_source: str) -> str:
     fields = _FIELDS.match(found)
     if fields is None:
         return f"Mend the quotes of the file, or {of_source}.delimiter"
-    there, expected = int(fields[1]), int(fields[2])
-    if there == expected + 1:
+    if fields["many"] is None and int(fields["found"]) == int(fields["expected"]) + 1:
         return (
             f"Set `trailing_delimiter: true` in {of_source} where each line ends in a delimiter, "
             "or mend its delimiter"
@@ -107,7 +60,9 @@ def _of_fields(found: str, of_source: str) -> str:
 
 def _of_moments(which: str, found: str, of_source: str) -> str:
     value = found.split(" to ", maxsplit=1)[0]
-    pattern = format_of(value)
-    if pattern is None:
+    guess = guess_patterns([value])
+    if guess is None:
         return f"Give {of_source}.{which}.formats that read {value!r}, or mend its column"
-    return f'Add "{pattern}" to {of_source}.{which}.formats'
+    # Of `3/4/2024` no one can say whether the month comes first.
+    patterns = " or ".join(f'"{pattern}"' for pattern in (*guess.patterns, *guess.others))
+    return f"Add {patterns} to {of_source}.{which}.formats"

@@ -41,7 +41,7 @@ class Happened:
 def until(start: Column, last: Span, known_at: Column) -> Column:
     """The end of the interval in which a row happened, given when it became known.
 
-    A last moment that is told as a whole day lasts until that day's end, or until the row became
+    A last moment that is given as a whole day lasts until that day's end, or until the row became
     known on that day: nothing happens after it is known.
 
     Args:

@@ -8,7 +8,8 @@ next line. Other readers (Spark's, Python's, Arrow's, DuckDB's) drop the row tha
 swallows; docs/adr/0022 has the comparison.
 
 Reading is linear in the length of the file: a line is looked at again only where the line before it
-was malformed, and every line that opens a quote ends a search that began before it.
+was malformed, every line that opens a quote ends a quoted field that began before it, and a record
+is given up once it has too many fields.
 """
 
 from collections import deque
@@ -28,19 +29,37 @@ TOO_LONG = f"a line of more than {LONGEST_LINE:,} characters"
 
 
 class _Lines:
-    """Lines that can be given back, to be read again."""
+    """Lines of which those of a record, after its first, can be read again."""
 
     def __init__(self, lines: Iterator[Line]) -> None:
         self._lines = lines
         self._again: deque[Line] = deque()
+        self._size = 0
+        self.further: list[Line] = []
+        """Lines of the record after its first."""
 
-    def next(self) -> Line | None:
-        """The next line; None at the end of the file."""
+    def first(self) -> Line | None:
+        """The first line of the next record; None at the end of the file."""
+        line = self._next()
+        self.further, self._size = [], len(line) if isinstance(line, str) else 0
+        return line
+
+    def another(self) -> str | None:
+        """The next line of the record; None where the file ends, or no record is that long."""
+        if self._size > LONGEST_LINE or (line := self._next()) is None:
+            return None
+        self.further.append(line)
+        if isinstance(line, TooLong):
+            return None
+        self._size += len(line) + 1
+        return line
+
+    def give_back(self) -> None:
+        """Read the lines of the record after its first again, as lines of their own."""
+        self._again.extendleft(reversed(self.further))
+
+    def _next(self) -> Line | None:
         return self._again.popleft() if self._again else next(self._lines, None)
-
-    def give_back(self, lines: list[Line]) -> None:
-        """Read these lines, in their order, before any other."""
-        self._again.extendleft(reversed(lines))
 
 
 def records_of(
@@ -66,35 +85,35 @@ def records_of(
         ['3', 'c'], '1 field, not 2']
     """
     there = _Lines(lines)
-    while (line := there.next()) is not None:
+    most = None if fields is None else fields + 1
+    while (line := there.first()) is not None:
         if isinstance(line, TooLong):
             yield TOO_LONG
             continue
         if not line or (comment is not None and line.startswith(comment)):
             continue
-        taken: list[Line] = []
         found: Record
         if QUOTE in line:
-            found = _quoted_record(line, there, delimiter, taken)
+            found = _quoted_record(line, there, delimiter, most)
         else:
-            found = line.split(delimiter)
+            found = line.split(delimiter, -1 if most is None else most)
         if isinstance(found, list) and fields is not None and len(found) != fields:
             if trailing_delimiter and len(found) == fields + 1 and not found[-1]:
                 found.pop()
             else:
-                found = _miscounted(len(found), fields, len(taken))
+                found = _miscounted(len(found), fields, len(there.further))
         if isinstance(found, str):
-            there.give_back(taken)
+            there.give_back()
         yield found
 
 
-def _quoted_record(line: str, there: _Lines, delimiter: str, taken: list[Line]) -> Record:
-    """The record that begins with `line`; lines after the first are put into `taken`."""
+def _quoted_record(line: str, there: _Lines, delimiter: str, most: int | None) -> Record:
+    """The record that begins with `line`; given up once it has more than `most` fields."""
     fields: list[str] = []
     at = 0
     while True:
         if line.startswith(QUOTE, at):
-            value = _quoted_value(line, at + 1, there, taken)
+            value = _quoted_value(line, at + 1, there)
             if value is None:
                 return NEVER_CLOSED
             text, line, at = value
@@ -109,29 +128,26 @@ def _quoted_record(line: str, there: _Lines, delimiter: str, taken: list[Line]) 
             if end < 0:
                 return fields
             at = end
+        if most is not None and len(fields) > most:
+            return fields
         at += len(delimiter)
 
 
-def _quoted_value(
-    line: str, begin: int, there: _Lines, taken: list[Line]
-) -> tuple[str, str, int] | None:
+def _quoted_value(line: str, begin: int, there: _Lines) -> tuple[str, str, int] | None:
     """The value behind a quote, the line on which it ends, and the place behind its closing quote.
 
     None where the quote is never closed.
     """
     pieces: list[str] = []
-    search, size = begin, len(line)
+    search = begin
     while True:
         quote = line.find(QUOTE, search)
         if quote < 0:
             pieces.append(line[begin:])
-            following = there.next()
-            if following is not None:
-                taken.append(following)
-            if not isinstance(following, str) or size > LONGEST_LINE:
+            following = there.another()
+            if following is None:
                 return None
             line, begin, search = following, 0, 0
-            size += len(line) + 1
         elif line.startswith(QUOTE, quote + 1):  # doubled: a character of the value
             search = quote + 2
         else:
@@ -140,7 +156,9 @@ def _quoted_value(
 
 
 def _miscounted(found: int, expected: int, further_lines: int) -> str:
+    """What is wrong with a record; fields beyond the second too many were not counted."""
+    counted = str(found) if found <= expected + 1 else f"more than {expected + 1}"
     noun = "field" if found == 1 else "fields"
     if not further_lines:
-        return f"{found} {noun}, not {expected}"
-    return f"{found} {noun} in {further_lines + 1} lines, not {expected}: an open quote?"
+        return f"{counted} {noun}, not {expected}"
+    return f"{counted} {noun} in {further_lines + 1} lines, not {expected}: an open quote?"

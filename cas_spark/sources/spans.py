@@ -95,7 +95,7 @@ def span_of(
         moment: its column or columns.
         written: their formats.
         delivered: the rows.
-        precision: the unit to which moments are known, where they are told to a finer one.
+        precision: the unit to which moments are known, where they are given in a finer one.
     """
     if isinstance(moment, str):
         return _of_column(moment, written, delivered, precision)

@@ -8,11 +8,12 @@ import bz2
 import codecs
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from cas_spark.errors import CasError
 
@@ -24,7 +25,8 @@ LONGEST_LINE = 1_000_000
 
 _BLOCK = 1 << 20
 _GZIP, _BZIP2, _ZIP, _OLE = b"\x1f\x8b", b"BZh", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-_BROKEN = (EOFError, zlib.error, OSError, zipfile.BadZipFile)
+ENDS_EARLY = "the file ends before its last stream does"
+_BROKEN = (EOFError, zlib.error, lzma.LZMAError, OSError, zipfile.BadZipFile)
 """What Python raises for a compressed file that is cut off or damaged."""
 
 
@@ -33,6 +35,32 @@ class TooLong:
 
 
 Line = str | TooLong
+
+
+class _Bzip2(io.RawIOBase):
+    """Unpacks all streams of a bzip2 file; Python's own reader takes a damaged one for the end."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = packed
+        self._stream = bz2.BZ2Decompressor()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        room = memoryview(buffer)
+        while True:
+            packed = b""
+            if self._stream.eof:
+                packed = self._stream.unused_data or self._packed.read(_BLOCK)
+                if not packed:
+                    return 0
+                self._stream = bz2.BZ2Decompressor()
+            elif self._stream.needs_input and not (packed := self._packed.read(_BLOCK)):
+                raise EOFError(ENDS_EARLY)
+            if unpacked := self._stream.decompress(packed, len(room)):
+                room[: len(unpacked)] = unpacked
+                return len(unpacked)
 
 
 @contextmanager
@@ -59,10 +87,9 @@ def decompressed(open_file: Open, what: str) -> Iterator[IO[bytes]]:
             if first.startswith(_GZIP):
                 yield cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=raw)))
             elif first.startswith(_BZIP2):
-                yield stack.enter_context(bz2.BZ2File(raw))
+                yield stack.enter_context(io.BufferedReader(_Bzip2(raw), _BLOCK))
             elif first.startswith(_ZIP):
-                archive = stack.enter_context(zipfile.ZipFile(raw))
-                yield stack.enter_context(_only_member(archive, what))
+                yield _only_member(raw, stack, what)
             else:
                 yield raw
 
@@ -79,18 +106,29 @@ def lines_of(open_file: Open, encoding: str, what: str) -> Iterator[Iterator[Lin
         what: the file, for messages.
 
     Raises:
-        CasError: as `decompressed`; or a byte does not fit the encoding: says where.
+        CasError: as `decompressed`; or a byte does not fit the encoding: says where; or a byte
+            order mark says that the file is in another.
     """
     try:
         with decompressed(open_file, what) as stream:
-            yield _lines(stream, encoding)
+            yield _lines(stream, encoding, what)
     except UnicodeError as error:
         raise _misfit(open_file, encoding, what) from error
 
 
-def _lines(stream: IO[bytes], encoding: str) -> Iterator[Line]:
+def _lines(stream: IO[bytes], encoding: str, what: str) -> Iterator[Line]:
     text = io.TextIOWrapper(stream, encoding=encoding, errors="strict", newline=None)
-    line = text.readline(LONGEST_LINE).removeprefix("\ufeff")
+    line = text.readline(LONGEST_LINE)
+    mark = codecs.BOM_UTF8.decode(encoding, "ignore")
+    if len(mark) == len(codecs.BOM_UTF8) and line.startswith(mark):  # each byte as a character
+        raise CasError(
+            what=what,
+            found="a byte order mark of UTF-8 at its beginning",
+            expected=f"text in {encoding}, the encoding of the settings",
+            do="Set `encoding: utf-8` of the source, or leave it out; nothing was written",
+        )
+    if line.startswith("\ufeff"):
+        line = line[1:] + ("" if line.endswith("\n") else text.readline(1))
     while line:
         if line.endswith("\n"):
             yield line[:-1]
@@ -104,7 +142,18 @@ def _lines(stream: IO[bytes], encoding: str) -> Iterator[Line]:
     text.detach()
 
 
-def _only_member(archive: zipfile.ZipFile, what: str) -> IO[bytes]:
+def _only_member(raw: IO[bytes], stack: ExitStack, what: str) -> IO[bytes]:
+    """The only file of a zip archive, open as long as `stack` is."""
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(raw))
+        return stack.enter_context(archive.open(_name_in(archive, what)))
+    # A password, an unknown version or compression; a name or a place that cannot be.
+    except (RuntimeError, ValueError) as error:
+        raise _broken(what, error) from error
+
+
+def _name_in(archive: zipfile.ZipFile, what: str) -> str:
+    """The name of the only file of a zip archive."""
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if "[Content_Types].xml" in names:
         raise _workbook(what)
@@ -116,10 +165,7 @@ def _only_member(archive: zipfile.ZipFile, what: str) -> IO[bytes]:
             expected="an archive of one file",
             do="Unpack it, and name its files in the settings",
         )
-    try:
-        return archive.open(names[0])
-    except (RuntimeError, NotImplementedError) as error:  # a password, an unknown compression
-        raise _broken(what, error) from error
+    return names[0]
 
 
 @contextmanager
@@ -153,7 +199,7 @@ def _workbook(what: str) -> CasError:
 
 def _misfit(open_file: Open, encoding: str, what: str) -> CasError:
     """The error for the first byte that does not fit, found by reading the file once more."""
-    decoder = codecs.getincrementaldecoder(encoding)()
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
     read, line = 0, 1
     where, found = "", f"bytes that are not {encoding}"
     with decompressed(open_file, what) as stream:
@@ -166,7 +212,8 @@ def _misfit(open_file: Open, encoding: str, what: str) -> CasError:
                 line += decoder.decode(block, final=is_last).count("\n")
             except UnicodeDecodeError as error:
                 at = read - len(error.object) + error.start
-                line += error.object[: error.start].count(b"\n")
+                before = error.object[: error.start].decode(encoding, "ignore")
+                line += before.replace("\r\n", "\n").replace("\r", "\n").count("\n")
                 where = f"line {line}, byte {at:,}"
                 found = f"0x{error.object[error.start]:02X} in {where}, which is not {encoding}"
                 break

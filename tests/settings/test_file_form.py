@@ -121,3 +121,11 @@ def test_a_path_that_exists_is_meant_as_it_stands(tmp_path: Path) -> None:
     assert len(local_files(f"{tmp_path}/crimes*.csv")) == 3
     assert local_files(f"{tmp_path}/a b#%?.csv") == [f"{tmp_path}/a b#%?.csv"]
     assert local_files(f"{tmp_path}/none*") == []
+
+
+@pytest.mark.parametrize("name", ["[2024]", "a*b", "a?b"])
+def test_a_folder_that_exists_is_meant_as_it_stands(tmp_path: Path, name: str) -> None:
+    for folder in (name, "2", "axb"):  # the others fit the name as a pattern
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "crimes.csv").touch()
+    assert local_files(f"{tmp_path}/{name}/crimes*.csv") == [f"{tmp_path}/{name}/crimes.csv"]

@@ -21,7 +21,9 @@ CASES: list[tuple[pa.DataType, Any, pa.DataType, Any]] = [
     (pa.int8(), -5, pa.int64(), -5),
     (pa.uint64(), 2**64 - 1, pa.decimal128(20, 0), Decimal(2**64 - 1)),
     (pa.float32(), 1.5, pa.float64(), 1.5),
-    (pa.decimal128(5, 2), Decimal("31.50"), pa.decimal128(38, 9), Decimal("31.50")),
+    (pa.decimal128(5, 2), Decimal("31.50"), pa.decimal128(5, 2), Decimal("31.50")),
+    (pa.decimal128(38, 0), Decimal("9" * 38), pa.decimal128(38, 0), Decimal("9" * 38)),
+    (pa.decimal256(20, 13), Decimal("1.1234567891234"), pa.decimal128(20, 13), None),
     (pa.bool_(), True, pa.bool_(), True),
     (pa.date64(), date(2024, 1, 5), pa.date32(), date(2024, 1, 5)),
     (pa.time64("us"), time(13, 30), pa.string(), "13:30:00.000000"),
@@ -37,7 +39,7 @@ def test_a_value_stays_what_it_is(
     assert plain_type(kind) == plain
     found = plain_column(pa.array([value, None], kind), plain)
     assert found.type == plain
-    assert found.to_pylist() == [value if plain == INSTANT else expected, None]
+    assert found.to_pylist() == [value if expected is None else expected, None]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,7 @@ def test_a_value_stays_what_it_is(
         pa.map_(pa.string(), pa.string()),
         pa.binary(),
         pa.duration("s"),
+        pa.decimal256(39, 0),
     ],
 )
 def test_what_holds_no_single_value_has_no_plain_type(kind: pa.DataType) -> None:

@@ -62,7 +62,7 @@ def every_week(number: int, weeks: int = 104) -> dict[int, int]:
         ({WEEK: 4, WEEK + 530: 1}, WEEK),
         (every_week(1) | {WEEK + 20: 1}, WEEK + 20),
         (every_week(1) | {WEEK + 30: 1}, WEEK),
-        # Of two rows nobody can tell which is mistaken.
+        # Two rows do not show which is mistaken.
         ({WEEK: 1, IN_2999: 1}, IN_2999),
         ({WEEK: 1}, WEEK),
     ],

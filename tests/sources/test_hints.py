@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cas_spark.sources.hints import format_of, hint_for
+from cas_spark.sources.hints import hint_for
 from tests.sources.deliveries import settings_of
 
 
@@ -27,21 +27,25 @@ from tests.sources.deliveries import settings_of
         ("2024-01-31 at 7", None),
     ],
 )
-def test_a_moment_tells_its_pattern(value: str, pattern: str | None) -> None:
-    assert format_of(value) == pattern
+def test_a_moment_shows_its_pattern(tmp_path: Path, value: str, pattern: str | None) -> None:
+    [source] = settings_of(tmp_path).incidents
+    hint = hint_for("known_unreadable", value, source)
+    assert hint.startswith(f'Add "{pattern}" to' if pattern else f"Give {source.kind}"), hint
 
 
 @pytest.mark.parametrize(
     ("reason", "found", "texts"),
     [
         ("malformed", "12 fields, not 11", ["trailing_delimiter", "delimiter"]),
-        ("malformed", "1 fields, not 11", ["incidents.register.delimiter"]),
+        ("malformed", "1 field, not 11", ["incidents.register.delimiter", "lines above"]),
+        ("malformed", "more than 12 fields, not 11", ["delimiter", "lines above"]),
         ("malformed", "3 lines that are not 11 fields: an open quote?", ["quotes"]),
         ("coordinates_missing", "150060,5, 450060,5", ["decimal: ','"]),
         ("coordinates_missing", "1.150.060,5, 450060,5", ["decimal: ','"]),
         ("coordinates_missing", "0, 0", ["location", "missing"]),
         ("coordinates_missing", None, ["location"]),
         ("known_unreadable", "31/1/2024", ['"d/M/yyyy"', "incidents.register.known.formats"]),
+        ("known_unreadable", "3/4/2024", ['"d/M/yyyy" or "M/d/yyyy"']),
         ("known_unreadable", "soon", ["'soon'", "incidents.register.known.formats"]),
         ("occurred_unreadable", "2024-01-31 to ?", ['"yyyy-MM-dd"', "occurred.formats"]),
         ("unknown_code", "B1", ["priority.codes"]),

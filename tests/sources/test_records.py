@@ -33,6 +33,16 @@ def split(text: str, fields: int | None = None, **options: object) -> list[Recor
             '1,"7 inch\n2,8",x\n3,ok',
             ["3 fields in 2 lines, not 2: an open quote?", "3 fields, not 2", ["3", "ok"]],
         ),
+        ("1,2,3,4,5\n1,2", ["more than 3 fields, not 2", ["1", "2"]]),
+        ('"1",2,3,4,5\n1,2', ["more than 3 fields, not 2", ["1", "2"]]),
+        (
+            'x","\n' * 4 + "1,2",
+            [
+                "more than 3 fields in 4 lines, not 2: an open quote?",
+                *[NEVER_CLOSED] * 3,
+                ["1", "2"],
+            ],
+        ),
     ],
 )
 def test_a_quoted_field_ends_before_a_delimiter_or_the_end_of_a_line(
@@ -116,7 +126,7 @@ def test_records_are_those_of_a_reader_that_tries_every_length(lines: list[str])
 
 
 @pytest.mark.parametrize(
-    "line", ['"' * 301, 'x,"', '"a', '"b","', '","', '""",""', '"' + "a" * 999]
+    "line", ['"' * 301, 'x,"', 'x","', '"a', '"b","', '","', '""",""', '"' + "a" * 999]
 )
 def test_reading_looks_at_a_line_a_fixed_number_of_times(line: str) -> None:
     looks = 0
