@@ -261,6 +261,8 @@ def _others(
         was written just now.
     """
     written_at = claim_files(spark, root)
+    if mine not in written_at:  # another run took it for over, since this process stood still
+        return [], [], 0.0
     now = written_at.pop(mine)
     live, waits = list[Sighting](), list[float]()
     for sighting in sightings(spark, root, written_at, now):

@@ -9,10 +9,12 @@ import logging
 import re
 import time
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID, uuid4
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
+from pydantic import TypeAdapter
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -45,10 +47,15 @@ class Marker:
     Attributes:
         id: of the lake; copies have the same.
         schema_version: of the code that made the folder a lake. The manifests tell the tables' own.
+        made_by: this program; another one may use the same name of a file.
     """
 
     id: UUID
     schema_version: int
+    made_by: Literal["cas-spark"]
+
+
+_MARKERS = TypeAdapter(Marker)
 
 
 def check_place(spark: SparkSession, root: str) -> None:
@@ -97,12 +104,9 @@ def read_marker(spark: SparkSession, root: str) -> Marker | None:
     Raises:
         CasError: it is of a newer schema version.
     """
-    try:
-        content = json.loads(storage.read_text(spark, f"{root}/{MARKER}"))
-        marker = Marker(UUID(content["id"]), int(content["schema_version"]))
-    except (Py4JJavaError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    if marker.schema_version > tables.SCHEMA_VERSION:
+    text = _text_of_marker(spark, root)
+    marker = None if text is None else marker_in(text)
+    if marker is not None and marker.schema_version > tables.SCHEMA_VERSION:
         raise CasError(
             what=f"the lake {root}",
             found=f"{MARKER} of schema version {marker.schema_version}",
@@ -110,6 +114,22 @@ def read_marker(spark: SparkSession, root: str) -> Marker | None:
             do="Use the newer cas-spark that made it, or another lake",
         )
     return marker
+
+
+def marker_in(text: str) -> Marker | None:
+    """The marker that the text of a file says, or None where it says none of this program."""
+    try:
+        return _MARKERS.validate_json(text)
+    except ValueError:
+        return None
+
+
+def _text_of_marker(spark: SparkSession, root: str) -> str | None:
+    """The content of a marker's file; None where it is not there, a folder, or no text."""
+    try:
+        return storage.read_text(spark, f"{root}/{MARKER}")
+    except (Py4JJavaError, UnicodeDecodeError):
+        return None
 
 
 def _put_marker(spark: SparkSession, root: str) -> None:
@@ -125,17 +145,13 @@ def _put_marker(spark: SparkSession, root: str) -> None:
 def _others(spark: SparkSession, root: str) -> list[str]:
     """What lies in a folder, but for what is left of an attempt to make it a lake."""
     found = [name for name in storage.names(spark, root) if not _DRAFT.fullmatch(name)]
-    if found == [MARKER] and _is_empty(spark, root):
+    if found == [MARKER] and _text_of_marker(spark, root) == "":
         # Storage without links shows a file before it has content, also that of a killed writer.
         time.sleep(WRITING_SECONDS)
-        if _is_empty(spark, root):
+        if _text_of_marker(spark, root) == "":
             storage.delete(spark, f"{root}/{MARKER}")
             return []
     return found
-
-
-def _is_empty(spark: SparkSession, root: str) -> bool:
-    return storage.read_text(spark, f"{root}/{MARKER}") == ""
 
 
 def _refusal(root: str, found: str) -> CasError:

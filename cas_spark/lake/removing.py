@@ -23,7 +23,6 @@ _DATA = re.compile(
     rf"part-\d{{5}}-{_UUID}[\w.-]*\.parquet"  # of Spark and of Delta
     r"|(?:layout\d+-)?[0-9a-f]{40}\.parquet"  # of the Arrow door
 )
-_UNFINISHED = re.compile(rf"\.[\w-]+{re.escape(storage.UNFINISHED)}")
 _HALF = (
     rf"(?:\.[\w.-]*{_UUID}\.tmp|\.\d{{20}}\.[\w.-]+\.tmp|_commit_{_UUID}\.json\.tmp)(?:#\d+)?"
     r"|\d{20}\.json#\d+"
@@ -57,7 +56,7 @@ def is_data(path: str) -> bool:
 
 def is_unfinished(path: str) -> bool:
     """Whether a file is one that a task or the driver began to write and did not finish."""
-    return _UNFINISHED.fullmatch(_without_checksum(path.rsplit("/", 1)[-1])) is not None
+    return storage.UNFINISHED_NAME.fullmatch(_without_checksum(path.rsplit("/", 1)[-1])) is not None
 
 
 def is_half_of_log(path: str) -> bool:

@@ -5,6 +5,7 @@ Nothing here removes a folder with what is in it: `lake.removing` removes files 
 
 import hashlib
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ CHUNK = 1 << 24
 
 UNFINISHED = ".unfinished"
 """How the names of files end that a task still writes, or wrote when it was killed."""
+
+UNFINISHED_NAME = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(UNFINISHED)}")
+"""The whole name of such a file: a person's `.notes.unfinished` is none."""
 
 
 def _file_system(spark: SparkSession, path: str) -> tuple[Any, Any]:
@@ -138,7 +142,7 @@ def copy_whole(local: Path, path: str) -> list[str]:
 def remove_unfinished(spark: SparkSession, path: str) -> None:
     """Remove what tasks that were killed had begun to write in a folder or below it."""
     for name in relative_files(spark, path):
-        if name.endswith(UNFINISHED) and name.rsplit("/", 1)[-1].startswith("."):
+        if UNFINISHED_NAME.fullmatch(name.rsplit("/", 1)[-1]):
             delete(spark, f"{path}/{name}")
 
 

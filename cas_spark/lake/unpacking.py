@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.orc
 import pyarrow.parquet as pq
 
+from cas_spark.lake.embedded import Embedded
 from cas_spark.lake.needles import REACH
 
 CHUNK = 1 << 24
@@ -51,7 +52,7 @@ Pieces = Iterator[bytes]
 
 
 def contents(stream: Any, name: str = "", depth: int = 0) -> Pieces:
-    """The bytes of a stream as they lie, then what they hold.
+    """The bytes of a stream as they lie and compressed texts amid them, then what it holds.
 
     Args:
         stream: that can be read again from its start.
@@ -65,9 +66,12 @@ def contents(stream: Any, name: str = "", depth: int = 0) -> Pieces:
         raise NotImplementedError(depth)
     head = stream.read(CHUNK)
     begins, end = head[:16], b""
+    # What the whole stream is packed in is unpacked below.
+    embedded, start = Embedded(), int(begins.startswith(tuple(_STREAMED)))
     while head:
         yield end + head
-        end, head = head[-REACH:], stream.read(CHUNK)
+        yield from embedded.found_in(head, start)
+        end, head, start = head[-REACH:], stream.read(CHUNK), 0
     stream.seek(0)
     for magic, unpacked in _STREAMED.items():
         if begins.startswith(magic):
@@ -281,7 +285,9 @@ def _of_array(array: pa.Array) -> Pieces:
     elif _is_text(kind):
         *_, values = array.unique().buffers()
         if values is not None:
-            yield values.to_pybytes()
+            text = values.to_pybytes()
+            yield text
+            yield from Embedded().found_in(text)
 
 
 def _is_text(kind: pa.DataType) -> bool:

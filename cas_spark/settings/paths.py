@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlparse
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from cas_spark.settings.redaction import redacted
+
 LONGEST = 4_000
 """Characters; Linux takes 4,096 bytes."""
 _HALF_A_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
@@ -38,9 +40,10 @@ def _resolve(value: str, info: ValidationInfo) -> str:
     if "://" in value:
         return value
     if _HALF_A_SCHEME.match(value):
+        shown = redacted(value.replace(":/", "://", 1))
         message = (
-            f"{value!r} has one slash after the colon: write two for an address such as "
-            f"s3a://bucket/lake, or begin a folder's path with ./"
+            f"has one slash after the colon: write two for an address, {shown!r}, or begin a "
+            "folder's path with ./"
         )
         raise ValueError(message)
     folder = (info.context or {}).get("folder", Path.cwd())

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic_core import ErrorDetails
 
 from cas_spark.settings.nearest import LONGEST, nearest
+from cas_spark.settings.redaction import redacted, redacted_text, without_secrets
 from cas_spark.settings.section import Section
 
 _NAMES = ("name", "reason", "published_on", "path")
@@ -43,8 +44,8 @@ def problems_of(
 
 
 def without_user(text: str) -> str:
-    """A text without the user and password of any address in it."""
-    return _USER.sub("***@", text)
+    """A text without the user, password and other secrets of any address in it."""
+    return _USER.sub("***@", redacted_text(text))
 
 
 def shown(value: Any) -> str:
@@ -57,14 +58,16 @@ def shown(value: Any) -> str:
         return "yes" if value else "no"
     if value is None:
         return "nothing"
+    value = redacted(value)  # before white space in a secret hides its end
     text = without_user(repr(value) if isinstance(value, str | bytes) else str(value))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _problem(error: ErrorDetails, content: Mapping[str, Any], root: type[Section]) -> str:
     place = [part for part in error["loc"] if part != "[key]"]
-    where = ".".join(_named(place, content)) or "settings"
+    where = without_user(".".join(_named(place, content))) or "settings"
     kind, message = error["type"], error["msg"].removeprefix("Value error, ")
+    message = without_secrets(message, error["input"])  # also those that white space cuts in two
     if kind == "extra_forbidden":
         *above, key = place
         known = sorted({name for section in _sections_at(above, root) for name in _keys(section)})
@@ -80,7 +83,7 @@ def _problem(error: ErrorDetails, content: Mapping[str, Any], root: type[Section
     is_unquoted = kind == "string_type" and isinstance(error["input"], bool | int | float | date)
     hint = _IN_QUOTES if is_unquoted else ""
     of_key = "this name " if error["loc"][-1:] == ("[key]",) else ""
-    return without_user(f"{where}: {of_key}{told}{found}{hint}")
+    return f"{where}: {of_key}{without_user(told)}{found}{hint}"
 
 
 def _named(place: Sequence[str | int], content: Any) -> Iterator[str]:

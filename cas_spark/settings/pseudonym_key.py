@@ -18,6 +18,9 @@ from cas_spark.settings.paths import SettingsPath, local_path
 from cas_spark.settings.section import Section
 
 LEAST_BITS = 128
+LOOKED_AT = 1 << 10
+"""Bytes of a key that are looked at: to find what repeats takes the square of their number."""
+
 FEWEST_DIFFERENT = 8
 """Different bytes or characters; of 16 random bytes there are fewer once in 10¹¹ keys."""
 
@@ -95,22 +98,26 @@ class PseudonymKey(Section):
             key = os.environb.get(os.fsencode(self.environment or ""), b"").strip()
         else:
             try:
-                mode = Path(self.file).stat().st_mode
+                self._check_reach(Path(self.file).stat().st_mode)
                 key = Path(self.file).read_bytes().strip()
             except OSError as error:
                 raise self._unusable(error.strerror or "no such file") from error
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise CasError(
-                    what=f"the pseudonym key in {self._where}",
-                    found=f"mode {stat.S_IMODE(mode):04o}: others than its owner can reach it",
-                    expected="a file that only its owner can read",
-                    do=f"Type `chmod 600 '{self.file}'`; make a new key for a new lake where "
-                    "somebody else may have read it",
-                )
         weakness = weakness_of(key)
         if weakness is not None:
             raise self._unusable(weakness)
         return key
+
+    def _check_reach(self, mode: int) -> None:
+        if not stat.S_ISREG(mode):  # to read a pipe or device may never end
+            raise self._unusable("a folder, pipe or device")
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise CasError(
+                what=f"the pseudonym key in {self._where}",
+                found=f"mode {stat.S_IMODE(mode):04o}: others than its owner can reach it",
+                expected="a file that only its owner can read",
+                do=f"Type `chmod 600 '{self.file}'`; make a new key for a new lake where "
+                "somebody else may have read it",
+            )
 
     @property
     def _where(self) -> str:
@@ -134,6 +141,7 @@ def weakness_of(key: bytes) -> str | None:
         return "nothing"
     if len(key) < LEAST_BITS // 8:
         return f"{len(key)} bytes"
+    key = key[:LOOKED_AT]
     signs, bits = _signs(key)
     signs_of_weakness = {
         f"{len(signs)} characters, which can hold {bits:.0f} bits": bits < LEAST_BITS,

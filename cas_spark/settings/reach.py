@@ -103,7 +103,8 @@ def _problems_of_tracking(settings: Settings) -> Iterator[str]:
     if uri is None:
         return
     scheme = uri.split(":", 1)[0]
-    if scheme in SERVERS:
+    is_address = "://" in uri or scheme not in ("http", "https")
+    if scheme in SERVERS and is_address:
         return
     if "://" not in uri or scheme.split("+", 1)[0] not in DATABASES:
         yield (

@@ -17,18 +17,21 @@ HIDDEN = "***"
 """What stands in place of a secret."""
 
 _USER_INFO = re.compile(
-    r"(?P<before>[A-Za-z][A-Za-z0-9+.\-]*://[^/?#:]*:)(?P<secret>.*)(?=@)", re.DOTALL
+    r"(?P<before>[A-Za-z][A-Za-z0-9+.\-]*://[^/:]*:)(?P<secret>.*)(?=@)", re.DOTALL
 )
 """A password may hold any character, an @ among them: it ends at the last one. A place without one
 that has an @ behind its port is hidden from the port on: too much rather than too little."""
 
 _NAMES = (
     "password|passwd|passphrase|passcode|pwd|secret|token|signature|credential|"
-    "access_?key|api_?key|account_?key|private_?key"
+    "access_?key|api_?key|account_?key|private_?key|odbc_?connect|connection_?string"
 )
 _PARAMETER = re.compile(
-    rf"(?P<before>[?&;](?:[^=&;#?]*(?:{_NAMES})[^=&;#?]*|sig)=)(?P<secret>[^&;#]*)", re.IGNORECASE
+    rf"(?P<before>[?&;](?:[^=&;#?]*(?:{_NAMES})[^=&;#?]*|sig|pass)=)(?P<secret>[^&]*)",
+    re.IGNORECASE,
 )
+"""Databases end a value at & only: a password may hold ; and #. Of ODBC's own form, which is one
+value with a password in it, all is hidden."""
 
 
 def redacted(value: Any) -> Any:

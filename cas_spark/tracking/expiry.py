@@ -1,6 +1,7 @@
 """What MLflow keeps of old polls goes, and where it keeps anything at all."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
@@ -21,6 +22,8 @@ from cas_spark.tracking.store import (
     uris_of,
 )
 from cas_spark.tracking.week import SETTINGS_FILE, forget
+
+log = logging.getLogger(__name__)
 
 
 def places_of(settings: Settings) -> tuple[list[str], str | None]:
@@ -81,12 +84,17 @@ def redact_settings(settings: Settings) -> None:
     folder = None if artifacts is None else local_path(artifacts)
     if folder is None:
         return
-    for file in folder.rglob(SETTINGS_FILE):
-        logged = file.read_text(encoding="utf-8")
-        shown = json.dumps(redacted(json.loads(logged)), indent=1)
-        if json.loads(shown) != json.loads(logged):
+    # Others may keep files of that name beside them: see `Store.make_experiment`.
+    for file in folder.glob(f"{settings.name}-*/*/artifacts/{SETTINGS_FILE}"):
+        try:
+            logged = json.loads(file.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            log.warning("%s: no settings as JSON, so its secrets cannot be removed", file)
+            continue
+        shown = redacted(logged)
+        if shown != logged:
             unfinished = file.with_suffix(".unfinished")
-            unfinished.write_text(shown, encoding="utf-8")
+            unfinished.write_text(json.dumps(shown, indent=1), encoding="utf-8")
             unfinished.replace(file)
 
 

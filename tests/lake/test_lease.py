@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
 from cas_spark.lake import lease as lease_module
-from cas_spark.lake.claims import HOLDS_SECONDS
+from cas_spark.lake.claims import HOLDS_SECONDS, claim_files
 from cas_spark.lake.lease import hold
 
 pytestmark = pytest.mark.spark
@@ -214,3 +214,17 @@ def test_of_many_that_find_an_expired_lease_one_at_a_time_holds_the_lake(
     with ThreadPoolExecutor(6) as pool:
         assert len(list(pool.map(work, range(6)))) == 6
     assert most == 1
+
+
+def test_a_claim_that_another_run_removed_before_the_first_look_is_put_anew(
+    spark: SparkSession, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = [dict[str, float]()]  # a process that stood still finds its claim gone
+
+    def look(*place: Any) -> dict[str, float]:
+        return looks.pop() if looks else claim_files(*place)
+
+    monkeypatch.setattr(lease_module, "claim_files", look)
+    with hold(spark, str(root), "weekly") as lease:
+        lease.check()
+        assert len(list(root.glob("lease-*.json"))) == 1

@@ -100,6 +100,7 @@ def without(folder: Path) -> None:
         ("runs/_delta_log/notes.txt", "outcomes/photo.jpg"),
         ("runs/_delta_log/00000000000000000000.json",),
         (MARKER,),
+        (f"{MARKER}/notes.txt",),
         ("lease-0.json",),
     ],
     ids=lambda names: names[0],

@@ -47,6 +47,7 @@ OF_PERSONS = [
     "_delta_log/old/00000000000000000000.json",
     ".git/config",
     "report.unfinished",
+    ".notes.unfinished",
     f"{'0a' * 20}-copy.parquet",
     "draft.tmp",
 ]

@@ -68,6 +68,11 @@ def zip_of(name: str, content: bytes) -> bytes:
     return archive.getvalue()
 
 
+def small_window(content: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=9)
+    return packer.compress(content) + packer.flush()
+
+
 def many(key: str) -> bytes:
     """Long enough to be compressed into something that no longer reads as the key."""
     return b"filling " * 1000 + f'{{"id": "register:{key}"}}'.encode() * 50
@@ -133,6 +138,17 @@ FORMS: dict[str, Callable[[str], bytes]] = {
         )
     ),
     "parquet in zip": lambda key: zip_of("part.parquet", parquet_of(rows_with(key))),
+    "zlib amid other bytes": lambda key: b"%PDF stream " + zlib.compress(many(key)) + b" end",
+    "zlib of a small window": lambda key: b"blob " + small_window(many(key)),
+    "gzip amid other bytes": lambda key: b"blob " + gzip.compress(many(key)) + b" end",
+    "bzip2 amid other bytes": lambda key: b"blob " + bz2.compress(many(key)) + b" end",
+    "xz amid other bytes": lambda key: b"blob " + lzma.compress(many(key)) + b" end",
+    "zlib after zlib": lambda key: zlib.compress(b"first") + zlib.compress(many(key)),
+    "zlib across two chunks": lambda key: b"." * ((1 << 24) - 30) + zlib.compress(many(key)),
+    "zlib that begins at the end of a chunk": lambda key: (
+        b"." * ((1 << 24) - 1) + zlib.compress(many(key))
+    ),
+    "zlib in a value of parquet": lambda key: parquet_of([{"blob": zlib.compress(many(key))}]),
 }
 
 
@@ -180,7 +196,19 @@ def test_a_file_whose_name_tells_a_form_that_its_bytes_do_not_is_told(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "filling", [b"\\", b"0", b"-", b"a\0", b"\\u0030", b"QUJD", b"%3", b"\x78\x9c", b"\\u{0"]
+    "filling",
+    [
+        b"\\",
+        b"0",
+        b"-",
+        b"a\0",
+        b"\\u0030",
+        b"QUJD",
+        b"%3",
+        b"\x78\x9c",
+        b"\\u{0",
+        zlib.compress(b"a"),
+    ],
 )
 def test_the_time_of_a_search_grows_with_the_length_only(filling: bytes, tmp_path: Path) -> None:
     def seconds(length: int) -> float:

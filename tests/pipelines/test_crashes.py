@@ -84,8 +84,9 @@ def test_a_run_killed_at_any_step_and_started_again_leaves_what_an_undisturbed_o
     # With its JVM: all processes of this run are gone, so its lease is over at once.
     kill("before the files of snapshots are committed", jvm={})
     assert stray_files(lake) != []
-    (lake / "maps" / "2023-01-02").mkdir(parents=True)
-    (lake / "maps" / "2023-01-02" / ".1.unfinished").touch()  # of a task that died as it drew a map
+    maps = lake / "maps" / "2023-01-02"
+    maps.mkdir(parents=True)
+    (maps / f".{'1' * 32}.unfinished").touch()  # of a task that died as it drew a map
     failed = run(settings, lasting_jvm, "a worker, for good")
     assert failed.returncode == 1
     assert "worker" in failed.stderr

@@ -218,3 +218,21 @@ def test_thousands_of_codes_are_compared_in_no_time() -> None:
     codes["b"][-1] = "a17*"
     with pytest.raises(ValueError, match=r"b a17\* and a a17;.* and 91 more"):
         PriorityCodes.model_validate({"column": "c", "codes": codes})
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("lake",), "s3a:/me:s3cret@bucket/lake"),
+        (("tracking", "uri"), "http:/me:s3cret@host"),
+        (("timezone",), "http://me:s3/cr et@host"),
+        (("name",), "http://host?token=s3;cret"),
+        (("incidents", "register", "complete_from"), "http://host?password=s3cret"),
+        (("postgresql://me:s3/cret@host",), 1),
+    ],
+)
+def test_no_secret_of_an_address_at_a_wrong_place_is_told(
+    tmp_path: Path, place: tuple[str, ...], value: Any
+) -> None:
+    [problem] = problems_with(tmp_path, place, value)
+    assert not any(part in problem for part in ("cret", "s3/", "et@"))

@@ -1,7 +1,9 @@
 """A key cannot be guessed, is read by its owner only, and lies outside the lake."""
 
 import base64
+import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,19 @@ def test_a_key_is_read_without_the_white_space_around_it(tmp_path: Path) -> None
 def test_a_key_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> None:
     with pytest.raises(CasError, match=f"mode {mode:04o}.*chmod 600 '{tmp_path}/a.key'"):
         key_in(tmp_path, mode).read()
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.key", 0o600)
+    with pytest.raises(CasError, match="a folder, pipe or device"):
+        PseudonymKey(file=str(tmp_path / "a.key")).read()
+
+
+def test_a_large_file_taken_for_a_key_is_judged_at_once(tmp_path: Path) -> None:
+    start = time.process_time()
+    with pytest.raises(CasError, match="pattern"):
+        key_in(tmp_path, content="abcdefgh" * 100_000 + "!").read()
+    assert time.process_time() - start < 5
 
 
 def test_a_new_key_is_for_its_owner_only_and_never_replaces_one(tmp_path: Path) -> None:

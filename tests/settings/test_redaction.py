@@ -21,6 +21,10 @@ PLACES = {
     "https://account.blob/data?sv=1&sig=abc%3D": "https://account.blob/data?sv=1&sig=***",
     "s3a://AKIA:abc/def+g@bucket/lake": "s3a://AKIA:***@bucket/lake",
     "http://:only@host": "http://:***@host",
+    "postgresql://u#s?er:s3cret@host/db": "postgresql://u#s?er:***@host/db",
+    "postgresql://host/db?password=a;b#c&user=me": "postgresql://host/db?password=***&user=me",
+    "postgresql://host/db?pass=a&passfile=b": "postgresql://host/db?pass=***&passfile=b",
+    "mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Ds3cret": "mssql+pyodbc:///?odbc_connect=***",
 }
 HARMLESS = (
     "postgresql://me@host/db",
@@ -51,7 +55,7 @@ def test_a_place_without_a_secret_stays_as_it_is(place: str) -> None:
 @given(st.text(min_size=6), st.sampled_from(["postgresql://me:{}@host/db", "http://h?token={}"]))
 def test_no_password_passes_whatever_it_is_made_of(password: str, place: str) -> None:
     if "token" in place:  # a delimiter ends it
-        password = password.translate(dict.fromkeys(map(ord, "&;#")))
+        password = password.replace("&", "")
     uri = place.format(password)
     assert len(password) < 6 or password in place or password not in redacted(uri)
 
