@@ -17,6 +17,9 @@ from cas_spark.sources.files import refusing
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top."""
 
+HALF_THE_EARTH = 180
+"""Degrees: no police force's places span more."""
+
 _ID = re.compile(r"id|code|nr|no|num|key|team|district|beat|precinct|ward|name", re.IGNORECASE)
 
 
@@ -124,13 +127,20 @@ def plane_of(teams: TeamsFile | None, degrees: Box | None) -> str | None:
 
 
 def middle_of(degrees: Box) -> tuple[float, float]:
-    """Return the middle of a box in degrees, whose west > east across the antimeridian.
+    """Return the middle of a box in degrees, which may lie across the antimeridian.
+
+    There west > east, or the box spans more than half the earth, as the least and largest longitude
+    of places on both sides do.
 
     Example:
         >>> middle_of((178.0, -18.0, -180.0, -16.0))
         (179.0, -17.0)
+        >>> middle_of((-179.0, -18.0, 178.0, -16.0))
+        (179.5, -17.0)
     """
     west, south, east, north = degrees
+    if east - west > HALF_THE_EARTH:
+        west, east = east, west
     east += 360 if west > east else 0
     return ((west + east) / 2 + 180) % 360 - 180, (south + north) / 2
 

@@ -170,6 +170,7 @@ def test_the_plane_is_that_of_the_teams_or_a_zone_of_utm(tmp_path: Path) -> None
     assert (there.is_geopackage, plane_of(there, None)) == (False, "EPSG:32631")
     assert plane_of(None, (-70.7, -33.5, -70.6, -33.4)) == "EPSG:32719"
     assert plane_of(None, (179.0, -17.5, -179.5, -17.0)) == "EPSG:32760"
+    assert plane_of(None, (-179.5, -17.5, 178.0, -17.0)) == "EPSG:32760"
     assert plane_of(None, None) is None
 
 
