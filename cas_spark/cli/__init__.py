@@ -31,7 +31,7 @@ for _group in (steps, lake, models, preparation):
 
 
 def run_cli(arguments: list[str]) -> int:
-    """Run a command line and return its exit code; errors are told, without a traceback."""
+    """Run a command line and return its exit code; errors are printed without a traceback."""
     handler = LogHandler(console=console, show_path=False, show_level=False)
     handler.addFilter(redact_record)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])

@@ -20,7 +20,7 @@ def session(name: str, root: str | None = None) -> Iterator[SparkSession]:
 
     Args:
         name: of the work, in Spark's UI.
-        root: of the lake, whose failures are then told with table and file; None without one.
+        root: of the lake, whose failures then name table and file; None where there is no lake.
     """
     spark = start_session(name)
     try:

@@ -163,7 +163,7 @@ def _known_crs(opened: VectorLayer, grid_crs: str) -> CRS:
     grid = short_name_of(CRS.from_user_input(grid_crs))
     raise CasError(
         what=opened.what,
-        found="a CRS that is not told",
+        found="no CRS",
         expected="the CRS of its coordinates in the file",
         do=f"Find out which CRS its coordinates have, and write it into a copy: `cas-spark layers "
         f"IN OUT.gpkg --crs CODE`, where CODE is {grid} if they are in the grid's CRS",

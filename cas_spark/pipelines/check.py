@@ -86,7 +86,9 @@ class Checking:
         none = self.spark.createDataFrame([], f"{column} string")
         return reduce(DataFrame.union, self.before[column], none)
 
-    def told_of(self, name: str, places: Places | None) -> tuple[Settings, bytes, str, str, Land]:
+    def delivery_arguments(
+        self, name: str, places: Places | None
+    ) -> tuple[Settings, bytes, str, str, Land]:
         """What every kind of delivery takes besides its rows: see `sources.incidents.deliver`."""
         return self.settings, self.key, NO_SHA256, name, self.land_at(places)
 
@@ -190,7 +192,7 @@ def _check(checking: Checking, source: Extracts, path: str) -> FileCheck:
         is_whole,
         outcomes,
         _meanings(rows, source, checking.settings.timezone),
-        # Where suspects live is nobody's to see.
+        # No map shows where suspects live.
         places if isinstance(source, IncidentExtracts) else None,
         refusal,
         advice if refusal is not None or malformed > MANY_MALFORMED * read else (),
@@ -234,7 +236,7 @@ def _incidents(
     delivery = deliver(
         rows,
         source,
-        *checking.told_of(name, places),
+        *checking.delivery_arguments(name, places),
         checking.already("incident_id"),
         checking.already("revision_id"),
     )
@@ -254,7 +256,7 @@ def _suspects(
     delivery = deliver_suspects(
         rows,
         source,
-        *checking.told_of(name, places),
+        *checking.delivery_arguments(name, places),
         checking.spark.createDataFrame([], none),
     )
     found = _outcomes(delivery.accepted, None, delivery.rejected)
@@ -271,7 +273,7 @@ def _revisions(
     delivery = deliver_revisions(
         rows,
         source,
-        *checking.told_of(name, places),
+        *checking.delivery_arguments(name, places),
         checking.already("revision_id"),
     )
     checking.before["revision_id"].append(delivery.revisions.select("revision_id"))
