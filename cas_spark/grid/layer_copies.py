@@ -76,7 +76,7 @@ def _crs_of(opened: VectorLayer, given: str | None) -> CRS:
     if opened.crs is None and asked is None:
         raise CasError(
             what=opened.what,
-            found="a CRS that is not told",
+            found="no CRS",
             expected="the CRS of its coordinates",
             do="Find out which it is, where the file came from, and give it as --crs CODE",
         )

@@ -22,6 +22,7 @@ from cas_spark.grid.vector_files import VectorLayer, open_layer, read_table
 from cas_spark.lake import storage
 from cas_spark.lake.spread import shuffle_partitions
 from cas_spark.settings.places import Layer, Overlaps, TeamLayer
+from cas_spark.settings.texts import as_seen
 
 
 def read_layer(
@@ -53,9 +54,9 @@ def read_layer(
             brings to the grid's CRS well enough.
     """
     opened = open_layer(layer.path, layer.layer, lambda path: _bytes_of(spark, path))
-    _check_columns(opened, columns)
+    in_file = _names_in_file(opened, columns)
     source = _known_crs(opened, crs)
-    table, shapes = read_table(opened, list(columns))
+    table, shapes = read_table(opened, in_file)
     _check_rows(opened, shapes)
     is_moved = not agree(source, CRS.from_user_input(crs))
     if is_moved:
@@ -113,8 +114,14 @@ def _out_of_reach(opened: VectorLayer, number: int, crs: str) -> CasError:
     )
 
 
-def _check_columns(opened: VectorLayer, columns: Sequence[str]) -> None:
-    missing = [column for column in columns if column not in opened.columns]
+def _names_in_file(opened: VectorLayer, columns: Sequence[str]) -> list[str]:
+    """The names that the file itself gives to columns that look as the settings name them."""
+    found = {
+        column: [name for name in opened.columns if as_seen(name) == as_seen(column)]
+        for column in columns
+    }
+    missing = [column for column, names in found.items() if not names]
+    twice = [column for column, names in found.items() if len(names) > 1]
     if missing:
         raise CasError(
             what=opened.what,
@@ -122,6 +129,14 @@ def _check_columns(opened: VectorLayer, columns: Sequence[str]) -> None:
             expected=f"one of its columns: {', '.join(opened.columns)}",
             do="Give the name of one of these columns in the settings",
         )
+    if twice:
+        raise CasError(
+            what=opened.what,
+            found=f"several columns that look like {', '.join(twice)}",
+            expected="one column of each name in the settings",
+            do="Give these columns of the file other names",
+        )
+    return [found[column][0] for column in columns]
 
 
 def _check_rows(opened: VectorLayer, shapes: Polygons) -> None:
@@ -148,7 +163,7 @@ def _known_crs(opened: VectorLayer, grid_crs: str) -> CRS:
     grid = short_name_of(CRS.from_user_input(grid_crs))
     raise CasError(
         what=opened.what,
-        found="a CRS that is not told",
+        found="no CRS",
         expected="the CRS of its coordinates in the file",
         do=f"Find out which CRS its coordinates have, and write it into a copy: `cas-spark layers "
         f"IN OUT.gpkg --crs CODE`, where CODE is {grid} if they are in the grid's CRS",

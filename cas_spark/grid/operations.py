@@ -113,7 +113,7 @@ def _group(source: CRS, target: CRS, area: AreaOfInterest | None) -> Transformer
     """What PROJ knows between two CRSs, but for a change of datum without parameters."""
     keep_offline()
     with warnings.catch_warnings():
-        # It warns that a better operation is known and not installed: that is told when refusing.
+        # It warns that a better operation is known and not installed: the refusal names it.
         warnings.simplefilter("ignore", UserWarning)
         try:
             return TransformerGroup(

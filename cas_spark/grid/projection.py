@@ -58,7 +58,7 @@ class Operation:
 
     Attributes:
         pipeline: PROJ's text of it, x before y at both ends.
-        accuracy_m: as stated by the authority; None where nobody states one.
+        accuracy_m: as stated by the authority; None where none is stated.
         name: as PROJ names it.
         proj: version of PROJ that chose it.
     """

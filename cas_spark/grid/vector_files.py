@@ -16,7 +16,7 @@ from pyogrio.errors import DataSourceError
 from pyproj import CRS
 
 from cas_spark.errors import CasError
-from cas_spark.settings.texts import text_as_seen
+from cas_spark.settings.texts import as_seen, text_as_seen
 
 FORMATS = "a GeoPackage, GeoJSON, Shapefile or FlatGeobuf"
 ReadBytes = Callable[[str], bytes | None]
@@ -77,16 +77,16 @@ def open_layer(
             expected="one layer, or the name of one of them",
             do="Give the name of one of these as `layer`",
         )
-    if name is not None and name not in layers:
+    alike = [layer for layer in layers if name is None or as_seen(layer) == as_seen(name)]
+    if name is not None and name not in layers and len(alike) != 1:
         raise CasError(
             what=what,
             found="no such layer",
             expected=f"one of its layers: {', '.join(layers)}",
             do="Give the name of one of these as `layer`",
         )
-    info = pyogrio.read_info(
-        source, layer=name or layers[0], encoding=encoding, force_feature_count=True
-    )
+    chosen = name if name in layers else alike[0]
+    info = pyogrio.read_info(source, layer=chosen, encoding=encoding, force_feature_count=True)
     if info["geometry_type"] is None:
         raise CasError(
             what=what,
@@ -99,7 +99,7 @@ def open_layer(
     return VectorLayer(
         what=what,
         source=source,
-        name=name or layers[0],
+        name=chosen,
         columns=(*([row_number] if row_number else []), *fields),
         row_number=row_number,
         crs=_crs_of(info),

@@ -54,7 +54,7 @@ from cas_spark.sources.suspects import deliver_suspects
 NO_SHA256 = "not ingested"
 SLACK_M = 1.0
 MANY_MALFORMED = 0.5
-"""Share of malformed rows from which the form of the file is likely told wrong."""
+"""Share of malformed rows from which the settings likely mistake the form of the file."""
 
 
 @dataclass
@@ -85,6 +85,12 @@ class Checking:
         """The ids of the extracts before this one."""
         none = self.spark.createDataFrame([], f"{column} string")
         return reduce(DataFrame.union, self.before[column], none)
+
+    def delivery_arguments(
+        self, name: str, places: Places | None
+    ) -> tuple[Settings, bytes, str, str, Land]:
+        """What every kind of delivery takes besides its rows: see `sources.incidents.deliver`."""
+        return self.settings, self.key, NO_SHA256, name, self.land_at(places)
 
     @property
     def no_ids(self) -> DataFrame:
@@ -186,7 +192,7 @@ def _check(checking: Checking, source: Extracts, path: str) -> FileCheck:
         is_whole,
         outcomes,
         _meanings(rows, source, checking.settings.timezone),
-        # Where suspects live is nobody's to see.
+        # No map shows where suspects live.
         places if isinstance(source, IncidentExtracts) else None,
         refusal,
         advice if refusal is not None or malformed > MANY_MALFORMED * read else (),
@@ -230,11 +236,7 @@ def _incidents(
     delivery = deliver(
         rows,
         source,
-        checking.settings,
-        checking.key,
-        NO_SHA256,
-        name,
-        checking.land_at(places),
+        *checking.delivery_arguments(name, places),
         checking.already("incident_id"),
         checking.already("revision_id"),
     )
@@ -254,11 +256,7 @@ def _suspects(
     delivery = deliver_suspects(
         rows,
         source,
-        checking.settings,
-        checking.key,
-        NO_SHA256,
-        name,
-        checking.land_at(places),
+        *checking.delivery_arguments(name, places),
         checking.spark.createDataFrame([], none),
     )
     found = _outcomes(delivery.accepted, None, delivery.rejected)
@@ -275,11 +273,7 @@ def _revisions(
     delivery = deliver_revisions(
         rows,
         source,
-        checking.settings,
-        checking.key,
-        NO_SHA256,
-        name,
-        checking.land_at(places),
+        *checking.delivery_arguments(name, places),
         checking.already("revision_id"),
     )
     checking.before["revision_id"].append(delivery.revisions.select("revision_id"))

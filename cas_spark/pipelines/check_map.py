@@ -16,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from cas_spark.errors import CasError
 from cas_spark.pipelines.check_sample import ACCEPTED, FileCheck
 from cas_spark.settings import Settings
+from cas_spark.settings.paths import local_path
 
 MADE_BY = "cas-spark check"
 """Stands in every picture, so that only our own are ever replaced."""
@@ -49,7 +50,8 @@ def check_is_no_lake(folder: Path, settings: Settings) -> None:
     Raises:
         CasError: it does.
     """
-    if "://" not in settings.lake and folder.resolve().is_relative_to(settings.lake):
+    lake = local_path(settings.lake)
+    if lake is not None and folder.resolve().is_relative_to(lake.resolve()):
         raise CasError(
             what=f"folder {folder} of the maps",
             found=f"a place in the lake {settings.lake}",
@@ -62,8 +64,15 @@ def check_may_write(path: Path) -> None:
     """Check that a map may be written at a place: nothing is there, or an earlier map.
 
     Raises:
-        CasError: another file is there, or something that is no file.
+        CasError: another file is there, something that is no file, or the place cannot be read.
     """
+    try:
+        _check_is_ours(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _check_is_ours(path: Path) -> None:
     for folder in path.parents:
         if folder.exists():
             if not folder.is_dir():
@@ -87,6 +96,15 @@ def _taken(path: Path) -> CasError:
     )
 
 
+def _unwritable(path: Path, error: OSError) -> CasError:
+    return CasError(
+        what=f"map {path}",
+        found=error.strerror or str(error),
+        expected="a folder that may be written",
+        do="Name another folder with --to",
+    )
+
+
 def write_map(
     path: Path, check: FileCheck, teams: Sequence[BaseGeometry], settings: Settings
 ) -> None:
@@ -103,12 +121,7 @@ def write_map(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data.getvalue())
     except OSError as error:
-        raise CasError(
-            what=f"map {path}",
-            found=error.strerror or str(error),
-            expected="a folder that may be written",
-            do="Name another folder with --to",
-        ) from error
+        raise _unwritable(path, error) from error
 
 
 def draw(check: FileCheck, teams: Sequence[BaseGeometry], settings: Settings) -> Figure:

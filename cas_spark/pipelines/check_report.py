@@ -1,4 +1,4 @@
-"""What `check` tells: rows by outcome, moments, places and suggestions, as tables."""
+"""The report of `check`: rows by outcome, moments, places and suggestions, as tables."""
 
 from collections.abc import Sequence
 

@@ -52,7 +52,7 @@ class FileCheck:
         outcomes: per row `row_number`, `outcome` (`accepted`, `revision` or the reason of its
             rejection) and `found` (text); empty where the extract was refused.
         meanings: per row of incidents `row_number`, `code`, and as microseconds UTC
-            `occurred_from`, `occurred_until` and `known`; empty where these cannot be told.
+            `occurred_from`, `occurred_until` and `known`; empty where these cannot be read.
         places: of the rows of incidents; None for other extracts and for those without a place.
         refusal: why the extract is refused as a whole; None where it is not.
         advice: what a look at the file itself suggests.

@@ -9,12 +9,16 @@ import pyogrio
 from pyproj import CRS, Transformer
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
+from pyproj.exceptions import ProjError
 
 from cas_spark.errors import CasError
 from cas_spark.sources.files import refusing
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right and top."""
+
+HALF_THE_EARTH = 180
+"""Degrees: no police force's places span more."""
 
 _ID = re.compile(r"id|code|nr|no|num|key|team|district|beat|precinct|ward|name", re.IGNORECASE)
 
@@ -45,11 +49,17 @@ class TeamsFile:
 
     @property
     def degrees(self) -> Box | None:
-        """The box in degrees; None without a CRS."""
+        """The box in degrees, west > east across the antimeridian.
+
+        None without a CRS, or with one that is tied to no place on earth.
+        """
         if self.crs is None:
             return None
-        moved = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
-        left, bottom, right, top = moved.transform_bounds(*self.box)
+        try:
+            moved = Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True)
+            left, bottom, right, top = moved.transform_bounds(*self.box)
+        except ProjError:
+            return None
         return left, bottom, right, top
 
 
@@ -69,6 +79,13 @@ def look_at_teams(path: Path) -> TeamsFile:
                 do="Name another file with --teams, or leave it out",
             )
         info = pyogrio.read_info(path, layer=layers[0], force_total_bounds=True)
+        if info["total_bounds"] is None:
+            raise CasError(
+                what=f"layer {layers[0]} of teams {path}",
+                found="no rows, or only empty polygons",
+                expected="the polygons of the teams",
+                do="Name another file with --teams, or leave it out",
+            )
         table = pyogrio.read_dataframe(path, layer=layers[0], read_geometry=False)
     unique = [
         str(name)
@@ -103,10 +120,29 @@ def plane_of(teams: TeamsFile | None, degrees: Box | None) -> str | None:
         degrees = teams.degrees
     if degrees is None or not all(map(np.isfinite, degrees)):
         return None
-    x, y = (degrees[0] + degrees[2]) / 2, (degrees[1] + degrees[3]) / 2
+    x, y = middle_of(degrees)
     area = AreaOfInterest(x, y, x, y)
     zones = query_utm_crs_info(datum_name="WGS 84", area_of_interest=area)
     return f"{zones[0].auth_name}:{zones[0].code}" if zones else None
+
+
+def middle_of(degrees: Box) -> tuple[float, float]:
+    """Return the middle of a box in degrees, which may lie across the antimeridian.
+
+    There west > east, or the box spans more than half the earth, as the least and largest longitude
+    of places on both sides do.
+
+    Example:
+        >>> middle_of((178.0, -18.0, -180.0, -16.0))
+        (179.0, -17.0)
+        >>> middle_of((-179.0, -18.0, 178.0, -16.0))
+        (179.5, -17.0)
+    """
+    west, south, east, north = degrees
+    if east - west > HALF_THE_EARTH:
+        west, east = east, west
+    east += 360 if west > east else 0
+    return ((west + east) / 2 + 180) % 360 - 180, (south + north) / 2
 
 
 def lies_in(box: Box, teams: TeamsFile) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pyproj import CRS
 
-from cas_spark.pipelines.first_area import Box, TeamsFile, lies_in, plane_of
+from cas_spark.pipelines.first_area import Box, TeamsFile, lies_in, middle_of, plane_of
 from cas_spark.settings.unfilled import FILL_IN
 from cas_spark.sources.column_guesses import (
     Coordinates,
@@ -114,7 +114,7 @@ def _head(found: Findings) -> Iterator[str]:
     yield f"name: {found.source}"
     yield f"title: {fill_in('what people read above figures, such as Springfield, 2018-2025')}"
     if found.degrees is not None:
-        longitude = (found.degrees[0] + found.degrees[2]) / 2
+        longitude, _ = middle_of(found.degrees)
         hours = hours_from_utc(longitude)
         yield f"# By the sun, longitude {longitude:.1f} is {hours:+d} h from UTC; laws may differ."
     yield f"timezone: {fill_in('the IANA name of the local time, such as Europe/Amsterdam')}"

@@ -1,5 +1,6 @@
 """Init: a first settings file, from a look at an extract and at the teams' polygons."""
 
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -41,7 +42,7 @@ def init_settings(folder: Path, extract: Path, teams: Path | None) -> TextReport
             counts in place of incidents.
     """
     path = folder / SETTINGS_FILE
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):  # unlike Path, it takes a name that is too long
         raise _there_already(path)
     look = look_at_file(extract)
     why = counts_instead_of_incidents(look)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
+from cas_spark.settings.yaml_file import UnreadableError, read_yaml
 
 FILL_IN = "FILL IN"
 """How a value begins that is still to be given; what follows says what is wanted."""
@@ -15,8 +15,8 @@ def unfilled(path: Path) -> list[str]:
     A file that cannot be read has nothing to fill in; `load_settings` says what is wrong with it.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        content = read_yaml(path)
+    except UnreadableError:
         return []
     return [f"{place}: {wanted}" for place, wanted in _open_values(content, "")]
 

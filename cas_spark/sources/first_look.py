@@ -5,6 +5,7 @@ the file is read.
 """
 
 import codecs
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -111,10 +112,10 @@ def look_at_file(path: Path, layer: str | None = None) -> FirstLook:
     Raises:
         CasError: the file is missing, empty, a workbook, or cannot be read.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes a name that is too long
         raise CasError(
             what=f"file {path}",
-            found="nothing there",
+            found="a folder" if os.path.isdir(path) else "nothing there",  # noqa: PTH112
             expected="an extract",
             do="Give the place of a file as it was delivered",
         )

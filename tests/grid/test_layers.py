@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from shapely.geometry.base import BaseGeometry
 
 from cas_spark.errors import CasError
-from cas_spark.grid.layers import read_areas, read_layer, read_teams
+from cas_spark.grid.layers import _names_in_file, read_areas, read_layer, read_teams
+from cas_spark.grid.vector_files import open_layer
 from cas_spark.settings.places import Layer, TeamLayer
 
 RD, UTM = "EPSG:28992", "EPSG:26915"
@@ -100,6 +101,28 @@ def test_what_a_file_lacks_is_told_with_what_it_has(spark: SparkSession, tmp_pat
         read_teams(spark, teams(path, id="id"), RD)
 
 
+def test_a_column_is_found_by_what_a_person_sees(tmp_path: Path) -> None:
+    path = write(tmp_path, [SQUARE], **{"\ufeffcode ": ["a"], "plaats\u00a0e\u0301": ["b"]})
+    opened = open_layer(path, None)
+    assert _names_in_file(opened, ["plaats\u00a0\u00e9", "code"]) == [
+        "plaats\u00a0e\u0301",
+        "\ufeffcode ",
+    ]
+
+
+def test_columns_that_look_alike_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, [SQUARE], **{"code": ["a"], "code\u200b": ["b"]})
+    with pytest.raises(CasError, match="several columns that look like code"):
+        _names_in_file(open_layer(path, None), ["code"])
+
+
+def test_a_layer_is_found_by_what_a_person_sees(tmp_path: Path) -> None:
+    frame = geopandas.GeoDataFrame({"code": ["a"]}, geometry=[SQUARE], crs=RD)
+    frame.to_file(tmp_path / "places.gpkg", layer="wijken\u00a0")
+    frame.to_file(tmp_path / "places.gpkg", layer="buurten")
+    assert open_layer(str(tmp_path / "places.gpkg"), "wijken").features == 1
+
+
 @pytest.mark.spark
 def test_a_layer_without_rows_is_refused(spark: SparkSession, tmp_path: Path) -> None:
     path = write(tmp_path, [])
@@ -122,9 +145,7 @@ def test_a_layer_without_a_crs_is_refused(spark: SparkSession, tmp_path: Path, c
         file.execute("UPDATE gpkg_geometry_columns SET srs_id = ?", (code,))
         file.execute("UPDATE gpkg_contents SET srs_id = ?", (code,))
     file.close()
-    with pytest.raises(
-        CasError, match="a CRS that is not told.*`cas-spark layers .* is EPSG:26915"
-    ):
+    with pytest.raises(CasError, match="no CRS.*`cas-spark layers .* is EPSG:26915"):
         read_layer(spark, Layer(path=path, layer="places"), UTM)
 
 

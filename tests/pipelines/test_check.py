@@ -270,11 +270,19 @@ def test_the_file_of_somebody_else_is_never_replaced(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
+def test_a_folder_that_no_file_can_have_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(CasError, match="File name too long.*--to"):
+        check_may_write(tmp_path / ("x" * 300) / "a.png")
+
+
 @pytest.mark.parametrize("folder", ["lake", "lake/maps", "lake/../lake"])
 def test_maps_never_lie_in_the_lake(tmp_path: Path, folder: str) -> None:
     with pytest.raises(CasError, match="a place in the lake"):
         check_is_no_lake(tmp_path / folder, settings_of(tmp_path))
     check_is_no_lake(tmp_path / "lake-maps", settings_of(tmp_path))
+    by_address = settings_of(tmp_path).model_copy(update={"lake": (tmp_path / "lake").as_uri()})
+    with pytest.raises(CasError, match="a place in the lake"):
+        check_is_no_lake(tmp_path / folder, by_address)
 
 
 def test_no_two_files_share_a_map() -> None:
@@ -283,6 +291,18 @@ def test_no_two_files_share_a_map() -> None:
     ]
     assert len(set(names)) == 5
     assert all(name.isascii() and "/" not in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("[" * 20_000, "nested more than"), ("a: 2024-13-45", "line 1, column 4")]
+)
+def test_settings_that_cannot_be_read_are_an_error_with_a_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    assert run_cli(["check", "--settings", str(path)]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_is_still_to_fill_in_is_told_first(

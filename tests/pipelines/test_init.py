@@ -169,7 +169,34 @@ def test_the_plane_is_that_of_the_teams_or_a_zone_of_utm(tmp_path: Path) -> None
     there = look_at_teams(tmp_path / "degrees.geojson")
     assert (there.is_geopackage, plane_of(there, None)) == (False, "EPSG:32631")
     assert plane_of(None, (-70.7, -33.5, -70.6, -33.4)) == "EPSG:32719"
+    assert plane_of(None, (179.0, -17.5, -179.5, -17.0)) == "EPSG:32760"
+    assert plane_of(None, (-179.5, -17.5, 178.0, -17.0)) == "EPSG:32760"
     assert plane_of(None, None) is None
+
+
+def test_teams_without_ground_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "teams.gpkg"
+    gpd.GeoDataFrame({"id": ["a"]}, geometry=[shapely.Polygon()], crs="EPSG:4326").to_file(path)
+    with pytest.raises(CasError, match="only empty polygons.*--teams"):
+        look_at_teams(path)
+
+
+def test_teams_in_a_crs_tied_to_no_place_have_no_degrees(tmp_path: Path) -> None:
+    path = tmp_path / "teams.gpkg"
+    local = 'LOCAL_CS["here",UNIT["metre",1]]'
+    gpd.GeoDataFrame({"id": ["a"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=local).to_file(path)
+    teams = look_at_teams(path)
+    assert (teams.degrees, plane_of(teams, None)) == (None, None)
+
+
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path) -> None:
+    extract = tmp_path / "crimes.csv"
+    extract.write_text("id,x\n1,2\n")
+    for folder, file in ((tmp_path / ("x" * 300), extract), (tmp_path, tmp_path / ("x" * 300))):
+        with pytest.raises(CasError):
+            init_settings(folder, file, None)
+    with pytest.raises(CasError, match="found a folder"):
+        init_settings(tmp_path, tmp_path, None)
 
 
 def test_plain_names_are_names_of_settings() -> None:

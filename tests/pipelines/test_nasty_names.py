@@ -11,9 +11,9 @@ import yaml
 from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
+from cas_spark.cli.printing import print_report
 from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.inventory import inventory_of
-from cas_spark.pipelines.printing import print_report
 from cas_spark.settings import load_settings
 from cas_spark.settings.texts import file_stems
 from cas_spark.tracking.store import open_store

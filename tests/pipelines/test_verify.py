@@ -26,7 +26,7 @@ def verify(
     spark: SparkSession, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Verify:
     """Exit code and output of `cas-spark verify`, in the session of the tests."""
-    monkeypatch.setattr(cli, "_session", lambda *_: nullcontext(spark))
+    monkeypatch.setattr("cas_spark.cli.lake.session", lambda *_: nullcontext(spark))
 
     def run(settings: Path) -> tuple[int, str]:
         code = cli.run_cli(["verify", "--settings", str(settings)])

@@ -15,6 +15,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from cas_spark.pipelines.job import Job
+from cas_spark.pipelines.progress import bars
 from cas_spark.pipelines.report import TextReport, report_of
 from cas_spark.settings.redaction import redacted, redacted_text
 from cas_spark.settings.texts import lines, one_line
@@ -31,6 +32,10 @@ def console_of_errors() -> Console:
     if not console.is_terminal:
         console.width = LOG_WIDTH
     return console
+
+
+console = console_of_errors()
+show_progress = bars(console)
 
 
 def console_of_reports() -> Console:

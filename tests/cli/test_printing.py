@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from cas_spark.pipelines.printing import (
+from cas_spark.cli.printing import (
     LogHandler,
     console_of_errors,
     print_error,

@@ -1,8 +1,9 @@
-"""What arguments of the command line may be, where their types do not say it."""
+"""Arguments that several commands take, and what they may be where their types do not say it."""
 
 import re
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -37,3 +38,22 @@ def folder_of_models(path: str) -> str:
 def whole_path(path: str) -> str:
     """A path from the root of the file system; an address stays as it is."""
     return path if "://" in path else str(Path(path).resolve())
+
+
+SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file (YAML).")]
+Poll = Annotated[
+    datetime | None,
+    typer.Option(
+        "--poll",
+        formats=["%Y-%m-%d"],
+        callback=a_day,
+        help="Local date of the poll; default: the newest.",
+    ),
+]
+Reread = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reread",
+        help="Source whose extracts are read again, by the settings of now; may be repeated.",
+    ),
+]

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cas_spark import cli
+from cas_spark.cli import lake, session
 from cas_spark.errors import CasError, SettingsError
 from cas_spark.settings import check_inputs, load_settings
 from cas_spark.settings.redaction import print_redacted
@@ -20,7 +21,7 @@ def _no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: str) -> None:
         raise AssertionError(f"Spark was started for {name}")
 
-    monkeypatch.setattr(cli, "start_session", refuse)
+    monkeypatch.setattr(session, "start_session", refuse)
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -119,7 +120,7 @@ def test_a_failure_says_what_to_do_and_exits_with_1(
     def fail(name: str) -> None:
         raise CasError("the lake [red]", "nothing", "something", f"Start {name}")
 
-    monkeypatch.setattr(cli, "start_session", fail)
+    monkeypatch.setattr(session, "start_session", fail)
     monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
     code, text = told(capsys, "ingest", "--settings", str(path))
     assert code == 1
@@ -151,7 +152,7 @@ def test_no_error_log_or_traceback_shows_the_password_of_a_place(
         logging.getLogger("cas_spark").warning("the lake %s is far away", content["lake"])
         raise CasError(f"the lake {content['lake']}", name, "another", "Wait")
 
-    monkeypatch.setattr(cli, "start_session", fail)
+    monkeypatch.setattr(session, "start_session", fail)
     _, text = told(capsys, "retain", "--settings", path, "--as-of", "2024-01-01")
     assert "the lake s3a://AKIA:***@bucket/lake: found" in text
     assert "Tr0ub4dor" not in text
@@ -220,10 +221,10 @@ def test_figures_replace_a_file_of_such_figures_and_no_other(tmp_path: Path) -> 
     path = tmp_path / "figures.csv"
     figures = pd.DataFrame({"year": [2023], "revisions": [7]})
     for _ in range(2):
-        cli._write_csv(figures, path)
+        lake._write_csv(figures, path)
         assert path.read_text() == "year,revisions\n2023,7\n"
     for mine in ("", "year\n", "year,revisions,notes\n2023,7,mine\n", "\x89PNG\r\n"):
         path.write_text(mine, newline="")
         with pytest.raises(CasError, match="other content"):
-            cli._write_csv(figures, path)
+            lake._write_csv(figures, path)
         assert path.read_bytes() == mine.encode()
