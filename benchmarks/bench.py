@@ -25,10 +25,10 @@ from training import profile_training
 
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import read_published
-from cas_spark.lake.session import start_session
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.train import expected_of, training_data
+from cas_spark.pipelines.steps.train import expected_of, training_data
+from cas_spark.platform.progress import silently
+from cas_spark.platform.session import start_session
 from cas_spark.settings import load_settings
 
 TEAMS = 2

@@ -22,10 +22,10 @@ from threadpoolctl import threadpool_limits
 from cas_spark.settings.learning import Training
 from cas_spark.training import solver
 from cas_spark.training.design import Design, design_of
-from cas_spark.training.design_matrix import training_rows
 from cas_spark.training.models import Expected, TrainingData
 from cas_spark.training.solver import Group, solve
 from cas_spark.training.team_rows import team_rows
+from cas_spark.training.transforms import training_rows
 
 GAP = 1e-7
 """Relative: how far above its least value the objective may end."""

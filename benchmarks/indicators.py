@@ -14,7 +14,7 @@ from cas_spark.indicators.nearby import facts_near_teams
 from cas_spark.indicators.snapshots import edges_until
 from cas_spark.indicators.team import FACT_COLUMNS, Team, team_of
 from cas_spark.lake import tables
-from cas_spark.lake.arrow_door import write_file
+from cas_spark.lake.arrow_access import write_file
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.pipelines.job import Job
 

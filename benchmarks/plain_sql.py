@@ -35,12 +35,12 @@ from bench import largest_teams, open_job
 from indicators import TeamInputs, inputs_of
 from sql_indicators import Given, write_plain_sql
 
-from cas_spark.indicators.calendar import calendar_values, latitude_of
 from cas_spark.indicators.catalogue import Catalogue
+from cas_spark.indicators.season import calendar_values, latitude_of
 from cas_spark.indicators.snapshots import Plan, write_team
-from cas_spark.lake.arrow_door import commit_files
-from cas_spark.lake.session import start_session
+from cas_spark.lake.arrow_access import commit_files
 from cas_spark.pipelines.job import Job
+from cas_spark.platform.session import start_session
 
 SIZES = (52, 104)
 """Numbers of polls, or as many as the run has."""

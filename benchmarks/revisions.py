@@ -26,11 +26,11 @@ import typer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cas_spark.lake.session import start_session
 from cas_spark.lake.tables import FORECASTS, INCIDENTS
 from cas_spark.pipelines.commands import run_command
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
+from cas_spark.platform.progress import silently
+from cas_spark.platform.session import start_session
 from cas_spark.settings import Settings, load_settings
 from cas_spark.settings.effects import Effects
 

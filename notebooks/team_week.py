@@ -19,12 +19,12 @@ from pyspark.sql import functions as F
 
 import cas_spark
 from cas_spark.evaluation.measures import measure_name
-from cas_spark.forecasting.maps import as_png, draw_map
+from cas_spark.publishing.maps import as_png, draw_map
 from cas_spark.forecasting.reasons import REASON, sentences_of
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.session import start_session
+from cas_spark.platform.session import start_session
 from cas_spark.settings import load_settings
 
 project = Path(cas_spark.__file__).resolve().parents[1]

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from pyspark.sql import SparkSession
 
-from cas_spark.lake.session import start_session
+from cas_spark.platform.session import start_session
 from cas_spark.settings import Settings, load_settings
 from tests.toy import POLL, run_quietly, settings_of_toy, write_toy
 

@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from cas_spark.pipelines.commands import run_command
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
+from cas_spark.platform.progress import silently
 from cas_spark.settings import Settings
 
 POLL = date(2024, 1, 8)
@@ -116,11 +116,17 @@ def write_toy(folder: Path, seed: int = 1, **changes: Any) -> Path:
 def write_settings(folder: Path, **changes: Any) -> Path:
     """Write the toy's settings file, with changes on top, and beside its lake the key."""
     folder.mkdir(parents=True, exist_ok=True)
-    path, key = folder / "toy.yaml", folder / "lake.key"
-    key.touch(mode=0o600)
-    key.write_text(f"{KEY}\n", encoding="ascii")
+    write_key(folder)
+    path = folder / "toy.yaml"
     path.write_text(yaml.safe_dump(content_of_toy(folder) | changes), encoding="utf-8")
     return path
+
+
+def write_key(folder: Path) -> None:
+    """Write the key of the toy's lake, so that two lakes of the toy have the same ids."""
+    key = folder / "lake.key"
+    key.touch(mode=0o600)
+    key.write_text(f"{KEY}\n", encoding="ascii")
 
 
 def write_teams(path: Path) -> None:

@@ -16,8 +16,8 @@ from cas_spark.cli import lake, models, preparation, steps
 from cas_spark.cli.exit_codes import FAILED, WRONG_SETTINGS
 from cas_spark.cli.printing import LogHandler, console, print_error
 from cas_spark.errors import CasError, SettingsError
-from cas_spark.lake.session import RUNTIME
 from cas_spark.pipelines.commands import STEPS, WEEKLY
+from cas_spark.platform.session import RUNTIME
 from cas_spark.settings.redaction import print_redacted, redact_record
 
 app = typer.Typer(

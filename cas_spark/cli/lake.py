@@ -10,21 +10,21 @@ import typer
 
 from cas_spark.cli.arguments import SettingsFile, a_day, whole_path
 from cas_spark.cli.exit_codes import FAILED
-from cas_spark.cli.printing import print_tables, show_progress
+from cas_spark.cli.printing import print_report, show_progress
 from cas_spark.cli.session import load, session
 from cas_spark.errors import CasError
 from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.commands import run_rebuild, run_retain
-from cas_spark.pipelines.inventory import inventory_of
-from cas_spark.pipelines.report import TextReport, TextTable
-from cas_spark.pipelines.revisions_report import (
+from cas_spark.pipelines.reports.inventory import inventory_of
+from cas_spark.pipelines.reports.revisions import (
     count_revisions,
     pending_report,
     pending_revisions,
     revisions_report,
 )
-from cas_spark.pipelines.status import RUNS_SHOWN, status_of
+from cas_spark.pipelines.reports.status import RUNS_SHOWN, status_of
 from cas_spark.pipelines.verify import verify, verify_report
+from cas_spark.reporting import Report, ReportTable
 from cas_spark.settings.redaction import redacted
 
 commands = typer.Typer()
@@ -49,7 +49,7 @@ def tables(
     title = f"{redacted(loaded.lake)}, run {inventory['run']}"
     columns = ["table", "version", "rows", "recorded digest"]
     line = "Digests are as the run recorded them; `cas-spark verify` recomputes them."
-    print_tables(TextReport([TextTable(title, columns, rows)], [line]))
+    print_report(Report([ReportTable(title, columns, rows)], [line]))
 
 
 @commands.command(name="verify")
@@ -58,7 +58,7 @@ def verify_digests(settings: SettingsFile) -> None:
     loaded = load(settings, {}, needs_inputs=False)
     with session("cas-spark verify", loaded.lake) as spark:
         verified = verify(Lake(spark, loaded.lake), loaded.resources.storage_access)
-    print_tables(verify_report(verified))
+    print_report(verify_report(verified))
     if not verified.is_equal:
         raise typer.Exit(FAILED)
 
@@ -74,7 +74,7 @@ def status(
     loaded = load(settings, {}, needs_inputs=False)
     with session("cas-spark status", loaded.lake) as spark:
         report = status_of(Lake(spark, loaded.lake), runs)
-    print_tables(report)
+    print_report(report)
 
 
 @commands.command()
@@ -93,7 +93,7 @@ def revisions(
     with session("cas-spark revisions", loaded.lake) as spark:
         lake = Lake(spark, loaded.lake)
         found = pending_revisions(lake) if pending else count_revisions(lake, loaded, year)
-    print_tables(pending_report(found, loaded) if pending else revisions_report(found, loaded))
+    print_report(pending_report(found, loaded) if pending else revisions_report(found, loaded))
     if csv is not None:
         _write_csv(found, csv)
 
@@ -133,7 +133,7 @@ def rebuild_week(
     loaded = load(settings, {}, needs_inputs=False)
     with session(f"cas-spark rebuild {loaded.name}", loaded.lake) as spark:
         rebuilt, report = run_rebuild(spark, loaded, run, to and whole_path(to), show_progress)
-    print_tables(report)
+    print_report(report)
     if not rebuilt.is_equal and not rebuilt.removed:
         raise typer.Exit(FAILED)
 
@@ -152,4 +152,4 @@ def retain(
     loaded = load(settings, {}, needs_inputs=False)
     with session(f"cas-spark retain {loaded.name}", loaded.lake) as spark:
         report = run_retain(spark, loaded, as_of.date())
-    print_tables(report)
+    print_report(report)

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from cas_spark.cli.arguments import SettingsFile, a_day, folder_of_models, plain_name, whole_path
-from cas_spark.cli.printing import print_tables, show_progress
+from cas_spark.cli.printing import print_report, show_progress
 from cas_spark.cli.session import load, session
 from cas_spark.pipelines.backtest import Span
-from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import run_backtest, run_experiment
 from cas_spark.pipelines.experiment import Challenge
 from cas_spark.pipelines.export import ModelKey, export_model
+from cas_spark.pipelines.reports.backtest import backtest_report
 
 commands = typer.Typer()
 
@@ -48,7 +48,7 @@ def backtest(
     with session(f"cas-spark backtest {loaded.name}", loaded.lake) as spark:
         job = run_backtest(spark, loaded, span, show_progress)
         report = backtest_report(job, span)
-    print_tables(report)
+    print_report(report)
 
 
 @commands.command()
@@ -63,7 +63,7 @@ def experiment(
     loaded = load(settings, {}, needs_inputs=False)
     with session(f"cas-spark experiment {loaded.name} {name}", loaded.lake) as spark:
         report = run_experiment(spark, loaded, Challenge(name, weeks), show_progress)
-    print_tables(report)
+    print_report(report)
 
 
 @commands.command(name="export-model")
@@ -87,4 +87,4 @@ def export(
     folder = whole_path(to)
     with session(f"cas-spark export-model {loaded.name}", loaded.lake) as spark:
         report = export_model(spark, loaded, key, folder)
-    print_tables(report)
+    print_report(report)

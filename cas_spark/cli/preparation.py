@@ -7,19 +7,19 @@ import typer
 
 from cas_spark.cli.arguments import SettingsFile
 from cas_spark.cli.exit_codes import FAILED
-from cas_spark.cli.printing import console, print_tables, show_progress
+from cas_spark.cli.printing import console, print_report, show_progress
 from cas_spark.cli.session import load, session
 from cas_spark.errors import SettingsError
+from cas_spark.generator import generate
 from cas_spark.grid.layer_copies import copy_layer
-from cas_spark.pipelines.check import check_extracts
-from cas_spark.pipelines.check_map import check_is_no_lake, check_may_write, picture_path, write_map
-from cas_spark.pipelines.check_report import check_report, is_fine
-from cas_spark.pipelines.init import init_settings
-from cas_spark.pipelines.report import TextReport
+from cas_spark.pipelines.check.extracts import check_extracts
+from cas_spark.pipelines.check.map import check_is_no_lake, check_may_write, picture_path, write_map
+from cas_spark.pipelines.first_settings.write import init_settings
+from cas_spark.pipelines.reports.check import check_report, is_fine
+from cas_spark.reporting import Report
 from cas_spark.settings import check_inputs, load_settings
 from cas_spark.settings.texts import one_line
 from cas_spark.settings.unfilled import unfilled
-from cas_spark.sources.generator import generate
 
 ROWS = 10_000
 
@@ -44,14 +44,14 @@ def check(
     check_is_no_lake(folder, loaded)
     with session(f"cas-spark check {loaded.name}") as spark:
         checks, teams = check_extracts(spark, loaded, rows, show_progress)
-    print_tables(check_report(checks, loaded))
+    print_report(check_report(checks, loaded))
     drawn = [one for one in checks if one.places is not None]
     # All or none: a folder of somebody else gets no map at all.
     for one in drawn:
         check_may_write(picture_path(folder, one))
     for one in drawn:
         write_map(picture_path(folder, one), one, teams, loaded)
-    print_tables(TextReport([], [f"Maps: {folder}" if drawn else "No extract has places to draw."]))
+    print_report(Report([], [f"Maps: {folder}" if drawn else "No extract has places to draw."]))
     if not is_fine(checks):
         raise typer.Exit(FAILED)
 
@@ -65,7 +65,7 @@ def init(
     ] = None,
 ) -> None:
     """Look at an extract and write a first settings file, with what is left to fill in."""
-    print_tables(init_settings(folder, extract, teams))
+    print_report(init_settings(folder, extract, teams))
 
 
 @commands.command(name="generate")

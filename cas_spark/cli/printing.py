@@ -15,8 +15,8 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import bars
-from cas_spark.pipelines.report import TextReport, report_of
+from cas_spark.platform.progress import bars
+from cas_spark.reporting import Report
 from cas_spark.settings.redaction import redacted, redacted_text
 from cas_spark.settings.texts import lines, one_line
 from cas_spark.tracking.store import open_store
@@ -57,11 +57,11 @@ def print_error(console: Console, text: str) -> None:
     console.print(Text(lines(redacted_text(text)), style="red"), soft_wrap=True, highlight=False)
 
 
-def print_tables(report: TextReport) -> None:
-    """Print tables, and the lines that belong to them."""
+def print_report(report: Report) -> None:
+    """Print tables, the lines that belong to them, warnings and labels."""
     out = console_of_reports()
     for table in report.tables:
-        grid = Grid(title=one_line(table.title))
+        grid = Grid(title=one_line(table.title), show_header=bool(table.columns))
         for column in table.columns:
             grid.add_column(one_line(column))
         for row in table.rows:
@@ -69,32 +69,18 @@ def print_tables(report: TextReport) -> None:
         out.print(grid)
     for line in report.lines:
         out.print(one_line(line), soft_wrap=True, highlight=False)
-
-
-def print_report(job: Job, settings_path: Path, *, is_week: bool) -> None:
-    """Print what a step or a week came to.
-
-    Args:
-        job: that is done.
-        settings_path: of its settings.
-        is_week: whether to say what may be looked at next.
-    """
-    report = report_of(job)
-    grid = Grid(title=one_line(f"{job.settings.title} ({job.run.step})"), show_header=False)
-    grid.add_column()
-    grid.add_column()
-    for what, figure in report.lines:
-        grid.add_row(one_line(what), one_line(figure))
-    out = console_of_reports()
-    out.print(grid)
     for warning in report.warnings:
         out.print(Text(f"Warning: {one_line(warning)}", style="yellow"))
     for label in report.labels:
-        out.print(Text(one_line(label), style="bold"))
-    if is_week:
-        out.print("\nNext:")
-        for line in next_lines(job, settings_path):
-            out.print(f"  {one_line(line)}", soft_wrap=True, highlight=False)
+        out.print(Text(one_line(label), style="bold"), soft_wrap=True)
+
+
+def print_next(job: Job, settings_path: Path) -> None:
+    """Print what can be looked at after a week."""
+    out = console_of_reports()
+    out.print("\nNext:")
+    for line in next_lines(job, settings_path):
+        out.print(f"  {one_line(line)}", soft_wrap=True, highlight=False)
 
 
 def next_lines(job: Job, settings_path: Path) -> list[str]:

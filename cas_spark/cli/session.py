@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 
 from cas_spark.errors import SettingsError
 from cas_spark.indicators.checks import problems_of_indicators
-from cas_spark.lake.failures import telling_of_storage
-from cas_spark.lake.session import start_session
+from cas_spark.platform.failures import telling_of_storage
+from cas_spark.platform.session import start_session
 from cas_spark.settings import Settings, check_inputs, load_settings
 
 

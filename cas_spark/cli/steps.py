@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from cas_spark.cli.arguments import Poll, Reread, SettingsFile
-from cas_spark.cli.printing import print_report, print_tables, show_progress
+from cas_spark.cli.printing import print_next, print_report, show_progress
 from cas_spark.cli.session import load, session
 from cas_spark.pipelines.commands import INGEST, STEPS, WEEKLY, run_command
 from cas_spark.pipelines.dry_run import dry_run
+from cas_spark.pipelines.reports.weekly import report_of
 
 commands = typer.Typer()
 
@@ -26,7 +27,9 @@ def _run(
     )
     with session(f"cas-spark {command} {settings.name}", settings.lake) as spark:
         job = run_command(spark, command, settings, day, show_progress, reread)
-        print_report(job, settings_path, is_week=command == WEEKLY)
+        print_report(report_of(job))
+        if command == WEEKLY:
+            print_next(job, settings_path)
 
 
 def _add_step(name: str, help_text: str) -> None:
@@ -67,4 +70,4 @@ def _say_what_would_be_done(
     settings = load(settings_path, polls, needs_inputs=True, reread=reread)
     with session(f"cas-spark {WEEKLY} --dry-run {settings.name}", settings.lake) as spark:
         report = dry_run(spark, settings, day, WEEKLY, reread)
-    print_tables(report)
+    print_report(report)

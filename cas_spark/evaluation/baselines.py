@@ -21,7 +21,7 @@ from cas_spark.indicators.indicator import Indicator
 from cas_spark.indicators.kernels import Ints
 from cas_spark.indicators.nearby import facts_near_teams
 from cas_spark.indicators.team import Team, team_of
-from cas_spark.lake.spread import largest_first, task_per_group_of_two
+from cas_spark.platform.spread import largest_first, task_per_group_of_two
 
 ALL_HISTORY = "all_history_count"
 THREE_YEARS = "three_year_count"

@@ -13,7 +13,7 @@ from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Doubles
 from cas_spark.knowledge.calendar import polls_between
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.lake.spread import largest_first, task_per_group
+from cas_spark.platform.spread import largest_first, task_per_group
 from cas_spark.training.models import TrainedModel
 from cas_spark.training.team_context import team_context
 from cas_spark.training.team_rows import plain_rows

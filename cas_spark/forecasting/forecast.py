@@ -17,13 +17,13 @@ from cas_spark.forecasting.stability import shares_chosen
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.knowledge.calendar import target_weeks
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.lake.spread import task_per_group_of_two
+from cas_spark.platform.spread import task_per_group_of_two
 from cas_spark.settings.learning import Forecast
-from cas_spark.training.design_matrix import transformed
+from cas_spark.training.coefficient_draws import restored
 from cas_spark.training.models import TrainedModel
-from cas_spark.training.stability import restored
 from cas_spark.training.team_context import team_context
 from cas_spark.training.team_rows import plain_rows
+from cas_spark.training.transforms import transformed
 
 Doubles = npt.NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import CELL_SIZE_M, Doubles
 from cas_spark.grid.tessellation import SHARE_BITS, shares_in_cells
-from cas_spark.settings.places import AreaEdition, AreaFigure, AreaStatistics
+from cas_spark.settings.geography import AreaEdition, AreaFigure, AreaStatistics
 
 STEPS = 1 << 16
 """Values are whole numbers of 2^-16, finer than a model reads them."""

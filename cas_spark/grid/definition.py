@@ -17,8 +17,8 @@ from pyspark.sql import functions as F
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import CELL_SIZE_M
 from cas_spark.grid.vector_files import local_file, missing_file
-from cas_spark.lake import storage
-from cas_spark.settings.places import Grid, Layer
+from cas_spark.platform import storage
+from cas_spark.settings.geography import Grid, Layer
 
 _DEFAULTS = {"operation": None, "overlaps": "refuse"}
 SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")

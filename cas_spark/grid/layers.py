@@ -19,9 +19,9 @@ from cas_spark.grid.operations import Operations
 from cas_spark.grid.overlaps import POLYGONS, Polygons, side_by_side
 from cas_spark.grid.projection import TRANSFORMED_DECIMALS, Bounds, agree, short_name_of
 from cas_spark.grid.vector_files import VectorLayer, open_layer, read_table
-from cas_spark.lake import storage
-from cas_spark.lake.spread import shuffle_partitions
-from cas_spark.settings.places import Layer, Overlaps, TeamLayer
+from cas_spark.platform import storage
+from cas_spark.platform.spread import shuffle_partitions
+from cas_spark.settings.geography import Layer, Overlaps, TeamLayer
 from cas_spark.settings.texts import as_seen
 
 

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import CELL_SIZE_M
-from cas_spark.settings.places import Overlaps
+from cas_spark.settings.geography import Overlaps
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import ROW_STEP, offsets_within
-from cas_spark.settings.places import RemovalCondition, RemovalRule
+from cas_spark.settings.geography import RemovalCondition, RemovalRule
 
 INCIDENTS = "incidents"
 LAND_SHARE = "land_share"

@@ -19,7 +19,7 @@ from cas_spark.errors import CasError
 from cas_spark.grid.cells import Doubles, centres
 from cas_spark.grid.layers import read_layer
 from cas_spark.grid.operations import Operations
-from cas_spark.settings.places import Surrounding
+from cas_spark.settings.geography import Surrounding
 
 NEAR_M = 500
 DISTANCE_STEPS_PER_M = 64

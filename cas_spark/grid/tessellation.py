@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.grid.cells import CELL_SIZE_M, cell_id_of
 from cas_spark.grid.overlaps import POLYGONS
-from cas_spark.lake.spread import shuffle_partitions
+from cas_spark.platform.spread import shuffle_partitions
 
 SIDES = (256, 64, 16, 4, 1)
 AREA_BITS = 40

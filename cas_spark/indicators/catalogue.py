@@ -15,8 +15,8 @@ from cas_spark.indicators.ages import ALL_HISTORY, IN_ALL_HISTORY, Ages, between
 from cas_spark.indicators.indicator import ANY, NEVER_WEEKS, Indicator
 from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.settings import Settings
+from cas_spark.settings.geography import AreaStatistics
 from cas_spark.settings.learning import Indicators
-from cas_spark.settings.places import AreaStatistics
 
 _INCIDENTS = "incidents"
 LASTING = "places near where it often happens are likelier"

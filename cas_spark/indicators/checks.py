@@ -8,8 +8,8 @@ from cas_spark.indicators.catalogue import catalogue_of_lake, whole_catalogue
 from cas_spark.indicators.indicator import ANY
 from cas_spark.lake import tables
 from cas_spark.settings import Settings
+from cas_spark.settings.geography import Grid
 from cas_spark.settings.nearest import nearest
-from cas_spark.settings.places import Grid
 
 SHOWN = 3
 

@@ -4,7 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.grid.cells import column_of, row_of
-from cas_spark.indicators.suspects import SUSPECT_COLUMNS
+from cas_spark.indicators.suspect_kernels import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS
 from cas_spark.indicators.weights import HALO_CELLS
 from cas_spark.knowledge.visibility import NEVER, counts_at

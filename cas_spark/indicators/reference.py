@@ -9,7 +9,7 @@ from typing import get_args
 
 from cas_spark.indicators.catalogue import catalogue_of
 from cas_spark.indicators.indicator import Indicator
-from cas_spark.settings.places import AreaFigure, AreaStatistics
+from cas_spark.settings.geography import AreaFigure, AreaStatistics
 
 PRIORITY, LAYER, SOURCE, FIGURE = "PRIORITY", "LAYER", "SOURCE", "FIGURE"
 

@@ -2,7 +2,7 @@
 
 A snapshot is a pure function of the facts that its poll saw, the cells and the catalogue. A task
 takes one team with the facts in a halo around it, so that no border cuts a window, and writes its
-rows itself (`lake.arrow_door`). Each slice (a team at a poll) keeps the digest of what it was
+rows itself (`lake.arrow_access`). Each slice (a team at a poll) keeps the digest of what it was
 computed from; only slices whose basis changed, or that are missing, are computed again.
 """
 
@@ -24,14 +24,14 @@ from pyspark.sql.types import StringType, StructField, StructType
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.kernels import Ints
 from cas_spark.indicators.nearby import facts_near_teams, suspects_near_teams
-from cas_spark.indicators.suspects import SUSPECT_COLUMNS
+from cas_spark.indicators.suspect_kernels import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.knowledge.calendar import instant_of, polls_between
 from cas_spark.knowledge.visibility import NEVER, polls_that_see
-from cas_spark.lake.arrow_door import WrittenFile, checked, write_file
+from cas_spark.lake.arrow_access import WrittenFile, checked, write_file
 from cas_spark.lake.digest import bytes_of
-from cas_spark.lake.spread import largest_first, task_per_group_of_two
 from cas_spark.lake.table import Table
+from cas_spark.platform.spread import largest_first, task_per_group_of_two
 
 
 @dataclass(frozen=True)

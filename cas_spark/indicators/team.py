@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from cas_spark.indicators import kernels
-from cas_spark.indicators.calendar import calendar_values, latitude_of
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.indicator import ANY, Indicator
 from cas_spark.indicators.kernels import Doubles, Facts, Ints, Polls, Space, Timings
-from cas_spark.indicators.suspects import Suspects, suspects_of
+from cas_spark.indicators.season import calendar_values, latitude_of
+from cas_spark.indicators.suspect_kernels import Suspects, suspects_of
 from cas_spark.indicators.weights import (
     DECAY_SCALE_BITS,
     GAUSSIAN,

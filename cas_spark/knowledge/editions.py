@@ -15,7 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from cas_spark.knowledge.calendar import poll_at_or_after
-from cas_spark.settings.places import AreaEdition, Grid
+from cas_spark.settings.geography import AreaEdition, Grid
 
 Ints = npt.NDArray[np.int64]
 

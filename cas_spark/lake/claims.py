@@ -21,7 +21,7 @@ from py4j.protocol import Py4JJavaError
 from pydantic import Field, TypeAdapter
 from pyspark.sql import SparkSession
 
-from cas_spark.lake import storage
+from cas_spark.platform import storage
 
 HOLDS_SECONDS = 180.0
 """How long a claim holds that is not renewed."""

@@ -11,8 +11,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
-from cas_spark.lake import storage
 from cas_spark.lake.removing import listed
+from cas_spark.platform import storage
 
 FOLDER = "_writing"
 """Folder of the lake's root: a file per folder that is being made."""

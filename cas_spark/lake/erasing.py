@@ -11,7 +11,6 @@ from urllib.parse import unquote
 from pyspark.sql import DataFrame
 
 from cas_spark.errors import CasError
-from cas_spark.lake import storage
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.removing import (
     LOG,
@@ -22,6 +21,7 @@ from cas_spark.lake.removing import (
 )
 from cas_spark.lake.run import Run
 from cas_spark.lake.table import Table
+from cas_spark.platform import storage
 
 RETAINING = "retaining"
 """Folder of the journal in the lake's root."""

@@ -10,11 +10,12 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from cas_spark.errors import CasError
-from cas_spark.lake import storage, tables
+from cas_spark.lake import tables
 from cas_spark.lake.declaring import declared
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.removing import COMMIT, LOG
 from cas_spark.lake.table import Table
+from cas_spark.platform import storage
 
 OF_RUNS = {"number", "schema_version", "step", "settings", "versions_out", "digests"}
 """Columns by which the table of complete runs is known, in every version of this program."""

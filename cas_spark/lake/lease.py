@@ -31,7 +31,6 @@ from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
-from cas_spark.lake import storage
 from cas_spark.lake.claims import (
     BROKEN,
     CLAIM,
@@ -45,6 +44,7 @@ from cas_spark.lake.claims import (
     sightings,
     text_of,
 )
+from cas_spark.platform import storage
 
 log = logging.getLogger(__name__)
 

@@ -13,15 +13,16 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
-from cas_spark.lake import storage, tables
+from cas_spark.lake import tables
 from cas_spark.lake.declaring import declared, is_declaration, withdraw
 from cas_spark.lake.lake import Lake, has_log
 from cas_spark.lake.lease import Lease, hold
-from cas_spark.lake.mending import remove_leftovers
+from cas_spark.lake.marker import check_place, settle
 from cas_spark.lake.migrations import migrated
-from cas_spark.lake.place import check_place, settle
+from cas_spark.lake.orphans import remove_leftovers
 from cas_spark.lake.removing import is_of_table, listed, remove_files
 from cas_spark.lake.run import DIGESTS_OF_SLICES, OPERATIONS, Run, newest_version
+from cas_spark.platform import storage
 
 log = logging.getLogger(__name__)
 

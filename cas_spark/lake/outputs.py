@@ -15,8 +15,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
-from cas_spark.lake import storage
 from cas_spark.lake.removing import is_unfinished, listed
+from cas_spark.platform import storage
 
 FILES, WRITING = ".files.json", ".writing.json"
 """How the names of the two lists end."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from pyspark.sql import SparkSession
 
-from cas_spark.lake import storage
+from cas_spark.platform import storage
 
 LOG = "_delta_log"
 """Folder of a table's log."""

@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.lake import declaring, storage, tables
+from cas_spark.lake import declaring, tables
 from cas_spark.lake import manifest as record
 from cas_spark.lake.digest import digest_of_parts, digest_of_table, schema_text
 from cas_spark.lake.lake import Lake
@@ -26,6 +26,7 @@ from cas_spark.lake.lease import Lease
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.removing import COMMIT, LOG
 from cas_spark.lake.table import Table
+from cas_spark.platform import storage
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import pyarrow.fs
 from pyspark.sql import SparkSession
 
 from cas_spark.lake.needles import needles_in
-from cas_spark.lake.storage import arrow_file_system
 from cas_spark.lake.unpacking import UNREADABLE, contents
+from cas_spark.platform.storage import arrow_file_system
 
 
 @dataclass(frozen=True)

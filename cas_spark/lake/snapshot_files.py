@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cas_spark.lake.failures import UnreadableFileError
-from cas_spark.lake.storage import arrow_file_system, contents, sha256_of_stream
+from cas_spark.platform.failures import UnreadableFileError
+from cas_spark.platform.storage import arrow_file_system, contents, sha256_of_stream
 from cas_spark.settings.resources import StorageAccess
 
 

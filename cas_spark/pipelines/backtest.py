@@ -27,10 +27,10 @@ from cas_spark.knowledge.calendar import instant_of, polls_between, target_weeks
 from cas_spark.knowledge.settling import has_settled, newest_settled, settling_days
 from cas_spark.knowledge.stretches import is_whole
 from cas_spark.lake import tables
-from cas_spark.pipelines.evaluate import measure_scores, scores_of_baselines
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.snapshots import update_snapshots
-from cas_spark.pipelines.train import (
+from cas_spark.pipelines.steps.evaluate import measure_scores, scores_of_baselines
+from cas_spark.pipelines.steps.snapshots import update_snapshots
+from cas_spark.pipelines.steps.train import (
     check_models,
     context_of_kept_cells,
     expected_of,

@@ -8,37 +8,38 @@ from datetime import date
 from pyspark.sql import SparkSession
 
 from cas_spark.evaluation.comparing import paired
-from cas_spark.lake.failures import telling_of_storage
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
-from cas_spark.lake.mending import remove_unnamed_files
 from cas_spark.lake.opening import held, open_run
+from cas_spark.lake.orphans import remove_unnamed_files
 from cas_spark.lake.run import Run
-from cas_spark.lake.storage import check_arrow_reaches
 from cas_spark.pipelines.backtest import Span, backtest
-from cas_spark.pipelines.evaluate import evaluate
 from cas_spark.pipelines.experiment import Challenge, champion_of, experiment, measures_of
-from cas_spark.pipelines.experiment_report import experiment_report
-from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.former_ids import with_ids_keyed
-from cas_spark.pipelines.grid import grid
-from cas_spark.pipelines.ingest import ingest
-from cas_spark.pipelines.job import Job, ShowProgress
+from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.poll_digests import note_poll_digests
 from cas_spark.pipelines.rebuild import Rebuilt, rebuild, run_to_rebuild
-from cas_spark.pipelines.rebuild_report import rebuild_report
-from cas_spark.pipelines.report import TextReport
+from cas_spark.pipelines.reports.experiment import experiment_report
+from cas_spark.pipelines.reports.rebuild import rebuild_report
+from cas_spark.pipelines.reports.retain import retain_report
 from cas_spark.pipelines.retain import RETAIN, retain
-from cas_spark.pipelines.retain_report import retain_report
-from cas_spark.pipelines.snapshots import snapshots
-from cas_spark.pipelines.train import train
-from cas_spark.pipelines.views import (
+from cas_spark.pipelines.steps.evaluate import evaluate
+from cas_spark.pipelines.steps.forecast import forecast
+from cas_spark.pipelines.steps.grid import grid
+from cas_spark.pipelines.steps.ingest import ingest
+from cas_spark.pipelines.steps.snapshots import snapshots
+from cas_spark.pipelines.steps.train import train
+from cas_spark.pipelines.steps.views import (
     draw_maps,
     track,
     track_experiment,
     try_to_draw,
     try_to_track,
 )
+from cas_spark.platform.failures import telling_of_storage
+from cas_spark.platform.progress import ShowProgress
+from cas_spark.platform.storage import check_arrow_reaches
+from cas_spark.reporting import Report
 from cas_spark.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def run_backtest(
 
 def run_experiment(
     spark: SparkSession, settings: Settings, challenge: Challenge, show_progress: ShowProgress
-) -> TextReport:
+) -> Report:
     """Train a challenger, measure it against the latest weekly run, publish and log it.
 
     Nothing is ingested: both know what the lake holds.
@@ -118,7 +119,7 @@ def run_rebuild(
     number: int,
     to: str | None,
     show_progress: ShowProgress,
-) -> tuple[Rebuilt, TextReport]:
+) -> tuple[Rebuilt, Report]:
     """Make the week of a past run again, and compare it with what the run recorded.
 
     Args:
@@ -139,7 +140,7 @@ def run_rebuild(
     return rebuilt, rebuild_report(rebuilt, settings)
 
 
-def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> TextReport:
+def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> Report:
     """Remove for good what is past its term or ordered erased, and prove it.
 
     Args:

@@ -12,11 +12,11 @@ from cas_spark.grid.layers import read_teams
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.run import Run
-from cas_spark.pipelines.ingest import listed_files, new_files
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.report import TextReport, TextTable
 from cas_spark.pipelines.reread import check_reading, held_extracts
+from cas_spark.pipelines.steps.ingest import listed_files, new_files
+from cas_spark.platform.progress import silently
+from cas_spark.reporting import Report, ReportTable
 from cas_spark.settings import Settings
 
 NAMES_SHOWN = 5
@@ -28,7 +28,7 @@ def dry_run(
     poll: date | None,
     step: str,
     reread: Collection[str] = (),
-) -> TextReport:
+) -> Report:
     """What the weekly run would do at a poll, as far as it can be told before it has begun.
 
     What purges among extracts that are yet to be taken in reach comes on top of it.
@@ -70,9 +70,9 @@ def dry_run(
         rows.append([rest, "of the poll that the new extracts reach", "known after ingest"])
     else:
         rows += _of_polls(job)
-    return TextReport(
+    return Report(
         [
-            TextTable(
+            ReportTable(
                 f"{settings.title}: what `{step}` would do", ["step", "what", "how much"], rows
             )
         ],

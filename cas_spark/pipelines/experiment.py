@@ -22,11 +22,16 @@ from cas_spark.knowledge.settling import newest_settled, settling_days
 from cas_spark.knowledge.stretches import is_whole
 from cas_spark.lake import tables
 from cas_spark.lake.manifest import Manifest
-from cas_spark.pipelines.evaluate import measure_scores, scores_of_baselines
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.recorded import settings_of
-from cas_spark.pipelines.snapshots import update_snapshots
-from cas_spark.pipelines.train import context_of_kept_cells, expected_of, snapshot_files, trained
+from cas_spark.pipelines.steps.evaluate import measure_scores, scores_of_baselines
+from cas_spark.pipelines.steps.snapshots import update_snapshots
+from cas_spark.pipelines.steps.train import (
+    context_of_kept_cells,
+    expected_of,
+    snapshot_files,
+    trained,
+)
 from cas_spark.settings import Settings
 from cas_spark.settings.differences import differences
 

@@ -9,8 +9,8 @@ from cas_spark.errors import CasError
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import read_published
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.train import expected_of, training_data
+from cas_spark.pipelines.steps.train import expected_of, training_data
+from cas_spark.platform.progress import silently
 from cas_spark.settings import Settings
 from cas_spark.training.team_rows import as_frame, team_rows
 

@@ -16,19 +16,20 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import whole_catalogue
-from cas_spark.lake import storage, tables
+from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import held
 from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.removing import is_of_spark
-from cas_spark.pipelines.report import TextReport
+from cas_spark.platform import storage
+from cas_spark.reporting import Report
 from cas_spark.settings import Settings
 from cas_spark.settings.redaction import redacted
 from cas_spark.tracking.native_model import log_native_model, run_of_team
 from cas_spark.tracking.store import FOLDER, open_store
-from cas_spark.training.design_matrix import ROUNDING
 from cas_spark.training.models import Fit
 from cas_spark.training.native import as_pyspark_model
+from cas_spark.training.transforms import ROUNDING
 from cas_spark.training.unfitted import in_words
 
 MODEL_FOLDER, DESCRIPTION = "model", "model.json"
@@ -50,7 +51,7 @@ class ModelKey:
         return f"{self.priority} of team {self.team}, {self.horizon}, poll {self.poll}"
 
 
-def export_model(spark: SparkSession, settings: Settings, key: ModelKey, to: str) -> TextReport:
+def export_model(spark: SparkSession, settings: Settings, key: ModelKey, to: str) -> Report:
     """Write a model as Spark's own into a folder, and log it in MLflow under its team's run.
 
     Args:
@@ -71,7 +72,7 @@ def export_model(spark: SparkSession, settings: Settings, key: ModelKey, to: str
         return _export(Lake(spark, settings.lake), settings, key, to)
 
 
-def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> TextReport:
+def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> Report:
     spark, row = lake.spark, _model_of(lake, key)
     store = open_store(settings)
     run = run_of_team(store, key.poll, key.team, key.priority)
@@ -89,7 +90,7 @@ def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> TextRepor
         storage.upload(spark, str(beside), f"{to}/{DESCRIPTION}")
         outputs.end()
         model_id = log_native_model(store, run, model, beside, key.horizon, lake.path(FOLDER))
-    return TextReport(
+    return Report(
         [],
         [
             f"{key}: {row['status']} by run {row['run_number']}",

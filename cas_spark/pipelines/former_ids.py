@@ -22,9 +22,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+from cas_spark.knowledge.as_taken_in import as_decided, as_delivered
 from cas_spark.knowledge.retention import IDS
-from cas_spark.knowledge.taken_in import as_decided, as_delivered
-from cas_spark.lake import storage, tables
+from cas_spark.lake import tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.erasing import end_with_a_commit_without_rows, forget_past
 from cas_spark.lake.lake import Lake
@@ -36,12 +36,13 @@ from cas_spark.lake.run import newest_version
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.keys import PSEUDONYM_CHECK, key_of
 from cas_spark.pipelines.poll_digests import FACTS, POLL_DIGESTS
+from cas_spark.platform import storage
 from cas_spark.settings import Settings
 from cas_spark.settings.effects import Effects
 from cas_spark.settings.redaction import redacted
 from cas_spark.settings.settings import sha256_of_settings
-from cas_spark.sources.checks import DUPLICATE
 from cas_spark.sources.keyed_ids import check_of_key, with_keyed_erasures, with_keyed_ids
+from cas_spark.sources.row_checks import DUPLICATE
 from cas_spark.tracking.expiry import redact_settings
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """What a step works with: the run, the settings, the poll, and what steps of a run share."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -20,13 +19,10 @@ from cas_spark.knowledge.visibility import without_purged
 from cas_spark.lake import tables
 from cas_spark.lake.run import OPERATIONS, Run
 from cas_spark.lake.table import Table
+from cas_spark.platform.progress import ShowProgress
 from cas_spark.settings import Settings
 from cas_spark.settings.completeness import Period
 from cas_spark.training.outcomes import outcomes_of
-
-Advance = Callable[[int], None]
-ShowProgress = Callable[[str, int], AbstractContextManager[Advance]]
-"""(what, total) -> a context that yields a function to say how many more are done."""
 
 
 @dataclass

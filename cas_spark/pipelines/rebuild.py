@@ -17,8 +17,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.forecasting.maps import maps_of, write_maps
-from cas_spark.knowledge.taken_in import as_delivered
+from cas_spark.knowledge.as_taken_in import as_delivered
 from cas_spark.lake import declaring, tables
 from cas_spark.lake import manifest as record
 from cas_spark.lake.digest import digest_of_table
@@ -30,15 +29,17 @@ from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.removing import is_of_spark, remove_files
 from cas_spark.lake.run import OPERATIONS, Run
 from cas_spark.lake.table import Table
-from cas_spark.pipelines.forecast import forecast
 from cas_spark.pipelines.former_ids import UNCOMPARABLE
-from cas_spark.pipelines.grid import grid, review_kept_cells
-from cas_spark.pipelines.job import Job, ShowProgress
+from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.poll_digests import FACTS, POLL_DIGESTS, digests_of_poll
 from cas_spark.pipelines.recorded import settings_of
-from cas_spark.pipelines.revise import revise
-from cas_spark.pipelines.snapshots import snapshots
-from cas_spark.pipelines.train import train
+from cas_spark.pipelines.steps.forecast import forecast
+from cas_spark.pipelines.steps.grid import grid, review_kept_cells
+from cas_spark.pipelines.steps.revise import revise
+from cas_spark.pipelines.steps.snapshots import snapshots
+from cas_spark.pipelines.steps.train import train
+from cas_spark.platform.progress import ShowProgress
+from cas_spark.publishing.maps import maps_of, write_maps
 from cas_spark.settings import Settings
 
 log = logging.getLogger(__name__)

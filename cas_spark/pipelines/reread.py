@@ -19,14 +19,14 @@ from cas_spark.knowledge.retention import ORDERED
 from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 from cas_spark.settings import Settings
-from cas_spark.settings.extracts import Extracts
-from cas_spark.settings.taken_in import (
+from cas_spark.settings.extract_digest import (
     delivered_on,
     differences_of_reading,
     digest_of_reading,
     settings_of_ids,
     settings_of_reading,
 )
+from cas_spark.settings.extracts import Extracts
 
 File = tuple[Extracts, str, str]
 """A source, and the path and sha256 of one of its extracts."""

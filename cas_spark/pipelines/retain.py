@@ -15,7 +15,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.forecasting.maps import maps_of, names_of_maps
 from cas_spark.knowledge.retention import (
     IDS,
     ORDERED,
@@ -26,7 +25,7 @@ from cas_spark.knowledge.retention import (
     keys_of,
     old_extracts,
 )
-from cas_spark.lake import storage, tables
+from cas_spark.lake import tables
 from cas_spark.lake.erasing import (
     RETAINING,
     Journal,
@@ -43,7 +42,9 @@ from cas_spark.lake.run import Run
 from cas_spark.lake.scanning import Scan, files_below, scan_files, scan_in_tasks
 from cas_spark.lake.table import Table
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
+from cas_spark.platform import storage
+from cas_spark.platform.progress import silently
+from cas_spark.publishing.maps import maps_of, names_of_maps
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import Extracts
 from cas_spark.sources.files import files_there, sha256_of

@@ -16,16 +16,16 @@ from pyspark.sql.types import StructType
 
 from cas_spark.errors import CasError
 from cas_spark.lake import tables
-from cas_spark.lake.arrow_door import digests_of_slices
+from cas_spark.lake.arrow_access import digests_of_slices
 from cas_spark.lake.digest import digest_of_parts, schema_text
-from cas_spark.lake.failures import SNAPSHOTS, UnreadableFileError, damaged, told_of
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import read_published
 from cas_spark.lake.run import Run
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.lake.spread import task_per_group
 from cas_spark.lake.table import Column, Table
-from cas_spark.pipelines.report import TextReport, TextTable
+from cas_spark.platform.failures import SNAPSHOTS, UnreadableFileError, damaged, told_of
+from cas_spark.platform.spread import task_per_group
+from cas_spark.reporting import Report, ReportTable
 from cas_spark.settings.resources import StorageAccess
 
 EQUAL, DIFFERS, UNREADABLE, NOT_CHECKED = "equal", "differs", "unreadable", "not checked"
@@ -112,7 +112,7 @@ def verify(lake: Lake, access: StorageAccess) -> Verified:
     )
 
 
-def verify_report(verified: Verified) -> TextReport:
+def verify_report(verified: Verified) -> Report:
     """The verdicts as a table, with every problem below it."""
     rows = [
         [
@@ -131,7 +131,7 @@ def verify_report(verified: Verified) -> TextReport:
     if verified.is_superseded:
         lines.append("Another run was published meanwhile: verify again.")
     title = f"{verified.root}, run {verified.number}"
-    return TextReport([TextTable(title, columns, rows)], lines)
+    return Report([ReportTable(title, columns, rows)], lines)
 
 
 def _verdict_on(run: Run, name: str, access: StorageAccess) -> Verdict:

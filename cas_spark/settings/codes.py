@@ -9,8 +9,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from cas_spark.settings.geography import Name
 from cas_spark.settings.paths import SettingsPath
-from cas_spark.settings.places import Name
 from cas_spark.settings.section import ColumnName, Section
 from cas_spark.settings.texts import as_seen
 

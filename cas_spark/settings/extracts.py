@@ -9,10 +9,10 @@ from cas_spark.settings.completeness import Period, gaps, problems_of_periods
 from cas_spark.settings.delivered import DeliveredInName
 from cas_spark.settings.effects import TAKING_BACK, Kinds
 from cas_spark.settings.file_form import FileForm
+from cas_spark.settings.geography import Name
 from cas_spark.settings.location import Location
 from cas_spark.settings.moments import Known, Occurred
 from cas_spark.settings.paths import SettingsPath
-from cas_spark.settings.places import Name
 from cas_spark.settings.section import ColumnName, Day, Number, Section, Title
 from cas_spark.settings.zones import ZoneName
 

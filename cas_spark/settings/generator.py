@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cas_spark.settings.geography import Layer, Name
 from cas_spark.settings.paths import OwnFolder, SettingsPath
-from cas_spark.settings.places import Layer, Name
 from cas_spark.settings.section import ColumnName, Day, Section
 
 RhythmName = Literal["dwelling", "business", "vehicle", "bicycle", "person", "any"]

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from cas_spark.settings.places import AnyCrs, AnyOperation
+from cas_spark.settings.geography import AnyCrs, AnyOperation
 from cas_spark.settings.section import ColumnName, Number, Section
 
 

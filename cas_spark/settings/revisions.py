@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from cas_spark.settings.codes import Columns
 from cas_spark.settings.effects import CHANGING, OF_INCIDENTS, OF_SUSPECTS, Kinds
 from cas_spark.settings.extracts import Extracts, LinkedIncident, named_once
+from cas_spark.settings.geography import Name
 from cas_spark.settings.moments import Interval, Moment, Written, columns_of
-from cas_spark.settings.places import Name
 from cas_spark.settings.section import ColumnName, Section
 
 

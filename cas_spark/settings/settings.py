@@ -13,10 +13,10 @@ from cas_spark.errors import CasError
 from cas_spark.settings.effects import Effects
 from cas_spark.settings.extracts import Extracts, IncidentExtracts, LinkedIncident
 from cas_spark.settings.generator import Generator
+from cas_spark.settings.geography import Grid, Name
 from cas_spark.settings.intake import Intake
 from cas_spark.settings.learning import Evaluation, Forecast, Indicators, Training
 from cas_spark.settings.paths import OwnFolder, local_path
-from cas_spark.settings.places import Grid, Name
 from cas_spark.settings.pseudonym_key import PseudonymKey
 from cas_spark.settings.redaction import redacted, secrets_in, without_secrets
 from cas_spark.settings.resources import Resources

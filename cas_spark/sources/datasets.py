@@ -6,8 +6,8 @@ from pyspark.sql import functions as F
 from cas_spark.lake.table import Table
 from cas_spark.lake.tables import DATASETS
 from cas_spark.settings import Settings
+from cas_spark.settings.extract_digest import delivered_on, digest_of_reading, settings_of_reading
 from cas_spark.settings.extracts import Extracts
-from cas_spark.settings.taken_in import delivered_on, digest_of_reading, settings_of_reading
 from cas_spark.sources.figures import Figures
 
 

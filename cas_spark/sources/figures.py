@@ -8,9 +8,9 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.settings.extracts import Extracts
-from cas_spark.sources.checks import DUPLICATE
 from cas_spark.sources.hints import hint_for
 from cas_spark.sources.removed import ERASED, PAST_TERM
+from cas_spark.sources.row_checks import DUPLICATE
 
 OTHER_CODE, CONTRADICTORY = "other_code", "contradictory"
 

@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from cas_spark.errors import CasError, error_of_task, leaving_a_task
-from cas_spark.lake import storage
+from cas_spark.platform import storage
 from cas_spark.settings.extracts import Extracts
 from cas_spark.settings.paths import local_files, local_path
 from cas_spark.sources.text_files import Open

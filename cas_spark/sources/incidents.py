@@ -10,13 +10,13 @@ from cas_spark.errors import CasError
 from cas_spark.lake.tables import INCIDENTS, REJECTED_ROWS, REVISIONS
 from cas_spark.settings import Settings
 from cas_spark.settings.extracts import IncidentExtracts
-from cas_spark.sources import checks, coordinates, values
+from cas_spark.sources import coordinates, row_checks, values
 from cas_spark.sources.coordinates import Land
 from cas_spark.sources.datasets import as_declared, dataset_of, with_nothing_else
-from cas_spark.sources.delivered import KNOWN_AFTER_DELIVERY, without_late
 from cas_spark.sources.figures import Figures, check_some_are_used, figures_of
 from cas_spark.sources.files import refusing
 from cas_spark.sources.keyed_ids import with_keyed_ids
+from cas_spark.sources.known_after_delivery import KNOWN_AFTER_DELIVERY, without_late
 from cas_spark.sources.removed import Removed, without_removed
 
 LARGEST_OUTSIDE_SHARE = 0.5
@@ -94,11 +94,13 @@ def deliver(
         # A correction with a key is of the incident that it names.
         of_facts = ("id", "of_key") if source.key else ("id",)
         classified = without_removed(
-            compared, removed, of_facts, (checks.DUPLICATE,)
+            compared, removed, of_facts, (row_checks.DUPLICATE,)
         ).localCheckpoint()
         is_located = ~F.coalesce(F.col("is_correction"), F.lit(False)) & (
             F.col("reason").isNull()
-            | F.col("reason").isin(checks.OUTSIDE_TEAMS, checks.DUPLICATE, KNOWN_AFTER_DELIVERY)
+            | F.col("reason").isin(
+                row_checks.OUTSIDE_TEAMS, row_checks.DUPLICATE, KNOWN_AFTER_DELIVERY
+            )
         )
         figures = figures_of(classified, name, F.col("is_correction"), is_located)
     _check_places(classified, figures, source, settings, name, land)
@@ -108,10 +110,11 @@ def deliver(
 
 def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
     """Add `reason` and `found` of the first failed check, both null where a row is fine so far."""
-    of_all = checks.checks_of_every_row(source)
+    of_all = row_checks.checks_of_every_row(source)
     failed = F.when(
-        F.col("is_correction"), checks.first_failed([*of_all, *checks.checks_of_corrections()])
-    ).otherwise(checks.first_failed([*of_all, *checks.checks_of_incidents(source, zone)]))
+        F.col("is_correction"),
+        row_checks.first_failed([*of_all, *row_checks.checks_of_corrections()]),
+    ).otherwise(row_checks.first_failed([*of_all, *row_checks.checks_of_incidents(source, zone)]))
     return (
         rows.withColumn("failed", failed)
         .select("*", F.col("failed.reason").alias("reason"), F.col("failed.found").alias("found"))
@@ -172,7 +175,7 @@ def _without_duplicates(
         rows.join(earlier, F.col("id") == F.col("earlier_id"), "left")
         .withColumn("found", F.when(is_duplicate, F.col("id")).otherwise(F.col("found")))
         .withColumn(
-            "reason", F.when(is_duplicate, F.lit(checks.DUPLICATE)).otherwise(F.col("reason"))
+            "reason", F.when(is_duplicate, F.lit(row_checks.DUPLICATE)).otherwise(F.col("reason"))
         )
         .drop("earlier_id")
     )
@@ -186,11 +189,11 @@ def _check_places(
     name: str,
     land: Land,
 ) -> None:
-    rejections = figures.rejections.get(checks.OUTSIDE_TEAMS)
+    rejections = figures.rejections.get(row_checks.OUTSIDE_TEAMS)
     located, outside = figures.located, rejections.rows if rejections is not None else 0
     if located < FEWEST_TO_JUDGE or outside <= LARGEST_OUTSIDE_SHARE * located:
         return
-    is_outside = F.col("reason") == checks.OUTSIDE_TEAMS
+    is_outside = F.col("reason") == row_checks.OUTSIDE_TEAMS
     example = classified.where(is_outside).orderBy("row_number").select("row_number", "x", "y")
     row_number, x, y = example.take(1)[0]
     crs, grid_crs = source.location.crs, settings.grid.crs

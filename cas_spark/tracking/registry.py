@@ -25,7 +25,7 @@ from pyspark.sql import Row
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.indicator import NEVER_WEEKS, Indicator
 from cas_spark.tracking.store import PAGE, Store
-from cas_spark.training.design_matrix import ROUNDING
+from cas_spark.training.transforms import ROUNDING
 from cas_spark.training.unfitted import in_words
 
 CODE = Path(__file__).with_name("served_model.py")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cas_spark.training.design_matrix import ROUNDING, room_beside
+from cas_spark.training.transforms import ROUNDING, room_beside
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

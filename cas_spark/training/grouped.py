@@ -13,8 +13,9 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from cas_spark.errors import CasError
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.lake.spread import task_per_group_of_two
+from cas_spark.platform.spread import task_per_group_of_two
 from cas_spark.settings.learning import Training
+from cas_spark.training.coefficient_draws import stored
 from cas_spark.training.design import Design, design_of
 from cas_spark.training.models import (
     Expected,
@@ -25,7 +26,6 @@ from cas_spark.training.models import (
 )
 from cas_spark.training.pools import GIVEN, Pools, given_by
 from cas_spark.training.solver import Group, Solution, solve
-from cas_spark.training.stability import stored
 from cas_spark.training.team_rows import TeamRows, team_rows
 from cas_spark.training.unfitted import (
     ALL_POSITIVE,

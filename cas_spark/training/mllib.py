@@ -15,7 +15,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cas_spark.settings.learning import Training
-from cas_spark.training.design_matrix import training_rows
 from cas_spark.training.models import (
     Expected,
     Fit,
@@ -23,6 +22,7 @@ from cas_spark.training.models import (
     TrainingData,
     blank,
 )
+from cas_spark.training.transforms import training_rows
 from cas_spark.training.unfitted import (
     ALL_POSITIVE,
     ERROR,

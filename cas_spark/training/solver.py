@@ -24,9 +24,9 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
+from cas_spark.training.coefficient_draws import draws_around
 from cas_spark.training.design import Design
 from cas_spark.training.sampling import Sample
-from cas_spark.training.stability import draws_around
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

@@ -14,9 +14,9 @@ from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.indicator import Indicator
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.training.design_matrix import NotFiniteError, fill_matrix, room_for
 from cas_spark.training.models import Expected
 from cas_spark.training.team_context import TeamContext, team_context
+from cas_spark.training.transforms import NotFiniteError, fill_matrix, room_for
 
 Ints = npt.NDArray[np.int64]
 

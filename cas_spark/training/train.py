@@ -7,8 +7,8 @@ from pyspark import StorageLevel
 from cas_spark.settings.learning import Training
 from cas_spark.training import grouped, mllib
 from cas_spark.training.models import Expected, TrainedModel, TrainingData
-from cas_spark.training.pooling import given_to_pools, stand_in
 from cas_spark.training.pools import pools_of
+from cas_spark.training.stand_ins import given_to_pools, stand_in
 
 
 def train(

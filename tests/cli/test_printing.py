@@ -8,10 +8,10 @@ from cas_spark.cli.printing import (
     LogHandler,
     console_of_errors,
     print_error,
-    print_tables,
+    print_report,
 )
-from cas_spark.pipelines.progress import bars
-from cas_spark.pipelines.report import TextReport, TextTable
+from cas_spark.platform.progress import bars
+from cas_spark.reporting import Report, ReportTable
 from cas_spark.settings.texts import lines, one_line
 from tests.nasty import NASTY
 
@@ -24,8 +24,8 @@ def unfolded(text: str) -> str:
 @pytest.mark.parametrize("name", NASTY.values(), ids=NASTY)
 class TestNastyNames:
     def test_in_a_table_and_a_line(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-        table = TextTable(name, [name, "b"], [[name, name]])
-        print_tables(TextReport([table], [f"line {name}"]))
+        table = ReportTable(name, [name, "b"], [[name, name]])
+        print_report(Report([table], [f"line {name}"]))
         said = capsys.readouterr().out
         assert "\x1b" not in said
         assert "\u202e" not in said
@@ -53,7 +53,7 @@ class TestNastyNames:
 
 
 def test_a_table_shows_brackets_and_colons_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    print_tables(TextReport([TextTable("[b]t[/b]", ["[red]c"], [["[/x] :smile:"]])], ["[i]"]))
+    print_report(Report([ReportTable("[b]t[/b]", ["[red]c"], [["[/x] :smile:"]])], ["[i]"]))
     said = capsys.readouterr().out
     for text in ("[b]t[/b]", "[red]c", "[/x] :smile:", "[i]"):
         assert text in said

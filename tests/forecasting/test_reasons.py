@@ -12,7 +12,7 @@ from cas_spark.forecasting.reasons import (
     sentences_of,
 )
 from cas_spark.indicators.catalogue import catalogue_of
-from cas_spark.settings.places import AreaStatistics
+from cas_spark.settings.geography import AreaStatistics
 from cas_spark.settings.settings import Priority
 
 PRIORITIES = {

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cas_spark.forecasting.stability import shares_chosen
-from cas_spark.training.design_matrix import ROUNDING
-from cas_spark.training.stability import STEPS
+from cas_spark.training.coefficient_draws import STEPS
+from cas_spark.training.transforms import ROUNDING
 
 
 def shares_slowly(draws: np.ndarray, values: np.ndarray, number: int) -> list[float]:

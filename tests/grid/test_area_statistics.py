@@ -31,7 +31,7 @@ from cas_spark.grid.area_statistics import (
 )
 from cas_spark.grid.cells import cell_ids, cell_polygons
 from cas_spark.grid.layers import read_areas
-from cas_spark.settings.places import AreaStatistics
+from cas_spark.settings.geography import AreaStatistics
 
 RD = "EPSG:28992"
 CELL_M2 = 15_625.0

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
 from cas_spark.grid.definition import file_digests, grid_definition, layer_paths
-from cas_spark.settings.places import Grid
+from cas_spark.settings.geography import Grid
 
 GRID: dict[str, Any] = {
     "version": "v1",

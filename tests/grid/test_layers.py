@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from cas_spark.errors import CasError
 from cas_spark.grid.layers import _names_in_file, read_areas, read_layer, read_teams
 from cas_spark.grid.vector_files import open_layer
-from cas_spark.settings.places import Layer, TeamLayer
+from cas_spark.settings.geography import Layer, TeamLayer
 
 RD, UTM = "EPSG:28992", "EPSG:26915"
 SQUARE, NEXT = shapely.box(0, 0, 125, 125), shapely.box(125, 0, 250, 125)

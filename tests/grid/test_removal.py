@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import cell_ids
 from cas_spark.grid.removal import apply_removal, measure_cells
-from cas_spark.settings.places import RemovalRule
+from cas_spark.settings.geography import RemovalRule
 
 ROW_OF_CELLS = [int(cell_ids(column, -1)) for column in range(-3, 4)]  # 125 m apart
 

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from cas_spark.errors import CasError
 from cas_spark.grid.cells import cell_ids, centres
 from cas_spark.grid.surroundings import nearest_and_near, surroundings_of
-from cas_spark.settings.places import Surrounding
+from cas_spark.settings.geography import Surrounding
 
 RD = "EPSG:28992"
 

@@ -13,7 +13,7 @@ from cas_spark.cli import run_cli
 from cas_spark.errors import CasError
 from cas_spark.grid.definition import file_digests, grid_definition, layer_paths
 from cas_spark.grid.vector_files import open_layer, read_table
-from cas_spark.settings.places import Grid
+from cas_spark.settings.geography import Grid
 
 SQUARE, NEXT = shapely.box(4, 52, 4.1, 52.1), shapely.box(4.1, 52, 4.2, 52.1)
 DRIVERS = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.indicators.snapshots import Plan, bases_of
-from cas_spark.indicators.suspects import SUSPECT_COLUMNS
+from cas_spark.indicators.suspect_kernels import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS
 from cas_spark.knowledge.visibility import NEVER
 from tests.indicators.test_indicators import cells_table, plan

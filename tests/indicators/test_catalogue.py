@@ -12,12 +12,12 @@ import pytest
 from cas_spark.indicators.catalogue import catalogue_of
 from cas_spark.indicators.indicator import Indicator
 from cas_spark.indicators.reference import reference
-from cas_spark.indicators.suspects import SUSPECT_COLUMNS
+from cas_spark.indicators.suspect_kernels import SUSPECT_COLUMNS
 from cas_spark.indicators.team import FACT_COLUMNS, team_of
 from cas_spark.indicators.weights import GAUSSIAN
 from cas_spark.knowledge.calendar import polls_between
 from cas_spark.knowledge.visibility import NEVER
-from cas_spark.settings.places import AreaStatistics
+from cas_spark.settings.geography import AreaStatistics
 
 DOCS = Path(__file__).parents[2] / "docs"
 MEANINGS = Path(__file__).with_name("meanings.json")

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.knowledge.editions import editions_by_turn, places_of_turns, turn_of, turns_between
-from cas_spark.settings.places import Grid
+from cas_spark.settings.geography import Grid
 
 FIRST = date(2024, 1, 1)  # a Monday
 DAY = timedelta(days=1)

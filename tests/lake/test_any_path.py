@@ -8,13 +8,14 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from cas_spark.lake import storage, tables
-from cas_spark.lake.arrow_door import commit_files, write_file
+from cas_spark.lake import tables
+from cas_spark.lake.arrow_access import commit_files, write_file
 from cas_spark.lake.erasing import end_with_a_commit_without_rows, forget_past
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.lease import hold
 from cas_spark.lake.opening import open_run
 from cas_spark.lake.run import Run
+from cas_spark.platform import storage
 
 ANY = "a space #1 co:lon 'of' \"all\" [b] {c,d} *?e日本é; &$x=@v1 (f) <g> ^|~+!"
 POLL = date(2024, 1, 1)

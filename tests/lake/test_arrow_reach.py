@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cas_spark.errors import CasError
-from cas_spark.lake.storage import check_arrow_reaches
+from cas_spark.platform.storage import check_arrow_reaches
 
 
 def test_a_folder_is_reached_also_before_it_is_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cas_spark.lake import lease as lease_module
 from cas_spark.lake.claims import Claim, Sighting, claim_in, text_of
-from cas_spark.pipelines.status import _heard
+from cas_spark.pipelines.reports.status import _heard
 
 CLAIM = Claim("host", "machine", 1, {"1": "1", "2": None}, "weekly", "2024-01-01", 180)
 

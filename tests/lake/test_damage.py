@@ -14,9 +14,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
-from cas_spark.lake.arrow_door import LAYOUT, WrittenFile, write_file
-from cas_spark.lake.failures import UnreadableFileError, telling_of_storage
+from cas_spark.lake.arrow_access import LAYOUT, WrittenFile, write_file
 from cas_spark.lake.snapshot_files import SnapshotFiles
+from cas_spark.platform.failures import UnreadableFileError, telling_of_storage
 
 POLLS = [date(2024, 1, 1) + timedelta(weeks=week) for week in range(4)]
 COLUMNS = ["count", "density"]
@@ -133,8 +133,9 @@ def test_a_task_s_error_names_table_file_and_command() -> None:
     python = (
         "An exception was thrown from the Python worker.\nTraceback (most recent call last):\n"
         '  File "worker.py", line 1, in main\n'
-        "cas_spark.lake.failures.UnreadableFileError: /a lake/snapshots/layout2-1.parquet of table "
-        "snapshots: bytes with the sha256 1, recorded 2\nworking on: A"
+        "cas_spark.platform.failures.UnreadableFileError: "
+        "/a lake/snapshots/layout2-1.parquet of table snapshots: "
+        "bytes with the sha256 1, recorded 2\nworking on: A"
     )
     with pytest.raises(CasError) as error, telling_of_storage("/a lake"):
         raise RuntimeError(python)

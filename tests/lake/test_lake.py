@@ -13,8 +13,8 @@ from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.mending import remove_unnamed_files
 from cas_spark.lake.opening import open_run
+from cas_spark.lake.orphans import remove_unnamed_files
 from cas_spark.lake.run import Run
 
 pytestmark = pytest.mark.spark

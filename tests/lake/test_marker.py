@@ -2,7 +2,7 @@
 
 import pytest
 
-from cas_spark.lake.place import Marker, marker_in
+from cas_spark.lake.marker import Marker, marker_in
 
 ID = "00000000-0000-0000-0000-000000000001"
 OWN = f'"made_by": "cas-spark", "id": "{ID}"'

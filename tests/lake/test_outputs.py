@@ -6,9 +6,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cas_spark.errors import CasError
-from cas_spark.lake import storage
 from cas_spark.lake.outputs import Outputs
 from cas_spark.lake.removing import is_of_spark
+from cas_spark.platform import storage
 
 pytestmark = pytest.mark.spark
 

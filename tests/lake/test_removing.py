@@ -7,9 +7,9 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from cas_spark.lake import storage
 from cas_spark.lake.opening import is_of_lake
 from cas_spark.lake.removing import is_half_of_log, is_of_spark, is_of_table, listed, remove_files
+from cas_spark.platform import storage
 
 UUID_OF_FILE = str(UUID(int=7))
 

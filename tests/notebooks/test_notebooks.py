@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 from cas_spark.indicators.catalogue import catalogue_of
 from cas_spark.settings import load_settings
-from cas_spark.tracking.experiment import log_experiment
+from cas_spark.tracking.challenger import log_experiment
 from cas_spark.tracking.store import open_store
 from tests.toy import write_settings
 from tests.tracking.weeks import (

@@ -19,8 +19,8 @@ from pyspark import SparkContext, TaskContext
 from cas_spark.indicators import snapshots as tasks
 from cas_spark.lake import manifest
 from cas_spark.lake.run import Run
-from cas_spark.lake.session import start_session
-from cas_spark.pipelines import snapshots
+from cas_spark.pipelines.steps import snapshots
+from cas_spark.platform.session import start_session
 from cas_spark.settings import load_settings
 from tests.conftest import QUICK_FOR_TINY_JOBS
 from tests.toy import POLL, run_quietly

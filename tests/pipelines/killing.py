@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import yaml
 from deltalake import DeltaTable
 
+from cas_spark.lake.marker import MARKER
 from cas_spark.lake.outputs import FILES
-from cas_spark.lake.place import MARKER
-from tests.toy import content_of_toy, incidents_of_toy, write_extract, write_teams
+from tests.toy import content_of_toy, incidents_of_toy, write_extract, write_key, write_teams
 
 ROOT = Path(__file__).parents[2]
 IN_DELTA_LOG = re.compile(r"\d{20}\.(json|crc|checkpoint\.parquet)|_last_checkpoint")
@@ -24,6 +24,7 @@ IN_DELTA_LOG = re.compile(r"\d{20}\.(json|crc|checkpoint\.parquet)|_last_checkpo
 def write_small_toy(folder: Path) -> Path:
     """The toy with one priority and horizon, some purges, few polls; the path of its settings."""
     folder.mkdir()
+    write_key(folder)
     write_teams(folder / "teams.gpkg")
     rows = [row for row in incidents_of_toy(seed=1) if row["kind"] != "R1"]
     known = "2023-12-01 00:00:00"

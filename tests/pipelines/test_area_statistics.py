@@ -23,10 +23,10 @@ from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import read_published
 from cas_spark.pipelines.exploring import training_frame
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.train import context_of_kept_cells, snapshot_files
+from cas_spark.pipelines.steps.train import context_of_kept_cells, snapshot_files
+from cas_spark.platform.progress import silently
 from cas_spark.settings import Settings, check_inputs, load_settings
-from cas_spark.training.design_matrix import transformed
+from cas_spark.training.transforms import transformed
 from tests.toy import (
     BOTTOM,
     CELL,

@@ -17,11 +17,11 @@ from cas_spark.knowledge.calendar import instant_of
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.backtest import Span, backtest
-from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import run_backtest
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.train import context_of_kept_cells, snapshot_files, training_data
+from cas_spark.pipelines.reports.backtest import backtest_report
+from cas_spark.pipelines.steps.train import context_of_kept_cells, snapshot_files, training_data
+from cas_spark.platform.progress import silently
 from cas_spark.settings import load_settings
 from tests.toy import write_toy
 

@@ -15,19 +15,19 @@ from pyspark.sql import SparkSession
 
 from cas_spark.cli import run_cli
 from cas_spark.errors import CasError
-from cas_spark.pipelines.check import check_extracts
-from cas_spark.pipelines.check_map import (
+from cas_spark.pipelines.check.extracts import check_extracts
+from cas_spark.pipelines.check.map import (
     check_is_no_lake,
     check_may_write,
     picture_name,
     picture_path,
     write_map,
 )
-from cas_spark.pipelines.check_places import coarse_share, commonest
-from cas_spark.pipelines.check_report import check_report, is_fine
-from cas_spark.pipelines.check_sample import MEANINGS, OUTCOMES, FileCheck, Places, empty
-from cas_spark.pipelines.check_suggestions import suggestions
-from cas_spark.pipelines.progress import silently
+from cas_spark.pipelines.check.places import coarse_share, commonest
+from cas_spark.pipelines.check.sample import MEANINGS, OUTCOMES, FileCheck, Places, empty
+from cas_spark.pipelines.check.suggestions import suggestions
+from cas_spark.pipelines.reports.check import check_report, is_fine
+from cas_spark.platform.progress import silently
 from cas_spark.settings import Settings, load_settings
 from cas_spark.settings.location import Location
 from tests.sources.deliveries import (
@@ -39,12 +39,12 @@ from tests.sources.deliveries import (
     settings_of,
     write,
 )
-from tests.sources.test_revisions import HEADER as DECISIONS_HEADER
-from tests.sources.test_revisions import SOURCE as DECISIONS
-from tests.sources.test_revisions import row as decision
-from tests.sources.test_suspects import HEADER as SUSPECTS_HEADER
-from tests.sources.test_suspects import row as suspect
-from tests.sources.test_suspects import suspect_settings
+from tests.sources.test_decisions import HEADER as DECISIONS_HEADER
+from tests.sources.test_decisions import SOURCE as DECISIONS
+from tests.sources.test_decisions import row as decision
+from tests.sources.test_suspect_links import HEADER as SUSPECTS_HEADER
+from tests.sources.test_suspect_links import row as suspect
+from tests.sources.test_suspect_links import suspect_settings
 
 HEAP = [row(number=str(n)) for n in range(100, 130)]
 ROWS = [

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cas_spark.lake.lake import Lake
-from cas_spark.pipelines.inventory import inventory_of
+from cas_spark.pipelines.reports.inventory import inventory_of
 from cas_spark.settings import load_settings
 from tests.pipelines.killing import stray_files
 from tests.toy import write_toy

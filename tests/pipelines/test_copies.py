@@ -8,9 +8,9 @@ from pyspark.sql import SparkSession
 
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import open_run
-from cas_spark.pipelines.ingest import listed_files, without_copies
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
+from cas_spark.pipelines.steps.ingest import listed_files, without_copies
+from cas_spark.platform.progress import silently
 from cas_spark.settings import load_settings
 from tests.toy import settings_of_toy, write_toy
 

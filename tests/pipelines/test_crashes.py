@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from pyspark.java_gateway import launch_gateway
 
-from cas_spark.lake.session import _prepare_environment
+from cas_spark.platform.session import _prepare_environment
 from tests.pipelines.killing import maps_of, run, stray_files, write_small_toy
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]

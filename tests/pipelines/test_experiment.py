@@ -17,8 +17,8 @@ from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
 from cas_spark.pipelines.commands import WEEKLY, run_experiment
 from cas_spark.pipelines.experiment import Challenge
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.report import TextReport
+from cas_spark.platform.progress import silently
+from cas_spark.reporting import Report
 from cas_spark.settings import load_settings
 from cas_spark.tracking.store import Store, open_store
 from tests.toy import POLL, write_settings
@@ -47,7 +47,7 @@ def before(spark: SparkSession, folder: Path) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def reports(spark: SparkSession, folder: Path, before: Manifest) -> dict[str, TextReport]:
+def reports(spark: SparkSession, folder: Path, before: Manifest) -> dict[str, Report]:
     """What was printed of a challenger by the champion's own settings, and of another one."""
     same = load_settings(write_settings(folder))
     other = load_settings(
@@ -62,12 +62,12 @@ def reports(spark: SparkSession, folder: Path, before: Manifest) -> dict[str, Te
 
 
 @pytest.fixture(scope="module")
-def lake(spark: SparkSession, folder: Path, reports: dict[str, TextReport]) -> Lake:
+def lake(spark: SparkSession, folder: Path, reports: dict[str, Report]) -> Lake:
     return Lake(spark, str(folder / "lake"))
 
 
 @pytest.fixture(scope="module")
-def store(folder: Path, reports: dict[str, TextReport]) -> Store:
+def store(folder: Path, reports: dict[str, Report]) -> Store:
     return open_store(load_settings(write_settings(folder)))
 
 
@@ -94,7 +94,7 @@ def test_both_forecast_the_newest_settled_polls_and_all_land_cells_are_counted(
 
 
 def test_a_challenger_by_the_champions_own_settings_catches_exactly_as_much(
-    lake: Lake, store: Store, reports: dict[str, TextReport]
+    lake: Lake, store: Store, reports: dict[str, Report]
 ) -> None:
     rows = lake.read(tables.BACKTESTS).where(F.col("backtest") == SAME.backtest(POLL))
     keys = ["poll_on", "team_id", "priority", "horizon", "measure"]

@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from cas_spark.knowledge.taken_in import as_decided, as_delivered
+from cas_spark.knowledge.as_taken_in import as_decided, as_delivered
 from cas_spark.lake import tables
 from cas_spark.lake.digest import digest_of_table
 from cas_spark.lake.lake import Lake
@@ -20,13 +20,13 @@ from cas_spark.lake.run import Run
 from cas_spark.lake.scanning import files_below, scan_files
 from cas_spark.lake.unpacking import contents
 from cas_spark.pipelines import former_ids
-from cas_spark.pipelines.ingest import ingest
 from cas_spark.pipelines.job import Job
 from cas_spark.pipelines.poll_digests import POLL_DIGESTS
-from cas_spark.pipelines.progress import silently
+from cas_spark.pipelines.steps.ingest import ingest
+from cas_spark.platform.progress import silently
 from cas_spark.settings import Settings, load_settings
 from cas_spark.settings.settings import Tracking
-from cas_spark.sources import incidents, revisions, suspects
+from cas_spark.sources import decisions, incidents, suspect_links
 from cas_spark.sources.keyed_ids import keyed_id
 from tests.pipelines.test_retain import rows_of_toy, with_orders, write_orders
 from tests.toy import KEY, run_quietly, write_extract, write_settings, write_teams
@@ -49,7 +49,7 @@ def lake_of_before(
     """Ingest as version 6 did: ids without a key, settings with their passwords."""
     with monkeypatch.context() as before:
         before.setattr(tables, "SCHEMA_VERSION", 6)
-        for module in (incidents, suspects, revisions):
+        for module in (incidents, suspect_links, decisions):
             before.setattr(module, "with_keyed_ids", lambda rows, _columns, _key: rows)
         lake = Lake(spark, settings.lake)
         recorded = json.dumps(settings.model_dump(mode="json"))

@@ -11,9 +11,9 @@ import yaml
 
 from cas_spark.cli import run_cli
 from cas_spark.errors import CasError
-from cas_spark.pipelines.first_area import look_at_teams, plane_of
-from cas_spark.pipelines.first_settings import quoted
-from cas_spark.pipelines.init import init_settings, plain_name
+from cas_spark.pipelines.first_settings.area import look_at_teams, plane_of
+from cas_spark.pipelines.first_settings.draft import quoted
+from cas_spark.pipelines.first_settings.write import init_settings, plain_name
 from cas_spark.settings import check_inputs, load_settings
 from cas_spark.settings.unfilled import unfilled
 

@@ -27,7 +27,7 @@ from tests.toy import (
 pytestmark = pytest.mark.spark
 
 ANOTHER = KEY[::-1]
-WITH_IDS = {"incidents", "revisions", "rejected_rows"}
+WITH_IDS = {"incidents", "revisions", "revision_costs", "rejected_rows"}
 
 
 def last_of(spark: SparkSession, lake: str) -> Manifest:

@@ -11,9 +11,10 @@ import yaml
 from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
-from cas_spark.cli.printing import print_report
+from cas_spark.cli.printing import print_next, print_report
 from cas_spark.lake.lake import Lake
-from cas_spark.pipelines.inventory import inventory_of
+from cas_spark.pipelines.reports.inventory import inventory_of
+from cas_spark.pipelines.reports.weekly import report_of
 from cas_spark.settings import load_settings
 from cas_spark.settings.texts import file_stems
 from cas_spark.tracking.store import open_store
@@ -64,7 +65,8 @@ def test_a_week_runs_and_all_that_shows_it_can_be_read(
     path = write_nasty_toy(tmp_path / "toy")
     settings = load_settings(path)
     job = run_quietly(spark, "weekly", settings, POLL)
-    print_report(job, path, is_week=True)
+    print_report(report_of(job))
+    print_next(job, path)
     printed = capsys.readouterr().out
     assert "[/b][red]" in printed
     assert "\x1b" not in printed

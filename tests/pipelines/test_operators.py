@@ -10,15 +10,15 @@ from pyspark.sql import SparkSession
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.dry_run import dry_run
-from cas_spark.pipelines.report import TextReport
-from cas_spark.pipelines.status import status_of
+from cas_spark.pipelines.reports.status import status_of
+from cas_spark.reporting import Report
 from cas_spark.settings import load_settings
 from tests.toy import POLL, run_quietly, write_settings, write_toy
 
 pytestmark = pytest.mark.spark
 
 
-def text_of(report: TextReport) -> str:
+def text_of(report: Report) -> str:
     cells = [cell for table in report.tables for row in table.rows for cell in row]
     return "\n".join([*cells, *report.lines])
 

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.pipelines.revisions_report import count_revisions
+from cas_spark.pipelines.reports.revisions import count_revisions
 from cas_spark.settings import load_settings
 from tests.toy import (
     BOTTOM,

@@ -12,12 +12,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
-from cas_spark.lake import storage, tables
+from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import open_run
 from cas_spark.pipelines.commands import run_rebuild, run_retain
-from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.rebuild import Rebuilt, _outputs_of
+from cas_spark.platform import storage
+from cas_spark.platform.progress import silently
 from cas_spark.settings import load_settings
 from tests.pipelines.test_purge import decision, with_decisions, write_decisions
 from tests.toy import POLL, run_quietly, write_toy

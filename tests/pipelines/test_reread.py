@@ -15,10 +15,10 @@ from cas_spark.lake.lake import Lake
 from cas_spark.lake.manifest import Manifest
 from cas_spark.lake.opening import open_run
 from cas_spark.pipelines.commands import run_command, run_rebuild, run_retain
-from cas_spark.pipelines.ingest import listed_files, new_files
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
 from cas_spark.pipelines.reread import check_reading, held_extracts
+from cas_spark.pipelines.steps.ingest import listed_files, new_files
+from cas_spark.platform.progress import silently
 from cas_spark.settings import Settings, load_settings
 from tests.pipelines.test_retain import AS_OF, with_orders, write_orders
 from tests.toy import (
@@ -229,5 +229,5 @@ def test_erasures_reach_replaced_rows_and_those_that_are_read_again(
         lake.read(tables.REJECTED_ROWS).where("source = 'register'").select("reason").collect()
     )
     assert sorted(row[0] for row in reasons) == ["erased", "other_code"]
-    with pytest.raises(CasError, match="erased on order.*key"):
-        ingest(spark, settings(priority=BEFORE, key=["number", "kind"]), "register")
+    with pytest.raises(CasError, match="erased on order.*encoding"):
+        ingest(spark, settings(priority=BEFORE, encoding="windows-1252"), "register")

@@ -20,8 +20,8 @@ from cas_spark.lake.scanning import files_below, scan_files
 from cas_spark.pipelines import retain as steps
 from cas_spark.pipelines.commands import run_retain
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.report import TextReport
+from cas_spark.platform.progress import silently
+from cas_spark.reporting import Report
 from cas_spark.settings import Settings, load_settings
 from tests.lake.test_scanning import parquet_of, zip_of
 from tests.toy import (
@@ -129,7 +129,7 @@ def ingested(spark: SparkSession, folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def retain(spark: SparkSession, settings: Settings) -> TextReport:
+def retain(spark: SparkSession, settings: Settings) -> Report:
     return run_retain(spark, settings, AS_OF)
 
 

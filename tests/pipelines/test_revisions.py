@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.pipelines.revisions_report import (
+from cas_spark.pipelines.reports.revisions import (
     count_revisions,
     pending_report,
     pending_revisions,

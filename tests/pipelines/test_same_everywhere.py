@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cas_spark.lake.lake import Lake
-from cas_spark.pipelines.inventory import inventory_of
+from cas_spark.pipelines.reports.inventory import inventory_of
 from cas_spark.settings import load_settings
 from tests.toy import POLL, write_toy
 

@@ -9,9 +9,9 @@ from pyspark.sql import SparkSession
 from cas_spark.indicators.catalogue import catalogue_of_lake
 from cas_spark.lake.lake import Lake
 from cas_spark.pipelines.backtest import Span
-from cas_spark.pipelines.backtest_report import backtest_report
 from cas_spark.pipelines.commands import run_backtest
-from cas_spark.pipelines.progress import silently
+from cas_spark.pipelines.reports.backtest import backtest_report
+from cas_spark.platform.progress import silently
 from cas_spark.settings import load_settings
 from tests.toy import content_of_toy, write_toy
 

@@ -15,9 +15,9 @@ from pyspark.sql import SparkSession
 from cas_spark.errors import CasError
 from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
-from cas_spark.lake.storage import arrow_file_system
 from cas_spark.pipelines.commands import run_retain
-from cas_spark.pipelines.inventory import inventory_of
+from cas_spark.pipelines.reports.inventory import inventory_of
+from cas_spark.platform.storage import arrow_file_system
 from cas_spark.settings import load_settings
 from tests.toy import POLL, run_quietly, write_settings, write_toy
 

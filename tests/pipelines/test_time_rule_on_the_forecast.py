@@ -61,7 +61,7 @@ def test_late_knowledge_changes_no_byte_of_the_forecast_and_without_the_rule_it_
     def everything_was_known(versions: DataFrame, _: datetime) -> DataFrame:
         return versions
 
-    monkeypatch.setattr("cas_spark.pipelines.train.known_at", everything_was_known)
+    monkeypatch.setattr("cas_spark.pipelines.steps.train.known_at", everything_was_known)
     leaky = forecast_digests(spark, path, ("train", "forecast"))
     assert leaky["snapshots"] == untouched["snapshots"]
     assert leaky["models"] != untouched["models"]

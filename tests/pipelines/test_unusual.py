@@ -12,8 +12,8 @@ from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import UNUSUAL, open_run
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.unusual import note_unusual, unusual_rejections, warnings_of
+from cas_spark.pipelines.steps.unusual import note_unusual, unusual_rejections, warnings_of
+from cas_spark.platform.progress import silently
 from cas_spark.settings.intake import Intake
 from tests.toy import settings_of_toy
 

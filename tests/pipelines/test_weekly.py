@@ -15,8 +15,8 @@ from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.opening import read_published
 from cas_spark.pipelines.job import Job
-from cas_spark.pipelines.progress import silently
-from cas_spark.pipelines.train import note_checked, snapshot_files
+from cas_spark.pipelines.steps.train import note_checked, snapshot_files
+from cas_spark.platform.progress import silently
 from cas_spark.settings import Settings, load_settings
 from tests.toy import POLL, run_quietly, write_settings, write_toy
 
@@ -137,7 +137,7 @@ def test_a_broken_run_is_never_seen_and_the_same_command_mends_it_and_changes_no
     run_quietly(spark, "ingest", load_settings(path), None)
     before = digests(spark, path)
     with monkeypatch.context() as patched:
-        patched.setattr("cas_spark.pipelines.train.train_models", _fail)
+        patched.setattr("cas_spark.pipelines.steps.train.train_models", _fail)
         with pytest.raises(OSError, match="the disk is full"):
             run_quietly(spark, "weekly", load_settings(path), POLL)
     assert digests(spark, path) == before

@@ -8,8 +8,8 @@ import geopandas as gpd
 import pandas as pd
 import shapely
 
+from cas_spark.generator import generate_incidents
 from cas_spark.settings.generator import GeneratedOffence, RealCountry
-from cas_spark.sources.generator import generate_incidents
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 WINDOW = (date(2020, 1, 1), date(2023, 1, 1))

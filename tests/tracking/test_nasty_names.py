@@ -8,8 +8,8 @@ import pytest
 
 from cas_spark.errors import CasError
 from cas_spark.indicators.catalogue import Catalogue
-from cas_spark.tracking.measures import log_measures
 from cas_spark.tracking.native_model import run_of_team
+from cas_spark.tracking.scores import log_measures
 from cas_spark.tracking.store import database_of, open_store, sqlite_uri
 from cas_spark.tracking.week import log_models
 from tests.nasty import NASTY

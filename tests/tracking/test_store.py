@@ -75,7 +75,7 @@ def test_nothing_of_mlflow_reaches_the_terminal(tmp_path: Path) -> None:
     program = f"""
 from tests.tracking.weeks import *
 from cas_spark.indicators.catalogue import catalogue_of
-from cas_spark.tracking.measures import log_measures
+from cas_spark.tracking.scores import log_measures
 from cas_spark.tracking.store import open_store
 from cas_spark.tracking.week import log_models
 settings = settings_of({str(tmp_path / "lake")!r})

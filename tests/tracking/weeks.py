@@ -15,7 +15,7 @@ from cas_spark.evaluation.measures import CHALLENGER, MODEL
 from cas_spark.indicators.catalogue import Catalogue
 from cas_spark.lake.manifest import Manifest
 from cas_spark.settings import Settings
-from cas_spark.training.stability import DRAWS, stored
+from cas_spark.training.coefficient_draws import DRAWS, stored
 from tests.toy import content_of_toy
 
 POLL = date(2025, 1, 6)

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from cas_spark.indicators.catalogue import Catalogue, catalogue_of
-from cas_spark.lake.arrow_door import write_file
-from cas_spark.lake.failures import UnreadableFileError
+from cas_spark.lake.arrow_access import write_file
 from cas_spark.lake.snapshot_files import SnapshotFiles
+from cas_spark.platform.failures import UnreadableFileError
 from cas_spark.settings.learning import Training
 from cas_spark.training.grouped import train_team
 from cas_spark.training.models import Expected, TrainedModel

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from cas_spark.indicators.catalogue import Catalogue, catalogue_of
 from cas_spark.knowledge.editions import turn_of
-from cas_spark.lake.arrow_door import write_file
+from cas_spark.lake.arrow_access import write_file
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.settings.learning import Training
 from cas_spark.training.models import Expected, TrainedModel, TrainingData

@@ -10,8 +10,8 @@ from scipy.optimize import minimize
 
 from cas_spark.training import solver
 from cas_spark.training.design import design_of
-from cas_spark.training.design_matrix import ROUNDING
 from cas_spark.training.solver import Group, Solution, solve
+from cas_spark.training.transforms import ROUNDING
 
 REG_PARAM = 1e-3
 

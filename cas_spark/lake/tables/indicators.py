@@ -66,7 +66,7 @@ def cell_context(surroundings: Sequence[str], figures: Sequence[tuple[str, str]]
 def snapshots(indicators: Sequence[tuple[str, str]]) -> Table:
     """The fast indicators of every kept cell at every poll; (name, meaning) of each.
 
-    Written by tasks through the Arrow door (`lake.arrow_door`), so it stays plain Delta: no
+    Written by tasks by Arrow (`lake.arrow_access`), so it stays plain Delta: no
     deletion vectors, clustering, row tracking or column mapping.
     """
     return Table(

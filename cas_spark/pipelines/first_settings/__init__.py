@@ -1,0 +1,1 @@
+"""A first settings file, from a look at an extract and at the teams' polygons."""

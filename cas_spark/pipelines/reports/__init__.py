@@ -1,0 +1,1 @@
+"""What a command reports to the person who typed it, one module per command."""

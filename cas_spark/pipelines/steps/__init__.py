@@ -1,0 +1,1 @@
+"""The steps of a weekly run: each reads tables, calls a room, and writes tables."""
