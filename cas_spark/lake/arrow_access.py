@@ -21,7 +21,8 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Tra
 
 from cas_spark.errors import CasError
 from cas_spark.lake.table import Table
-from cas_spark.platform.storage import UNFINISHED, arrow_file_system, sha256_of_stream
+from cas_spark.platform.objects import UNFINISHED
+from cas_spark.platform.storage import arrow_file_system, sha256_of_stream
 
 LAYOUT = 2
 """Version of how rows lie in a file; the file's name begins with it.

@@ -24,6 +24,7 @@ from cas_spark.lake.declaring import record
 from cas_spark.lake.lake import Lake, has_log, reads_as_runs
 from cas_spark.lake.removing import listed
 from cas_spark.platform import storage
+from cas_spark.platform.objects import UNFINISHED
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ REMARK = (
 WRITING_SECONDS = 1.0
 """How long a marker may stay empty while another process writes it."""
 
-_DRAFT = re.compile(rf"\.{re.escape(MARKER)}-[0-9a-f]{{32}}{re.escape(storage.UNFINISHED)}")
+_DRAFT = re.compile(rf"\.{re.escape(MARKER)}-[0-9a-f]{{32}}{re.escape(UNFINISHED)}")
 """What is left of a marker whose writer was killed."""
 
 

@@ -4,7 +4,6 @@ Nothing here removes a folder with what is in it: `lake.removing` removes files 
 """
 
 import hashlib
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -17,12 +16,10 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from cas_spark.errors import CasError
+from cas_spark.platform.objects import UNFINISHED, LocalFolder, NoHardLinksError
 
 CHUNK = 1 << 24
 """Bytes that are read at once to compute a checksum."""
-
-UNFINISHED = ".unfinished"
-"""How the names of files end that a task still writes, or wrote when it was killed."""
 
 UNFINISHED_NAME = re.compile(rf"\.[0-9a-f]{{32}}{re.escape(UNFINISHED)}")
 """The whole name of such a file: a person's `.notes.unfinished` is none."""
@@ -225,7 +222,7 @@ def put_if_absent(spark: SparkSession, path: str, text: str) -> bool:
     """
     system, hadoop_path = _file_system(spark, path)
     if system.getUri().getScheme() == "file":  # Hadoop looks first there, and creates then
-        return _link_if_absent(Path(hadoop_path.toUri().getPath()), text)
+        return _put_if_absent_locally(Path(hadoop_path.toUri().getPath()), text)
     if system.exists(hadoop_path):
         return False
     try:
@@ -241,28 +238,16 @@ def put_if_absent(spark: SparkSession, path: str, text: str) -> bool:
     return True
 
 
-def draft_of(name: str) -> str:
-    """A name for a file that is given `name` once it is whole."""
-    return f".{name}-{uuid4().hex}{UNFINISHED}"
-
-
-def _link_if_absent(path: Path, text: str) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(draft_of(path.name))
+def _put_if_absent_locally(path: Path, text: str) -> bool:
     try:
-        draft.write_text(text, encoding="utf-8")
+        return LocalFolder(path.parent).put_if_absent(path.name, text.encode())
+    except NoHardLinksError:  # the file may be half written when the process is killed
         try:
-            os.link(draft, path)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink(missing_ok=True)
-    return True
+        except FileExistsError:
+            return False
+        return True
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:
