@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cas_spark.settings.texts import text_as_seen
 
@@ -42,7 +43,24 @@ _PLAIN: Sequence[tuple[Callable[[pa.DataType], bool], pa.DataType]] = (
 
 
 def plain_column(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return a column's values in their plain type (see `plain_type`), text as a person sees it."""
+    """Return a column's values in their plain type (see `plain_type`), text as a person sees it.
+
+    A moment that the plain type cannot hold, beyond the year 290,000, is missing.
+    """
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    largest = _largest(values.type)
+    if largest is not None:
+        units = values.cast(pa.int64())
+        fits = pc.and_(pc.less_equal(units, largest), pc.greater_equal(units, -largest))
+        values = pc.if_else(fits, values, pa.scalar(None, values.type))
     return text_as_seen(values.cast(kind, safe=False) if values.type != kind else values)
+
+
+def _largest(kind: pa.DataType) -> int | None:
+    """Return the most units of a moment that its plain type can hold; None where all fit."""
+    if pa.types.is_date64(kind):
+        return (2**31 - 1) * 86_400_000
+    if pa.types.is_timestamp(kind) and kind.unit in ("s", "ms"):
+        return (2**63 - 1) // (1_000_000 if kind.unit == "s" else 1_000)
+    return None

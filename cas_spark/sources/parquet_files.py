@@ -1,6 +1,6 @@
 """Parquet extracts: the types of their columns, and their rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,32 +15,32 @@ from cas_spark.sources.text_files import Open
 ROWS_OF_A_BATCH = 65_536
 
 
-def parquet_types(spark: SparkSession, path: str) -> dict[str, pa.DataType]:
-    """Return the names of a Parquet file's columns, and their types."""
+def parquet_types(spark: SparkSession, path: str) -> list[tuple[str, pa.DataType]]:
+    """Return name and type of each column of a Parquet file; a name may stand more than once."""
 
-    def types(opening: Open) -> dict[str, pa.DataType]:
+    def types(opening: Open) -> list[tuple[str, pa.DataType]]:
         with opening() as file:
             parquet = pq.ParquetFile(file)
-            types = dict(zip(parquet.schema_arrow.names, parquet.schema_arrow.types, strict=True))
-            for place in range(len(parquet.schema)):
-                column = parquet.schema.column(place)
-                # Spark, Hive and Impala write instants so; Arrow takes them for local times.
-                if column.physical_type == "INT96" and column.path in types:
-                    types[column.path] = INSTANT
-        return types
+            leaves = [parquet.schema.column(index) for index in range(len(parquet.schema))]
+            # Spark, Hive and Impala write instants so; Arrow takes them for local times.
+            instants = {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
+            return [
+                (field.name, INSTANT if field.name in instants else field.type)
+                for field in parquet.schema_arrow
+            ]
 
     return look_at(spark, path, types)
 
 
 def parquet_rows(
-    spark: SparkSession, path: str, types: dict[str, pa.DataType], columns: Sequence[str]
+    spark: SparkSession, path: str, types: Mapping[str, pa.DataType], columns: Sequence[str]
 ) -> DataFrame:
     """Return the rows of a Parquet file, read by one task.
 
     Args:
         spark: the session.
         path: of the file.
-        types: of all of the file's columns.
+        types: of the file's columns, by name.
         columns: those that are wanted.
 
     Returns:

@@ -58,8 +58,8 @@ def _csv_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame | N
 
 def _parquet_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame:
     types = parquet_types(spark, path)
-    names = _names_in_file(path, source.columns, list(types))
-    return parquet_rows(spark, path, types, names)
+    names = _names_in_file(path, source.columns, [name for name, _ in types])
+    return parquet_rows(spark, path, dict(types), names)
 
 
 def _layer_rows(spark: SparkSession, source: Extracts, path: str) -> DataFrame | None:

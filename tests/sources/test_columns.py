@@ -42,6 +42,18 @@ def test_a_value_stays_what_it_is(
     assert found.to_pylist() == [value if expected is None else expected, None]
 
 
+MOMENTS = [pa.timestamp("s"), pa.timestamp("ms", "UTC"), pa.date64()]
+
+
+@pytest.mark.parametrize("kind", MOMENTS, ids=str)
+def test_a_moment_beyond_the_plain_type_is_missing_and_no_other_moment(kind: pa.DataType) -> None:
+    for units in (2**62, -(2**62), 2**63 - 1, -(2**63)):
+        column = pa.array([units, 0], pa.int64()).cast(kind)
+        plain = plain_type(kind)
+        assert plain is not None
+        assert plain_column(column, plain) == pa.array([None, 0], pa.int64()).cast(kind).cast(plain)
+
+
 @pytest.mark.parametrize(
     "kind",
     [

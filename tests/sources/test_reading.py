@@ -8,6 +8,8 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 from pyspark.sql import SparkSession
@@ -219,3 +221,19 @@ def test_a_column_of_lists_is_refused_by_name(spark: SparkSession, tmp_path: Pat
     source = source_in(tmp_path, format="parquet")
     with pytest.raises(CasError, match=r"column code \(list<.*> ?\).* expected mapped columns"):
         read_rows(spark, source, str(tmp_path / "extract.parquet"))
+
+
+def test_two_columns_of_one_name_in_parquet_are_refused_where_mapped(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    table = pa.Table.from_pandas(pd.DataFrame([row()], columns=list(HEADER)))
+    path = tmp_path / "extract.parquet"
+    for twice, message in ((HEADER[0], f"several columns of the name {HEADER[0]}"), ("memo", None)):
+        unmapped = table.append_column("memo", pa.array(["a"]))
+        pq.write_table(unmapped.append_column(twice, pa.array(["b"])), path)
+        source = source_in(tmp_path, format="parquet")
+        if message is None:
+            assert read_rows(spark, source, str(path)).count() == 1
+            continue
+        with pytest.raises(CasError, match=message):
+            read_rows(spark, source, str(path))
