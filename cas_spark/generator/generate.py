@@ -251,7 +251,7 @@ def _proof_in(folder: Path) -> dict[str, Any] | None:
         proof: dict[str, Any] = json.loads((folder / PROOF).read_text(encoding="utf-8"))
         told = [(file["name"], file["sha256"], file["rows"]) for file in proof["files"]]
         is_whole = proof["is_generated"] is True and "made_from" in proof and bool(told)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return proof if is_whole else None
 

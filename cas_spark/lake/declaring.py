@@ -89,7 +89,7 @@ def _files(spark: SparkSession, root: str) -> list[str]:
 def _is_whole(spark: SparkSession, root: str, name: str) -> bool:
     try:
         content = json.loads(storage.read_text(spark, _path(root, name)))
-    except (Py4JJavaError, ValueError):
+    except (Py4JJavaError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and content.get("folder") == name
 

@@ -177,7 +177,7 @@ class Outputs:
         try:
             content = json.loads(storage.read_text(self.spark, self._path(ending)))
             return dict(content["files"])
-        except (Py4JJavaError, ValueError, KeyError, TypeError):
+        except (Py4JJavaError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def _write(self, ending: str, files: Mapping[str, str | None]) -> None:

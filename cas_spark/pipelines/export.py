@@ -7,7 +7,7 @@ were dropped for lack of variance. What they are stands beside it, as JSON.
 import json
 import tempfile
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> Report:
     spark, row = lake.spark, _model_of(lake, key)
     store = open_store(settings)
     run = run_of_team(store, key.poll, key.team, key.priority)
-    told = description_of(row, settings)
+    told = description_of(row, settings, _target_week(lake, key))
     coefficients = tuple(pair["coefficient"] for pair in row["coefficients"])
     fit = Fit(row["intercept"], coefficients, row["iterations"])
     uid = f"{key.priority}_{key.horizon}_{key.team}_{key.poll}"
@@ -149,12 +149,30 @@ def _model_of(lake: Lake, key: ModelKey) -> Row:
     return row
 
 
-def description_of(row: Row, settings: Settings) -> dict[str, Any]:
-    """What a model is and what its features are, as JSON holds it.
+def _target_week(lake: Lake, key: ModelKey) -> date | None:
+    """Return the day on which the week starts that the model forecast; None without a forecast.
+
+    The settings may have another offset for the horizon by now, or no such horizon.
+    """
+    if not lake.holds(tables.FORECASTS):
+        return None
+    of_model = (
+        (F.col("poll_on") == F.lit(key.poll))
+        & (F.col("team_id") == key.team)
+        & (F.col("horizon") == key.horizon)
+    )
+    row = lake.read(tables.FORECASTS).where(of_model).select("target_week_on").first()
+    week: date | None = row[0] if row is not None else None
+    return week
+
+
+def description_of(row: Row, settings: Settings, target_week: date | None) -> dict[str, Any]:
+    """Return what a model is and what its features are, as JSON values.
 
     Args:
         row: of `models`, fitted or pooled.
         settings: of the lake.
+        target_week: day on which the forecast week starts; None where nothing was forecast.
 
     Raises:
         CasError: this code no longer knows one of its indicators.
@@ -187,7 +205,7 @@ def description_of(row: Row, settings: Settings) -> dict[str, Any]:
         "title": settings.title,
         "labels": settings.labels,
         "poll": poll.isoformat(),
-        "target_week": (poll + timedelta(weeks=settings.horizons[horizon])).isoformat(),
+        "target_week": target_week.isoformat() if target_week is not None else None,
         "team": row["team_id"],
         "priority": row["priority"],
         "horizon": horizon,

@@ -64,7 +64,8 @@ def test_a_file_beside_the_output_is_left_alone(outputs: Outputs) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["a file more", "a file changed", "a file of Hadoop changed", "no list", "cut off"]
+    "change",
+    ["a file more", "a file changed", "a file of Hadoop changed", "no list", "cut off", "nested"],
 )
 def test_an_output_that_somebody_touched_is_refused(outputs: Outputs, change: str) -> None:
     make(outputs, "model/part-00000", "model.json", ends=False)
@@ -81,7 +82,7 @@ def test_an_output_that_somebody_touched_is_refused(outputs: Outputs, change: st
     elif change == "no list":
         (folder / "model.files.json").unlink()
     else:
-        (folder / "model.files.json").write_text("{")
+        (folder / "model.files.json").write_text("{" if change == "cut off" else "[" * 100_000)
     before = there(outputs)
     with pytest.raises(CasError, match="model"):
         make(outputs, "model/part-00002")
