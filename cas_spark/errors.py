@@ -28,7 +28,7 @@ class SettingsError(CasError):
         super().__init__(
             what=f"settings {path}",
             found=f"{len(problems)} problem{'s' if len(problems) != 1 else ''}{listed}\n",
-            expected="settings as told in docs/settings.md",
+            expected="settings as docs/settings.md describes them",
             do="Mend these and run the command again",
         )
 

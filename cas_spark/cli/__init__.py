@@ -37,7 +37,7 @@ def run_cli(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("cas_spark").setLevel(logging.INFO)
     try:
-        with _telling_how_to_go_on(arguments):
+        with _with_a_line_to_go_on(arguments):
             app(arguments)
     except SettingsError as error:
         print_error(console, str(error))
@@ -54,7 +54,7 @@ WRITING = {*STEPS, WEEKLY, "backtest", "experiment", "rebuild", "retain", "expor
 
 
 @contextmanager
-def _telling_how_to_go_on(arguments: list[str]) -> Iterator[None]:
+def _with_a_line_to_go_on(arguments: list[str]) -> Iterator[None]:
     """Have an error of a command that writes bear the line that begins it again."""
     own = str(RUNTIME / "conf")  # which a session sets where nothing is set
     folder = os.environ.get("SPARK_CONF_DIR", own)

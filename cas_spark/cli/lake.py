@@ -129,7 +129,7 @@ def rebuild_week(
         str | None, typer.Option("--to", help="Folder that gets the rebuilt forecast and maps.")
     ] = None,
 ) -> None:
-    """Make the week of a past run again, and tell whether it is what the run recorded."""
+    """Rebuild the week of a past run, and compare it with what the run recorded."""
     loaded = load(settings, {}, needs_inputs=False)
     with session(f"cas-spark rebuild {loaded.name}", loaded.lake) as spark:
         rebuilt, report = run_rebuild(spark, loaded, run, to and whole_path(to), show_progress)

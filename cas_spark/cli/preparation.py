@@ -46,7 +46,7 @@ def check(
         checks, teams = check_extracts(spark, loaded, rows, show_progress)
     print_report(check_report(checks, loaded))
     drawn = [one for one in checks if one.places is not None]
-    # All or none: a folder of somebody else gets no map at all.
+    # All or none: a folder with other files gets no map at all.
     for one in drawn:
         check_may_write(picture_path(folder, one))
     for one in drawn:

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from cas_spark.errors import SettingsError
 from cas_spark.indicators.checks import problems_of_indicators
-from cas_spark.platform.failures import telling_of_storage
+from cas_spark.platform.failures import explaining_storage_failures
 from cas_spark.platform.session import start_session
 from cas_spark.settings import Settings, check_inputs, load_settings
 
@@ -24,7 +24,7 @@ def session(name: str, root: str | None = None) -> Iterator[SparkSession]:
     """
     spark = start_session(name)
     try:
-        with telling_of_storage(root) if root is not None else nullcontext():
+        with explaining_storage_failures(root) if root is not None else nullcontext():
             yield spark
     finally:
         spark.stop()

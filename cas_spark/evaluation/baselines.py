@@ -148,7 +148,7 @@ def baseline_scores(
     Args:
         land: team_id, cell_id, column, row of all land cells, kept and removed.
         incidents: versions of incidents.
-        asked: priority -> name under which each of its baselines is told -> the baseline.
+        asked: priority -> name of each of its baselines in the results -> the baseline.
         polls: consecutive; the last is that of the last edge.
         edges: instants of the calendar's polls, microseconds UTC.
         crs: of the grid.

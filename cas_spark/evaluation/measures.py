@@ -37,7 +37,7 @@ ALL_TEAMS = "*"
 OBSERVED, EXPECTED = "observed", "expected"
 
 OUTSIDE = "incidents_outside_the_land"
-"""How many incidents of the week no land cell has, told where there are any.
+"""Incidents of the week that no land cell has; recorded where there are any.
 
 They lie in land that only another grid version has, and are part of no other figure.
 """
@@ -95,7 +95,7 @@ class Ranking:
 
     @classmethod
     def of(cls, land: Ints, scored: Iterable[tuple[Ints, Doubles]]) -> "Ranking":
-        """Rank cells among the land cells (sorted), each told once with its score."""
+        """Rank cells among the land cells (sorted), each given once with its score."""
         is_scored, of_land = np.zeros(len(land), dtype=bool), np.empty(len(land))
         for cell_ids, scores in scored:
             at = np.searchsorted(land, cell_ids)
@@ -233,7 +233,7 @@ def measure(
 
     def task(key: tuple[pa.Scalar, ...], scores: pa.Table, outcomes: pa.Table) -> pa.Table:
         poll, priority = (part.as_py() for part in key)
-        if scores.num_rows == 0:  # outcomes of what nobody forecast
+        if scores.num_rows == 0:  # outcomes without a forecast
             return _MEASURES.empty_table()
         rows = list(_rows_of_poll(poll, priority, scores, outcomes, shares, due.get(poll, {})))
         return pa.Table.from_pylist(rows, schema=_MEASURES)
@@ -287,7 +287,7 @@ def _rows_of_poll(
         rankings = {ALL_TEAMS: ranking, **{t: r for t, r in of_teams.items() if t in teams}}
         asked = [horizon for horizon in weeks if of_horizon in (None, horizon)]
         for horizon, (team, of_place) in product(asked, rankings.items()):
-            told = {
+            common = {
                 "poll_on": poll,
                 "team_id": team,
                 "priority": priority,
@@ -302,7 +302,7 @@ def _rows_of_poll(
                 of_lost = Measure(OUTSIDE, float(lost), len(land.cell_ids), 0, lost)
                 measures = chain(measures, [of_lost])
             for found in measures:
-                yield told | {
+                yield common | {
                     "measure": found.name,
                     "value": found.value,
                     "cells": found.cells,

@@ -283,12 +283,12 @@ def _why(
         above_mean[:, place] = _above_mean(of_cells)[chosen]
     parts = np.column_stack([np.full(len(chosen), model.intercept), every])
     ends = np.arange(len(chosen) + 1, dtype=np.int32) * parts.shape[1]
-    told = {
+    lists_of = {
         "contributions": pa.ListArray.from_arrays(pa.array(ends), pa.array(parts.ravel())),
         "reasons": largest_reasons(names, values, every, above_mean),
         "raised_by": by_group(names, above_mean, catalogue.indicators),
     }
-    return {name: _among_all(lists, is_chosen) for name, lists in told.items()}
+    return {name: _among_all(lists, is_chosen) for name, lists in lists_of.items()}
 
 
 def _among_all(lists: pa.ListArray, is_chosen: npt.NDArray[np.bool_]) -> pa.ListArray:

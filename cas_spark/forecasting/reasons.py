@@ -1,6 +1,6 @@
 """Reasons: what raises a chosen cell above its team, as numbers and in sentences to be read.
 
-They tell on what the forecast rests, not what causes crime there.
+They show what the forecast rests on, not what causes crime there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ def by_group(
     Args:
         names: of the indicators.
         above_mean: how much more their contributions are than on average, (cells, indicators).
-        catalogue: all indicators; their groups are told, in order, whether or not any is asked of.
+        catalogue: all indicators; all of their groups are returned, in order.
 
     Returns:
         Of each cell a RAISED_BY for every group.
@@ -87,8 +87,8 @@ def by_group(
     sums = np.zeros((len(above_mean), len(groups)))
     for name, of_cells in zip(names, above_mean.T, strict=True):  # one by one: the same everywhere
         sums[:, groups.index(group_of[name])] += of_cells
-    told = pa.array(groups, pa.string()).take(pa.array(np.tile(np.arange(len(groups)), len(sums))))
-    structs = pa.StructArray.from_arrays([told, pa.array(sums.ravel())], fields=list(RAISED_BY))
+    named = pa.array(groups, pa.string()).take(pa.array(np.tile(np.arange(len(groups)), len(sums))))
+    structs = pa.StructArray.from_arrays([named, pa.array(sums.ravel())], fields=list(RAISED_BY))
     return pa.ListArray.from_arrays(_offsets(np.full(len(sums), len(groups))), structs)
 
 
@@ -136,7 +136,7 @@ def phrase_of(
 
 
 def _of_suspects(indicator: Indicator, value: float, language: Language) -> str:
-    """What is told of places where suspects live; nothing ever tells who they are."""
+    """Return the sentence on homes of suspects, which never identifies one."""
     radius, number, is_dutch = indicator.radius_m or 0, _number(value, language), language == "nl"
     is_one = value == 1
     if indicator.kind == "suspects" and is_dutch:
@@ -180,16 +180,16 @@ def sentences_of(
 
     Args:
         reasons: of `largest_reasons`, a list of REASON per cell; what is no indicator of these is
-            not told.
+            left out.
         indicators: by name.
         priorities: of the settings.
         language: English or Dutch.
     """
-    told = reasons.flatten()
-    is_known = pc.is_in(told.field("indicator"), pa.array(indicators, pa.string()))
-    told, cells = told.filter(is_known), pc.list_parent_indices(reasons).filter(is_known)
+    flat = reasons.flatten()
+    is_known = pc.is_in(flat.field("indicator"), pa.array(indicators, pa.string()))
+    flat, cells = flat.filter(is_known), pc.list_parent_indices(reasons).filter(is_known)
     pairs = list(
-        zip(*(told.field(name).to_pylist() for name in ("indicator", "value")), strict=True)
+        zip(*(flat.field(name).to_pylist() for name in ("indicator", "value")), strict=True)
     )
     # Counts are small whole numbers, so few of many phrases differ.
     phrases = {

@@ -1,7 +1,7 @@
 """A made-up country in the North Sea: neighbourhoods, teams, water, surroundings, statistics.
 
 It lies where the national grid's plane has only water, and its names say what it is, so that
-nobody takes its maps for real ones.
+its maps cannot be taken for real ones.
 """
 
 from collections.abc import Iterable, Mapping

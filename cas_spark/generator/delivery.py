@@ -169,6 +169,6 @@ def _duplicates(
     again = rng.random(len(rows)) < share
     year = rows["extract_year"] + rng.integers(0, 2, len(rows))
     last = end.year if (end.month, end.day) != (1, 1) else end.year - 1
-    # A second delivery of a broken row stays broken; its fault is told as such.
+    # A second delivery of a broken row stays broken; its fault is reported as such.
     fault = rows["fault"].where(rows["fault"].isin(BROKEN), "duplicate")
     return rows.assign(extract_year=np.minimum(year, last), fault=fault)[again]

@@ -201,7 +201,7 @@ def _write_proof(folder: Path, fingerprint: str, files: list[GeneratedFile]) -> 
         f"{DESCRIPTION}\n\n"
         "Every incident, person, place and figure in this folder was made up by cas-spark\n"
         "(`cas-spark generate`) from a seed. The same seed and settings give the same bytes.\n"
-        f"{PROOF} tells from which settings.\n\n{listed}\n"
+        f"{PROOF} lists the settings.\n\n{listed}\n"
     )
     (folder / README).write_text(readme, encoding="utf-8")
     proof["readme_sha256"] = sha256_of(folder / README)
@@ -249,15 +249,15 @@ def _proof_in(folder: Path) -> dict[str, Any] | None:
     """The list of generated files, or None where there is none that can be read."""
     try:
         proof: dict[str, Any] = json.loads((folder / PROOF).read_text(encoding="utf-8"))
-        told = [(file["name"], file["sha256"], file["rows"]) for file in proof["files"]]
-        is_whole = proof["is_generated"] is True and "made_from" in proof and bool(told)
+        described = [(file["name"], file["sha256"], file["rows"]) for file in proof["files"]]
+        is_whole = proof["is_generated"] is True and "made_from" in proof and bool(described)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return proof if is_whole else None
 
 
 def _is_generated(path: Path, sums: Mapping[str, str], proof: Mapping[str, Any] | None) -> bool:
-    """Whether a file in the folder is one that `generate` wrote, and nobody has changed."""
+    """Return whether `generate` wrote a file of the folder, unchanged since."""
     if proof is None or path.is_symlink() or not path.is_file():
         return False
     if path.name == PROOF:

@@ -38,7 +38,7 @@ JITTER_M: Final = 25.0
 
 _TRIES: Final = 12
 _HOUR, _DAY = 3600, 86400
-_ROUNDED_TO_S: Final = 300  # people tell intervals in steps of five minutes
+_ROUNDED_TO_S: Final = 300  # people give intervals in steps of five minutes
 _BEYOND_DAYS: Final = 2**20
 
 
@@ -69,7 +69,7 @@ def generate_incidents(
 
     Returns:
         One row per incident, sorted by `known_at`: `offence`, `area_id`, `x`, `y` (metres, in the
-        CRS of the areas), `occurred_at` (the true moment, which nobody is told), `occurred_from`,
+        CRS of the areas), `occurred_at` (the true moment, which is in no extract), `occurred_from`,
         `occurred_until`, `known_at` (local, datetime64[s]), `reported_by` (citizen or police),
         `is_near_repeat`.
 

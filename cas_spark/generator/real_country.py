@@ -2,7 +2,7 @@
 
 The totals are those of real municipalities, which know their areas' polygons and people but not
 where in an area crime happens: that is made up. Where the figures lack a municipality in a year, or
-a year as a whole, they are filled in as `filled` tells.
+a year as a whole, `filled` fills them in.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ from cas_spark.settings.generator import GeneratedOffence, RealCountry
 from cas_spark.settings.geography import Layer
 
 INHABITANTS_EVERYWHERE_KM2: Final = 20.0
-"""Added to what an area weighs, so that crime happens where nobody lives, such as among offices."""
+"""Added to what an area weighs, so that crime also happens where no person lives."""
 
 CHANCE: Final = 0.5
 """Spread of the logarithm of what makes two equal areas differ, for all offences alike."""
@@ -131,21 +131,21 @@ def totals_of(
 def filled(table: pd.DataFrame, years: list[int]) -> pd.DataFrame:
     """Numbers of every municipality in every year, from those that are known.
 
-    A municipality that a year of the file lacks (it was formed later, or told nothing) gets its
+    A municipality that a year of the file lacks (it was formed later, or reported nothing) gets its
     number of the nearest year that has it, times the change between the two years of all
     municipalities that both have. Years between those of the file are interpolated; those before
     or after are as the nearest.
 
     Args:
-        table: a row per municipality and a column per year; NaN where nothing is told.
+        table: a row per municipality and a column per year; NaN where there is no figure.
         years: that are wanted.
     """
     known = table.dropna(how="all").dropna(how="all", axis=1).sort_index(axis=1)
     whole = known.copy()
     for year in known.columns:
         for municipality in known.index[known[year].isna()]:
-            told = known.loc[municipality].dropna().index
-            nearest = min(told, key=lambda other: (abs(other - year), other))
+            known_years = known.loc[municipality].dropna().index
+            nearest = min(known_years, key=lambda other: (abs(other - year), other))
             both = known[[year, nearest]].dropna()
             change = both[year].sum() / max(both[nearest].sum(), 1.0)
             whole.loc[municipality, year] = known.loc[municipality, nearest] * change
@@ -166,11 +166,11 @@ def shared_out(weights: np.ndarray, number: int) -> np.ndarray:
 def weigh_areas(
     country: Country, offences: Mapping[str, GeneratedOffence], seed: int
 ) -> gpd.GeoDataFrame:
-    """The areas, weighed for every offence so that crime is as uneven as it is told to be.
+    """The areas, weighed for every offence so that crime is as uneven as in the figures.
 
     Within each municipality an area's weight is its people and some of its surface, times chance,
     to the power that gives the municipality's Gini coefficient over its areas. A municipality whose
-    coefficient is not told gets the middle one.
+    coefficient is missing gets the middle one.
 
     Returns:
         The areas with `weight_OFFENCE` for each offence.

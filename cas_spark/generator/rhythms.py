@@ -1,7 +1,7 @@
 """When offences happen and how they become known, per kind: declared tables, made up.
 
 Their shapes follow common findings (burglars come when people are out or away, fights on weekend
-nights); the numbers are nobody's statistics.
+nights); the numbers are made up.
 """
 
 from collections.abc import Mapping

@@ -4,9 +4,9 @@ A number of an area, such as its inhabitants, is shared out over its cells by su
 percentage or mean a cell gets the mean of its areas, weighed by the surface that each has in it. A
 cell of which no area has the figure gets the mean of its team.
 
-Which area has how much of a cell is told by the tessellation that cuts the teams. The areas, some
-thousands, go to every task; a cell's sum runs over its areas in the order of their ids, and means
-are of whole numbers, so that a value is the same on any machine.
+The tessellation that cuts the teams also computes which area has how much of a cell. The areas,
+some thousands, go to every task; a cell's sum runs over its areas in the order of their ids, and
+means are of whole numbers, so that a value is the same on any machine.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,16 +53,16 @@ def figures_of(areas: DataFrame, source: AreaStatistics, edition: AreaEdition) -
         `not_a_number`, or `negative`: a number of something below zero) and found (the text in
         place of a value).
     """
-    told = [_told(figure, source.missing) for figure in source.figures]
+    structs = [_as_struct(figure, source.missing) for figure in source.figures]
     return areas.select(
         F.lit(source.name).alias("source"),
         F.lit(edition.published_on).alias("published_on"),
         "area_id",
-        F.inline(F.array(*told)),
+        F.inline(F.array(*structs)),
     )
 
 
-def _told(figure: AreaFigure, missing: Sequence[float]) -> Column:
+def _as_struct(figure: AreaFigure, missing: Sequence[float]) -> Column:
     text = F.col("figures")[figure.name]
     number = text.try_cast("double")
     status = (

@@ -1,7 +1,7 @@
 """What a version of the grid was made from, as one sha256.
 
 A version stands for its cells, so under the same name another definition must be refused; this
-tells whether it is another. Moving a file changes nothing, another byte in it does.
+shows whether it is another. Moving a file changes nothing, another byte in it does.
 """
 
 import hashlib

@@ -50,7 +50,7 @@ def read_layer(
 
     Raises:
         CasError: no such file or layer, a column that the layer lacks, no rows, rows without a
-            geometry or out of reach, a layer that does not tell its CRS, or one that no operation
+            geometry or out of reach, a layer without a CRS, or one that no operation
             brings to the grid's CRS well enough.
     """
     opened = open_layer(layer.path, layer.layer, lambda path: _bytes_of(spark, path))
@@ -265,13 +265,13 @@ def read_areas(
     """
     columns = sorted({area, *figures.values()})
     rows = read_layer(spark, layer, crs, columns, operations, what)
-    told = [
+    fields = [
         F.nullif(F.trim(F.col(_quoted(column)).cast("string")), F.lit("")).alias(name)
         for name, column in figures.items()
     ]
     areas = rows.select(
         _text(area, dict(rows.dtypes)[area]).alias("area_id"),
-        F.struct(*told).alias("figures"),
+        F.struct(*fields).alias("figures"),
         F.call_function(
             "ST_CollectionExtract", _made_valid(F.col("geometry")), F.lit(POLYGONS)
         ).alias("geometry"),

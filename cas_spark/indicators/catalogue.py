@@ -299,7 +299,7 @@ class Catalogue:
 
     @property
     def version(self) -> str:
-        """A sha256 over all declarations: snapshots of another version are computed anew."""
+        """A sha256 over all declarations: snapshots of another version are recomputed."""
         text = "\n".join(indicator.declaration for indicator in self.indicators)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -24,7 +24,7 @@ class Indicator:
 
     Attributes:
         kind: which kernel computes it.
-        group: which it belongs to when reasons are told by group.
+        group: which it belongs to when reasons are shown by group.
         name: derived from what it is; the column in `snapshots` or `cell_context`.
         meaning: what it is, in English.
         meaning_nl: the same in Dutch.

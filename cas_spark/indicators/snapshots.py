@@ -95,7 +95,7 @@ class WrittenTeam:
     file: WrittenFile | None = None
 
 
-TOLD = "told"
+REPORT = "report"
 """Beside the columns of `snapshots`: what a task did for its team, in a row of its own."""
 
 
@@ -118,20 +118,20 @@ def write_snapshots(
     """
 
     def work(team: str, cells: pa.Table, facts: pa.Table, links: pa.Table | None) -> pa.Table:
-        return pa.table({TOLD: [_to_json(write_team(team, cells, facts, plan, links))]})
+        return pa.table({REPORT: [_to_json(write_team(team, cells, facts, plan, links))]})
 
-    return told_by(_task_per_team(work, f"{TOLD} string", cells, incidents, suspects))
+    return reported_teams(_task_per_team(work, f"{REPORT} string", cells, incidents, suspects))
 
 
 def computed_snapshots(
     cells: DataFrame, incidents: DataFrame, plan: Plan, suspects: DataFrame | None, table: Table
 ) -> DataFrame:
-    """The same for Spark to write: rows of the table, and what `told_by` takes from among them.
+    """Return rows of the table for Spark to write, among them those that `reported_teams` reads.
 
     A partition holds one team.
     """
-    told = StructField(TOLD, StringType())
-    schema = StructType([*(StructField(f.name, f.dataType) for f in table.schema), told])
+    report = StructField(REPORT, StringType())
+    schema = StructType([*(StructField(f.name, f.dataType) for f in table.schema), report])
     arrow = to_arrow_schema(schema)
 
     def work(team: str, cells: pa.Table, facts: pa.Table, links: pa.Table | None) -> pa.Table:
@@ -140,17 +140,17 @@ def computed_snapshots(
         for block, of_block in checked(wanted.blocks, plan.catalogue.fast.names):
             rows.append(block.append_column("team_id", pa.repeat(team, len(block))))
             digests += of_block
-        told = _to_json(wanted.computed(digests))
-        rows.append(pa.table({"team_id": [team], TOLD: [told]}))
+        report = _to_json(wanted.computed(digests))
+        rows.append(pa.table({"team_id": [team], REPORT: [report]}))
         return pa.concat_tables(rows, promote_options="default")
 
     return _task_per_team(work, schema, cells, incidents, suspects)
 
 
-def told_by(rows: DataFrame) -> list[WrittenTeam]:
-    """What tasks did for their teams, by team."""
-    told = [_from_json(row[TOLD]) for row in rows.where(F.col(TOLD).isNotNull()).collect()]
-    return sorted(told, key=lambda team: team.team_id)
+def reported_teams(rows: DataFrame) -> list[WrittenTeam]:
+    """Return what the tasks report of their teams, in order of the teams."""
+    reports = [_from_json(row[REPORT]) for row in rows.where(F.col(REPORT).isNotNull()).collect()]
+    return sorted(reports, key=lambda team: team.team_id)
 
 
 def _task_per_team(
@@ -219,7 +219,7 @@ class _Wanted:
     blocks: Iterator[pa.Table]
 
     def computed(self, digests: Sequence[str]) -> WrittenTeam:
-        """What the task tells, once it knows the digest of each slice."""
+        """Return what the task reports, once it knows the digest of each slice."""
         slices = zip(self.bases.items(), digests, strict=True)
         return WrittenTeam(
             self.team_id,
@@ -298,7 +298,7 @@ def bases_of(
 def _events(rows: pa.Table, columns: Sequence[str], edges: Ints) -> pa.Table:
     """When versions enter what polls see and when they leave it.
 
-    Each is told as if it never ended, so that a later end changes no earlier poll's basis.
+    Each is written as if it never ended, so that a later end changes no earlier poll's basis.
 
     Args:
         rows: versions of facts.
@@ -313,10 +313,10 @@ def _events(rows: pa.Table, columns: Sequence[str], edges: Ints) -> pa.Table:
         _numbers(rows, "known_at"), _numbers(rows, "superseded_at"), edges
     )
     seen = np.flatnonzero(first < until)
-    told = [_reprs(rows.column(name).take(seen)) for name in columns if name != "superseded_at"]
-    values = pc.binary_join_element_wise(*told, _text(str(NEVER)), _text(", "))
+    texts = [_reprs(rows.column(name).take(seen)) for name in columns if name != "superseded_at"]
+    values = pc.binary_join_element_wise(*texts, _text(str(NEVER)), _text(", "))
     first, until = first[seen], until[seen]
-    # What leaves after the last edge is told to no poll.
+    # What leaves after the last edge changes no poll.
     parts = [("enters(", first, np.ones(len(seen), bool)), ("leaves(", until, until < len(edges))]
     return pa.concat_tables(
         pa.table(

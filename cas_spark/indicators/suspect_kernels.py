@@ -1,7 +1,7 @@
 """Kernels of suspects: where they live and from when it was known, in; numbers and distances out.
 
 As the others: whole numbers, the same in any order and for any polls computed beside. Persons are
-told apart here only, so that none counts twice; nothing that leaves these functions tells who.
+distinguished here only, so that none counts twice; no result of these functions identifies one.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class Suspects:
     def nearest_m(self, polls: Polls) -> Doubles:
         """Metres from each cell's centre to the nearest home cell's, shape (cells, polls).
 
-        At most the halo's width, which is also what it is where nobody lives nearer.
+        At most the halo's width, which is also the value where no suspect lives nearer.
         """
         inhabited = np.zeros((len(self.homes), polls.number), dtype=np.bool_)
         np.logical_or.at(inhabited, self.lives[:, 1], self._known(polls) > 0)
@@ -123,8 +123,8 @@ def suspects_of(
     """
     if links is None:
         empty = np.empty((0, 2), np.int64), np.empty(0, np.int64)
-        nobody = Suspects(cells, empty[0], empty[0], *[empty[1]] * 3)
-        return dict.fromkeys(priorities, nobody)
+        none = Suspects(cells, empty[0], empty[0], *[empty[1]] * 3)
+        return dict.fromkeys(priorities, none)
     numbers = {
         name: np.asarray(links.column(name).to_numpy(), dtype=np.int64)
         for name in ("column", "row", "known_at", "superseded_at")

@@ -236,9 +236,9 @@ class _Values:
         return np.repeat(of_polls.astype(np.float32)[:, None], cells, axis=1)
 
 
-def _places_among(names: Sequence[str], told: pa.ChunkedArray) -> Ints:
+def _places_among(names: Sequence[str], column: pa.ChunkedArray) -> Ints:
     """The place of each among the names; -1 where it is none of them."""
-    places = pc.index_in(told, pa.array(names, pa.string())).fill_null(-1)
+    places = pc.index_in(column, pa.array(names, pa.string())).fill_null(-1)
     return np.asarray(places.to_numpy(), dtype=np.int64)
 
 

@@ -3,7 +3,7 @@
 An edition is published on a local day and a poll is the first instant of its own, so the first poll
 that sees an edition is the first whose date comes after the day of publication. Rows of
 `cell_context` hold from the first poll that sees other editions than the poll before; such a poll
-is a turn. Nobody else decides which rows a poll reads.
+is a turn. Only this module decides which rows a poll reads.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,8 +2,8 @@
 
 A revision with a key names its record, whatever became of that before. Corrections of extracts
 without keys do not: there it is the one record of the same case and code, else the one of the same
-code, time and place; a record of another case is never meant. Where several records fit, nobody can
-tell which is wrong: the correction is rejected as ambiguous. Where none fits, it waits, since the
+code, time and place; a record of another case is never meant. Where several records fit, none
+can be preferred: the correction is rejected as ambiguous. Where none fits, it waits, since the
 record may be delivered later.
 
 A link is decided at the first moment at which a record fits, so what becomes known later changes no
@@ -18,7 +18,7 @@ from typing import Any
 
 LINKED, PENDING, REJECTED = "linked", "pending", "rejected"
 WITHDRAWN, RECLASSIFIED = "withdrawn", "reclassified"
-"""What a correction that does not tell its kind is taken to say."""
+"""The kind of a correction that does not give one."""
 AMBIGUOUS = "ambiguous"
 
 Place = tuple[int, int]
@@ -47,7 +47,7 @@ class Record:
         fact_id: of the incident or link.
         known_at: when it became known, microseconds UTC.
         code: as delivered.
-        case_key: pseudonym of its case; None where not told.
+        case_key: pseudonym of its case; None where not given.
         place: (start of its interval in microseconds UTC, cell).
     """
 
@@ -66,9 +66,9 @@ class Revision:
         revision_id: of the revision.
         known_at: when it became known, microseconds UTC.
         named_id: of the record it is about, where it names one; nothing else counts then.
-        code: of the record it takes back; None where not told.
-        case_key: pseudonym of the case; None where not told.
-        place: as a record's; None where it does not tell both.
+        code: of the record it takes back; None where not given.
+        case_key: pseudonym of the case; None where not given.
+        place: as a record's; None where one of both is missing.
         is_taking_back: whether its record counts no more, so that no other can take it back.
         order: among revisions known at the same moment; nothing of it depends on the key of ids.
     """
@@ -143,7 +143,7 @@ def link(revisions: Iterable[Revision], records: Sequence[Record]) -> list[Link]
 
 
 class _Standing:
-    """The records known so far by name; those that nothing has taken back by what they tell."""
+    """The records known so far: all by name, and those not taken back by code, time and place."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Record] = {}

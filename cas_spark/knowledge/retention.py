@@ -126,8 +126,8 @@ def old_extracts(datasets: DataFrame, cut: datetime | None) -> DataFrame:
     One of which no row was used counts as if it came with the newest of all.
     """
     newest = datasets.agg(F.max("known_until_at").alias("newest_at"))
-    told = datasets.crossJoin(newest)
-    return _older(told, F.coalesce("known_until_at", "newest_at"), cut).drop("newest_at")
+    dated = datasets.crossJoin(newest)
+    return _older(dated, F.coalesce("known_until_at", "newest_at"), cut).drop("newest_at")
 
 
 def keys_of(rows: Mapping[str, DataFrame]) -> DataFrame:
@@ -185,15 +185,15 @@ def _moments_of_links(facts: Facts) -> DataFrame:
 
 
 def _due_rejected_rows(facts: Facts, removed: DataFrame, cuts: Mapping[str, datetime]) -> DataFrame:
-    """Rejected rows that tell of something removed, or whose extract is past the term."""
+    """Return rejected rows about something removed, or whose extract is past the term."""
     keys = list(tables.REJECTED_ROWS.keys)
     extracts = old_extracts(facts.datasets, cuts.get("rejected_rows"))
     of_extracts = facts.rejected_rows.join(
         extracts.select("source", F.col("sha256").alias("dataset_sha256"), "why"),
         ["source", "dataset_sha256"],
     )
-    told = _with(facts.rejected_rows, "found", removed).unionByName(of_extracts)
-    why = told.groupBy(*keys).agg(F.min("why").alias("why"))
+    marked = _with(facts.rejected_rows, "found", removed).unionByName(of_extracts)
+    why = marked.groupBy(*keys).agg(F.min("why").alias("why"))
     return facts.rejected_rows.join(why, keys)
 
 
@@ -233,7 +233,7 @@ def _due_replaced(
         datasets: the extracts as they are read now.
         cuts: class -> the instant before which what became known is past its term.
     """
-    told = [
+    marked = [
         _with(rows, column, removed).select(*rows.columns, "why")
         for column in IDS[name]
         if column != "suspect_key"
@@ -249,9 +249,9 @@ def _due_replaced(
         at,
         cuts.get(name.removeprefix("replaced_")),
     )
-    told.append(old.select(*rows.columns, "why"))
+    marked.append(old.select(*rows.columns, "why"))
     keys = [c.name for t in tables.STATIC_TABLES if t.name == name for c in t.columns]
-    return reduce(DataFrame.union, told).groupBy(*keys).agg(F.min("why").alias("why"))
+    return reduce(DataFrame.union, marked).groupBy(*keys).agg(F.min("why").alias("why"))
 
 
 def _older(rows: DataFrame, moment: Column, cut: datetime | None) -> DataFrame:

@@ -51,7 +51,7 @@ def decided(
     effects: Mapping[str, str],
     run_number: int,
 ) -> DataFrame:
-    """Revisions with what became of them, decided anew from all facts.
+    """Return revisions with their outcome, decided again from all facts.
 
     The revisions about a source's facts and the records that may be meant by them pass through one
     task; that is some times as many rows as there are revisions, never all incidents.
@@ -98,9 +98,9 @@ def decided(
             "effective_at": F.timestamp_micros("effective_micros"),
         }
     ).withColumn("effect", F.when(F.col("status") == LINKED, effect[F.col("kind")]))
-    told = [name for name in DECIDED if name != "processed_run"]
+    decided_columns = [name for name in DECIDED if name != "processed_run"]
     is_as_before = F.col("processed_run_before").isNotNull()
-    for name in told:
+    for name in decided_columns:
         is_as_before &= F.col(name).eqNullSafe(F.col(f"{name}_before"))
     processed = F.when(is_as_before, F.col("processed_run_before")).otherwise(F.lit(run_number))
     return found.withColumn(
@@ -307,13 +307,15 @@ def _revise(schema: pa.Schema) -> Any:
             versions = versions_of(first, of_incident[row["incident_id"]])
             for number, version in enumerate(versions, start=1):
                 run_number = loaded_by.get(version.revision_id or "", row["run_number"])
-                rows.append(row | _told(version) | {"version": number, "run_number": run_number})
+                rows.append(
+                    row | _values_of(version) | {"version": number, "run_number": run_number}
+                )
         return pa.Table.from_pylist(rows, schema=schema)
 
     return revise
 
 
-def _told(version: Version) -> dict[str, Any]:
+def _values_of(version: Version) -> dict[str, Any]:
     return {
         "known_at": version.known_at,
         "superseded_at": version.superseded_at,

@@ -29,7 +29,7 @@ def settling_days(incidents: DataFrame, moment: datetime, settings: Settings) ->
         return settling.days
     delay = (F.unix_micros("known_at") - F.unix_micros(counts_at())) / F.lit(DAY_MICROS)
     days = F.ceil(delay).cast("int").alias("days")
-    # When an incident arrived, its first version tells: a later one says when it was revised.
+    # The first version has the moment of arrival; a later one has that of its revision.
     first = known_at(incidents, moment).where("version = 1")
     counts = first.select(days).groupBy("days").count().collect()
     total = sum(row["count"] for row in counts)

@@ -11,7 +11,7 @@ from functools import reduce
 
 from cas_spark.errors import CasError
 from cas_spark.knowledge.calendar import WEEK
-from cas_spark.settings.completeness import DAY, Period, told
+from cas_spark.settings.completeness import DAY, Period, in_words
 
 
 def stretches(of_sources: Sequence[Sequence[Period]]) -> list[Period]:
@@ -52,7 +52,7 @@ def stretch_of(poll: date, among: Sequence[Period], last_poll: date | None = Non
     polls = f"poll {poll}" if last_poll in (None, poll) else f"polls {poll} to {last_poll}"
     raise CasError(
         what=polls,
-        found=f"extracts that are complete {', and '.join(map(told, among)) or 'at no time'}",
+        found=f"extracts that are complete {', and '.join(map(in_words, among)) or 'at no time'}",
         expected="no gap in the extracts before a poll, nor between the first and the last",
         do="Choose polls inside one of these times, load the missing extracts, or mend `complete` "
         "and `complete_from` of the sources of incidents",

@@ -1,4 +1,4 @@
-"""The time rule: what was known at a moment. Nobody else writes a condition on `known_at`."""
+"""The time rule: what was known at a moment. Only this module writes conditions on `known_at`."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo

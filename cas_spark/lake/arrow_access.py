@@ -1,4 +1,4 @@
-"""The Arrow door: tasks write Parquet files themselves, and one transaction commits them all.
+"""Tasks write Parquet files themselves by Arrow, and one transaction commits them all.
 
 It is many times quicker than Spark's own writer for wide tables of floats, and bypasses Delta's
 checks. So a task checks what it writes, and the driver commits only files that a task returned.
@@ -75,7 +75,7 @@ def check_rows(rows: pa.Table, keys: Sequence[str], columns: Sequence[str]) -> N
             problems.append(f"keys {', '.join(keys)} repeat or are out of order")
     if problems:
         raise CasError(
-            what="a file for the Arrow door",
+            what="a file that a task writes by Arrow",
             found="; ".join(problems),
             expected="rows as declared in cas_spark/lake/tables, in the order of their keys",
             do="This is a fault of the program: report it with this message",
@@ -101,7 +101,7 @@ def write_file(
 ) -> tuple[WrittenFile, list[str]]:
     """Write a team's rows, a row group per block, as one file of the table; in a task.
 
-    The name tells the layout and follows from the bytes, so that a task that is tried again, or
+    The name has the layout and follows from the bytes, so that a task that is tried again, or
     twice at once, writes the same file. The file appears whole or not at all. One block at a time
     is held in memory.
 

@@ -50,7 +50,7 @@ class Claim:
 
     Attributes:
         host: name of the machine.
-        machine: tells machines and containers apart whose names are the same; None where the
+        machine: distinguishes machines and containers of one name; None where the
             system does not say.
         pid: of the driver.
         processes: pid -> when it started, in the kernel's own measure, of the driver and its JVM.

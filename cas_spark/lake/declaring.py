@@ -1,7 +1,7 @@
 """Declarations: a run writes down the folders that it is going to make, before it makes them.
 
 So the next run knows what a broken one left behind. A folder of the lake's root that no declaration
-names, and no complete run published, belongs to somebody else.
+names, and no complete run published, belongs to another person or program.
 """
 
 import json

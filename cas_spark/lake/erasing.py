@@ -1,4 +1,4 @@
-"""Erasing for good: a table loses its past, and a journal tells what until none of it is left.
+"""Erasing for good: a table loses its past; a journal lists what is to go until it is gone.
 
 A row that is deleted from a Delta table is still in older versions, in their statistics and in the
 commit that deleted it. So the newest version becomes a commit that says nothing of rows, with a
@@ -28,7 +28,7 @@ RETAINING = "retaining"
 
 
 def end_with_a_commit_without_rows(run: Run, table: Table) -> None:
-    """Make the newest version of a table one whose commit tells of no row or file."""
+    """Write a version of a table whose commit names no row or file."""
     run.lake.spark.sql(
         f"ALTER TABLE {run.lake.as_sql(table.name)} "
         f"SET TBLPROPERTIES ('cas.past_forgotten_by_run' = '{run.number}')"
@@ -70,7 +70,7 @@ def _name(file: str) -> str:
 class Journal:
     """The keys that are to be removed for good, kept in the lake until none of them is left.
 
-    So that a command that breaks off leaves nothing behind that nobody knows of.
+    So that a command that breaks off leaves nothing that is not listed.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -84,7 +84,7 @@ class Journal:
         """Write down keys, one text column, beside those that are there.
 
         Raises:
-            CasError: the journal's folder holds files of somebody else.
+            CasError: the journal's folder holds files that cas-spark did not write.
         """
         others = [name for name in self._files() if not is_of_spark(name)]
         if others:

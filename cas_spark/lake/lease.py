@@ -12,7 +12,7 @@ clock, from this run's own claim, so clocks of two machines need not agree. A cl
 cannot be trusted (see `lake.claims`) is over once this run has watched it for one holding time and
 its files stayed as they were.
 
-A run measures how long ago it renewed its own claim by a clock that nobody sets and that goes on
+A run measures how long ago it renewed its own claim by a clock that cannot be set and that goes on
 while the machine sleeps: then the run has lost its lease, while a clock that is stepped changes
 nothing. This is the lake's own machinery: like the time of publishing it may ask the clock, which
 no step may.
@@ -119,7 +119,7 @@ class Lease:
                 log.warning("the lease could not be renewed: %s", str(error).splitlines()[0])
 
     def end(self, *, is_broken: bool) -> None:
-        """Give the lake back; where the run broke, the next one is told."""
+        """Give the lake back; where the run broke, leave a note for the next one."""
         try:
             storage.delete(self.spark, self._path(RENEWED))
             if is_broken:  # a new name needs no room on a full disk
@@ -216,7 +216,7 @@ class _Watch:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look: claims that the log tells of are looked at seldom."""
+        """Seconds until the next look: claims that the log has named are looked at seldom."""
         return self.seconds / RENEWALS if any(seen.is_told for seen in self.seen.values()) else 0.0
 
 
@@ -237,7 +237,7 @@ def _take(spark: SparkSession, root: str, step: str, seconds: float) -> Lease:
             if not is_mine:
                 storage.delete(spark, f"{root}/{mine}")
         if is_mine:
-            # This claim is there already: should it be left behind, it tells the same as these.
+            # This claim is there already: should it be left behind, it says the same as these.
             for name in others:
                 storage.delete(spark, f"{root}/{name}")
             return Lease(spark, root, token, claim, bool(others), asked)

@@ -6,7 +6,7 @@ no Spark. Two people who act at once get two numbers, since a file is written on
 Each entry holds the hash of the entry before it, so that a changed or missing one is found. The
 hash covers a salted digest of the payload and not the payload itself: a payload with personal data
 can be destroyed, and the chain still verifies. Entries cut off at the end leave a chain that
-verifies; whoever records `head` elsewhere, as a run's record does, can find that too.
+verifies; a record of `head` elsewhere, such as in a run's record, shows that too.
 """
 
 import hashlib

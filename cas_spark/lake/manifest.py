@@ -85,10 +85,10 @@ def sha256_of_the_lock() -> str | None:
 def fingerprint_of_the_machine() -> str:
     """What may change the last bits of a fit: Python, libraries, BLAS kernels and processor."""
     libraries = ("numpy", "scipy", "pyspark", "apache-sedona", "delta-spark", "pyarrow", "mlflow")
-    told = ("internal_api", "version", "architecture")
-    # numpy and scipy bring a BLAS each; which was loaded first tells nothing.
+    fields = ("internal_api", "version", "architecture")
+    # numpy and scipy bring a BLAS each; the order of loading means nothing.
     blas = {
-        tuple(str(pool.get(key)) for key in told)
+        tuple(str(pool.get(key)) for key in fields)
         for pool in threadpool_info()
         if pool.get("user_api") == "blas"
     }
@@ -97,7 +97,7 @@ def fingerprint_of_the_machine() -> str:
             "python": platform.python_version(),
             "machine": platform.machine(),
             "libraries": {name: library_version(name) for name in libraries},
-            "blas": [dict(zip(told, one, strict=True)) for one in sorted(blas)],
+            "blas": [dict(zip(fields, one, strict=True)) for one in sorted(blas)],
             "simd": np.show_config(mode="dicts")["SIMD Extensions"],
         },
         sort_keys=True,

@@ -1,7 +1,7 @@
 """The place of a lake: a folder becomes one only if it is empty, and is known by its marker.
 
 The marker is a file in the lake's root with the lake's id and schema version. A command that writes
-looks for it before it writes anything, so that a wrong `lake` in the settings costs nobody a file.
+looks for it before it writes anything, so that a wrong `lake` in the settings costs no file.
 """
 
 import json
@@ -48,7 +48,7 @@ class Marker:
 
     Attributes:
         id: of the lake; copies have the same.
-        schema_version: of the code that made the folder a lake. The manifests tell the tables' own.
+        schema_version: of the code that made the folder a lake. The manifests have the tables' own.
         made_by: this program; another one may use the same name of a file.
     """
 
@@ -170,7 +170,7 @@ def _refusal(root: str, found: str) -> CasError:
 def _is_of_earlier_version(spark: SparkSession, root: str) -> bool:
     """Whether a folder is a lake of a version that wrote no marker: a complete run says so.
 
-    Without one nothing tells whether its tables were published.
+    Without one it is unknown whether its tables were published.
     """
     path = f"{root}/{tables.RUNS.name}"
     if not has_log(spark, path):

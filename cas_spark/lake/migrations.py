@@ -12,7 +12,7 @@ from cas_spark.lake.table import Table
 
 
 def _tell_values_of_contributions(forecasts: DataFrame) -> DataFrame:
-    """Older forecasts tell neither the cell's values nor what is above the mean of its team."""
+    """Older forecasts lack the cell's values and what is above the mean of its team."""
     unknown = F.lit(None).cast("double")
     return forecasts.withColumn(
         "contributions",
@@ -29,12 +29,12 @@ def _tell_values_of_contributions(forecasts: DataFrame) -> DataFrame:
 
 
 def _tell_no_draws(models: DataFrame) -> DataFrame:
-    """Older models tell no draws."""
+    """Older models have no draws."""
     return models.withColumn("draws", F.lit(None).cast("binary"))
 
 
 def _tell_no_stability(forecasts: DataFrame) -> DataFrame:
-    """Older forecasts do not tell how stable their choices are."""
+    """Older forecasts do not have the stability of their choices."""
     return forecasts.withColumn("stability", F.lit(None).cast("double"))
 
 
@@ -44,7 +44,7 @@ def _leave_revisions_undecided(revisions: DataFrame) -> DataFrame:
 
 
 def _tell_one_version(incidents: DataFrame) -> DataFrame:
-    """Older incidents have one version; the next ingest tells how revisions change them."""
+    """Older incidents have one version; the next ingest makes those that follow from revisions."""
     nothing = F.lit(None).cast("timestamp")
     first = incidents.withColumns({"version": F.lit(1), "superseded_at": nothing})
     return _as_declared(first.withColumn("purged_at", nothing), tables.INCIDENTS)
@@ -72,12 +72,12 @@ def _name_what_revisions_are_about(revisions: DataFrame) -> DataFrame:
 
 
 def _leave_cells_to_be_judged(cells: DataFrame) -> DataFrame:
-    """Older cells do not tell what rules looked at; the next step grid judges them again."""
+    """Older cells lack what the removal rules looked at; the next step grid applies these again."""
     return _as_declared(cells.withColumn("basis", F.lit(None).cast("string")), tables.CELLS)
 
 
 def _tell_reasons_apart(forecasts: DataFrame) -> DataFrame:
-    """Older forecasts tell everything of every contribution, and nothing of groups."""
+    """Older forecasts have every part of each contribution, and no groups."""
     raising = F.filter("contributions", lambda pair: pair["above_mean"] > 0)
     ranked = F.array_sort(
         F.transform(
@@ -99,7 +99,7 @@ def _tell_reasons_apart(forecasts: DataFrame) -> DataFrame:
 def _keep_the_order_of_revisions(revisions: DataFrame) -> DataFrame:
     """Older lakes ordered revisions of one moment by ids, which are about to be others.
 
-    Only a place among the few of one moment is kept, which tells next to nothing of an id.
+    Only a place among the few of one moment is kept, which reveals next to nothing of an id.
     """
     moment = Window.partitionBy("about_source", "known_at")
     place = F.row_number().over(moment.orderBy("revision_id"))
@@ -109,8 +109,8 @@ def _keep_the_order_of_revisions(revisions: DataFrame) -> DataFrame:
     )
 
 
-def _tell_no_settings_of_reading(datasets: DataFrame) -> DataFrame:
-    """Older extracts do not tell by which settings they were read: their runs do."""
+def _without_settings_of_reading(datasets: DataFrame) -> DataFrame:
+    """Older extracts lack the settings by which they were read; their runs have them."""
     unknown = {
         "source_sha256": F.lit(None).cast("string"),
         "delivered_on": F.lit(None).cast("date"),
@@ -207,7 +207,7 @@ MIGRATIONS: Mapping[tuple[int, str], Callable[[DataFrame], DataFrame]] = {
     (4, tables.REVISIONS.name): _name_what_revisions_are_about,
     (5, tables.FORECASTS.name): _tell_reasons_apart,
     (6, tables.REVISIONS.name): _keep_the_order_of_revisions,
-    (6, tables.DATASETS.name): _tell_no_settings_of_reading,
+    (6, tables.DATASETS.name): _without_settings_of_reading,
     (6, tables.SNAPSHOT_SLICES.name): _leave_files_unchecked,
     (7, tables.MODELS.name): _name_reasons_by_codes(tables.MODELS),
     (7, tables.EARLIER_MODELS.name): _name_reasons_by_codes(tables.EARLIER_MODELS),

@@ -45,7 +45,7 @@ def held(spark: SparkSession, root: str, step: str) -> Iterator[Lease]:
         step: what is done.
 
     Raises:
-        CasError: the folder is somebody else's, another run holds the lake, or it has lost a table.
+        CasError: the folder is no lake, another run holds the lake, or it has lost a table.
     """
     check_place(spark, root)
     with hold(spark, root, step) as lease:
@@ -114,7 +114,7 @@ def _migrate(run: Run, version: int) -> None:
 
 
 def read_published(lake: Lake, poll: date) -> Run:
-    """What the last complete run left, for whoever reads it as a step would; it never writes.
+    """Return a run that reads what the last complete run left, as a step would; it never writes.
 
     Raises:
         CasError: no run is complete.

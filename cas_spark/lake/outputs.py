@@ -60,14 +60,14 @@ class Outputs:
                 what=" and ".join(f"{self.folder}/{root}" for root in self.roots),
                 found=f"{listed(others)}; {self._path(FILES)} does not list "
                 f"{'it' if len(others) == 1 else 'them'} as cas-spark made files",
-                expected="nothing, or just what an earlier command made and nobody changed",
+                expected="nothing, or just what an earlier command made, unchanged",
                 do="Nothing was changed. Move these files away, or name another folder",
             )
 
     def begin(self, names: Iterable[str] = ()) -> None:
         """Remove what an earlier command made there, and write down what this one is going to make.
 
-        A file of somebody else that has the name of one to come is given another name.
+        A file that cas-spark did not make and that has the name of one to come is renamed.
 
         Args:
             names: of the files, as paths below `folder`, where they are known.
@@ -103,7 +103,7 @@ class Outputs:
             of_earlier_version: those that an earlier version, which kept no list, would have made.
 
         Returns:
-            None where nothing tells that any were made: no list, and only files of somebody else.
+            None where there is no list, and only files that cas-spark did not make.
         """
         lists = [found for found in map(self._read, (FILES, WRITING)) if found is not None]
         known = {name for found in lists for name in found} if lists else set(of_earlier_version)

@@ -1,4 +1,4 @@
-"""Removing: only files whose names Spark, Delta and the Arrow door give, and emptied folders.
+"""Removes only files with names that Spark, Delta and tasks give, and folders that get empty.
 
 A person may put a file anywhere, also into the folder of a table. It stays there: what is removed
 must bear a name that only a writer of tables gives, at a place where such a writer puts it.
@@ -21,7 +21,7 @@ _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 _DATA = re.compile(
     rf"part-\d{{5}}-{_UUID}[\w.-]*\.parquet"  # of Spark and of Delta
-    r"|(?:layout\d+-)?[0-9a-f]{40}\.parquet"  # of the Arrow door
+    r"|(?:layout\d+-)?[0-9a-f]{40}\.parquet"  # of arrow_access
 )
 _HALF = (
     rf"(?:\.[\w.-]*{_UUID}\.tmp|\.\d{{20}}\.[\w.-]+\.tmp|_commit_{_UUID}\.json\.tmp)(?:#\d+)?"

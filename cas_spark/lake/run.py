@@ -146,7 +146,7 @@ class Run:
         """
         keys, held = list(table.keys), self.read(table)
         wanted = _declared(table, rows)
-        # What no digest covers tells two rows apart as well: exceptAll looks at all columns.
+        # Columns that no digest covers distinguish rows as well: exceptAll looks at all columns.
         changed = wanted.exceptAll(
             held.join(wanted.select(*keys), keys, "left_semi").select(*wanted.columns)
         )
@@ -207,7 +207,7 @@ class Run:
     def overwrite(self, table: Table, frame: DataFrame) -> None:
         """Put `frame` in place of the whole table, whose columns were declared otherwise.
 
-        Delta forgets the partitions with the columns unless they are told again.
+        Delta forgets the partitions with the columns unless they are given again.
         """
         writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
         path, named = self.lake.path(table.name), self.lake.as_sql(table.name)
@@ -297,7 +297,7 @@ class Run:
         """Write down that the run makes a folder of the lake's root, before it does.
 
         Raises:
-            CasError: somebody else's lies there.
+            CasError: files that cas-spark did not write lie there.
         """
         by = {"by": self.step, "run": self.number}
         declaring.declare(self.lake.spark, self.lake.root, name, by)

@@ -28,7 +28,7 @@ class Table:
     Attributes:
         name: of its folder.
         grain: what one row is.
-        keys: columns that tell rows apart.
+        keys: columns that distinguish rows.
         columns: in order.
         partitioned_by: columns that Delta keeps apart.
         checks: name -> what every row must satisfy.

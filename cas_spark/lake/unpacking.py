@@ -31,7 +31,7 @@ LARGEST_RATIO = 64
 """Snappy never makes a text that many times as small."""
 
 OPAQUE = (".snappy", ".sz", ".br", ".deflate", ".zz", ".lzo", ".aes", ".gpg")
-"""Endings of names of files whose first bytes need not tell their form."""
+"""Endings of names of files whose first bytes need not show their form."""
 
 HEADER = 4
 """Bytes in front of each piece of a snappy stream."""
@@ -56,7 +56,7 @@ def contents(stream: Any, name: str = "", depth: int = 0) -> Pieces:
 
     Args:
         stream: that can be read again from its start.
-        name: of the file, whose ending may tell a form.
+        name: of the file, whose ending may show a form.
         depth: forms around it.
 
     Raises:
@@ -205,7 +205,7 @@ def _inflated(bits: int) -> Callable[[Any], Pieces]:
 
 
 def _without_magic(stream: Any, begins: bytes, depth: int) -> Generator[bytes, None, bool]:
-    """What a stream holds whose form nothing in front tells for certain.
+    """What a stream holds whose form its first bytes do not show for certain.
 
     Returns:
         Whether it holds anything.

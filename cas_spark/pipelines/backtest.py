@@ -1,6 +1,6 @@
 """Backtest: forecasts of past weeks by models that knew no more than was known then, scored.
 
-Snapshots are computed once. Models are trained anew every so many weeks, each on what was known at
+Snapshots are computed once. Models are retrained every so many weeks, each on what was known at
 that moment. The weeks before are for tuning: the baselines' settings and the model's regularisation
 are chosen there, with the same effort, and never looked at again.
 """

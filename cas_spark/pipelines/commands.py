@@ -36,7 +36,7 @@ from cas_spark.pipelines.steps.views import (
     try_to_draw,
     try_to_track,
 )
-from cas_spark.platform.failures import telling_of_storage
+from cas_spark.platform.failures import explaining_storage_failures
 from cas_spark.platform.progress import ShowProgress
 from cas_spark.platform.storage import check_arrow_reaches
 from cas_spark.reporting import Report
@@ -57,7 +57,7 @@ STEPS: Mapping[str, Step] = {
 }
 WEEKLY = "weekly"
 DRAWN, TRACKED = ("forecast", WEEKLY), ("train", "evaluate", WEEKLY)
-"""Commands after which maps are drawn, and MLflow is told."""
+"""Commands after which maps are drawn, and those after which MLflow is written."""
 SNAPSHOTS = "snapshots"
 
 
@@ -133,7 +133,7 @@ def run_rebuild(
         CasError: the run cannot be rebuilt; and as the steps do.
     """
     lake = Lake(spark, settings.lake)
-    with telling_of_storage(lake.root), held(spark, lake.root, "rebuild") as lease:
+    with explaining_storage_failures(lake.root), held(spark, lake.root, "rebuild") as lease:
         lake = with_ids_keyed(lake, settings, lease)
         manifest = run_to_rebuild(lake, number)
         rebuilt = rebuild(spark, settings, manifest, show_progress, to)
@@ -153,7 +153,7 @@ def run_retain(spark: SparkSession, settings: Settings, as_of: date) -> Report:
     """
     lake = Lake(spark, settings.lake)
     check_arrow_reaches(lake.root)  # or the proof could not be given, once the rows are gone
-    with telling_of_storage(lake.root), held(spark, lake.root, RETAIN) as lease:
+    with explaining_storage_failures(lake.root), held(spark, lake.root, RETAIN) as lease:
         retained = retain(with_ids_keyed(lake, settings, lease), settings, as_of, lease)
     return retain_report(Lake(spark, settings.lake), settings, retained)
 
@@ -209,7 +209,7 @@ def _first_with_cells(command: str) -> str:
 @contextmanager
 def _opened(lake: Lake, step: str, settings: Settings, poll: date | None) -> Iterator[Run]:
     """A run that holds the lake until all that is made from it is made."""
-    with telling_of_storage(lake.root), held(lake.spark, lake.root, step) as lease:
+    with explaining_storage_failures(lake.root), held(lake.spark, lake.root, step) as lease:
         lake = with_ids_keyed(lake, settings, lease)
         yield open_run(lake, step, poll, settings.as_json(), settings.sha256(), lease)
 

@@ -29,7 +29,7 @@ def dry_run(
     step: str,
     reread: Collection[str] = (),
 ) -> Report:
-    """What the weekly run would do at a poll, as far as it can be told before it has begun.
+    """Return what the weekly run would do at a poll, as far as can be known before it begins.
 
     What purges among extracts that are yet to be taken in reach comes on top of it.
 
@@ -37,7 +37,7 @@ def dry_run(
         spark: the session.
         settings: of the lake.
         poll: asked for; None for the newest that the lake's extracts reach.
-        step: the command, whose last run tells how long it took.
+        step: the command; the report has the time of its last run.
         reread: names of the sources whose extracts it would read again.
 
     Raises:
@@ -81,7 +81,7 @@ def dry_run(
 
 
 def _is_reached(job: Job) -> bool:
-    """Whether the extracts that the lake holds tell which polls a run would look at."""
+    """Return whether the polls of a run follow from the extracts that the lake holds."""
     if job.asked_poll is None:  # the newest, which is that of the newest extracts
         return False
     try:

@@ -1,7 +1,7 @@
 """Experiment: a challenger beside the champion, which is the latest complete weekly run.
 
 The challenger is trained at the champion's poll, on what was known then, and kept in `challengers`.
-What has not happened yet judges nobody, so both are also trained as of an earlier poll and forecast
+Weeks to come cannot judge either, so both are also trained as of an earlier poll and forecast
 the weeks since then that have settled: the same weeks, cells and outcomes for both.
 """
 
@@ -115,7 +115,7 @@ def experiment(job: Job, champion: Champion, challenge: Challenge) -> None:
     of_champion = Job(run, champion.settings, champion.poll, job.show_progress)
     polls = _scored_polls(job, challenge.weeks)
     then = {MODEL: of_champion.at(polls[0]), CHALLENGER: job.at(polls[0])}
-    # The facts of the run are of whoever looks last: the challenger at the champion's poll.
+    # The last job that looked sets the facts of the run: the challenger at the champion's poll.
     holding = _with_snapshots_for([*then.values(), of_champion, job])
     _keep_challenger(job, challenge)
     terms = []

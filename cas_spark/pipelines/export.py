@@ -1,4 +1,4 @@
-"""Export: one model of the lake as a native Spark model, for whoever goes on in `pyspark.ml`.
+"""Exports one model of the lake as a native Spark model, for use in `pyspark.ml`.
 
 Its features are the transformed indicators of its priority, in catalogue order, without those that
 were dropped for lack of variance. What they are stands beside it, as JSON.
@@ -60,10 +60,10 @@ def export_model(spark: SparkSession, settings: Settings, key: ModelKey, to: str
         key: which model.
         to: folder, local or any that Hadoop can reach; gets `model`, which
             `LogisticRegressionModel.load` reads, and `model.json`, which says what its features
-            are. What an earlier export left there, and nobody changed, is replaced.
+            are. What an earlier export left there, unchanged, is replaced.
 
     Raises:
-        CasError: files of somebody else lie where the model is to go, another run holds the lake,
+        CasError: other files lie where the model is to go, another run holds the lake,
             there is no such model, it failed, this code no longer knows one of its indicators, or
             MLflow has no run of that team, priority and poll.
     """
@@ -76,7 +76,7 @@ def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> Report:
     spark, row = lake.spark, _model_of(lake, key)
     store = open_store(settings)
     run = run_of_team(store, key.poll, key.team, key.priority)
-    told = description_of(row, settings, _target_week(lake, key))
+    description = description_of(row, settings, _target_week(lake, key))
     coefficients = tuple(pair["coefficient"] for pair in row["coefficients"])
     fit = Fit(row["intercept"], coefficients, row["iterations"])
     uid = f"{key.priority}_{key.horizon}_{key.team}_{key.poll}"
@@ -86,7 +86,7 @@ def _export(lake: Lake, settings: Settings, key: ModelKey, to: str) -> Report:
     model.write().save(f"{to}/{MODEL_FOLDER}")
     with tempfile.TemporaryDirectory() as scratch:
         beside = Path(scratch, DESCRIPTION)
-        beside.write_text(json.dumps(told, indent=1, allow_nan=False), encoding="utf-8")
+        beside.write_text(json.dumps(description, indent=1, allow_nan=False), encoding="utf-8")
         storage.upload(spark, str(beside), f"{to}/{DESCRIPTION}")
         outputs.end()
         model_id = log_native_model(store, run, model, beside, key.horizon, lake.path(FOLDER))

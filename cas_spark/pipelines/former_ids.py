@@ -131,8 +131,8 @@ def keyed(rows: DataFrame, table: str, key: bytes) -> DataFrame:
         return with_keyed_erasures(rows, key)
     if table in (tables.REJECTED_ROWS.name, tables.REPLACED_REJECTED_ROWS.name):
         # Of other reasons `found` is a value, not an id
-        told = with_keyed_ids(rows.where(rows["reason"] == DUPLICATE), IDS[table], key)
-        return told.unionByName(rows.where(rows["reason"] != DUPLICATE))
+        rekeyed = with_keyed_ids(rows.where(rows["reason"] == DUPLICATE), IDS[table], key)
+        return rekeyed.unionByName(rows.where(rows["reason"] != DUPLICATE))
     # A person's pseudonym was keyed from the first.
     return with_keyed_ids(rows, [name for name in IDS[table] if name != "suspect_key"], key)
 

@@ -28,7 +28,7 @@ def key_of(lake: Lake, settings: Settings) -> bytes:
         place.make()
         log.warning(
             "a new key is in %s: keep it as long as the lake, and apart from it. Without it no "
-            "extract can be ingested; whoever has it and a register can tell whose ids these are",
+            "extract can be ingested; a person who has it and a register can match the ids",
             place.file,
         )
     if place.is_missing:

@@ -134,7 +134,7 @@ def rebuild(
         to: folder that gets the forecast (Parquet) and its maps.
 
     Raises:
-        CasError: files of somebody else lie where the forecast or the maps are to go; and as the
+        CasError: other files lie where the forecast or the maps are to go; and as the
             steps do.
     """
     lake = Lake(spark, here.lake)
@@ -200,7 +200,7 @@ def _removed_since(lake: Lake, number: int) -> list[Row]:
 
 
 def _bring_facts(job: Job, lake: Lake, number: int) -> None:
-    """What the run had taken in: facts as delivered, and the revisions of them, decided anew."""
+    """Bring what the run had taken in: facts as delivered, and their revisions, decided again."""
     run = job.run
     with run.stage("facts as taken in") as said:
         for table, replaced in tables.REPLACED:
@@ -290,7 +290,7 @@ def _show(job: Job, to: str, outputs: Outputs) -> None:
 
 
 def _refit(job: Job, manifest: Manifest, recorded: str) -> Refit:
-    """Fit the models again, and tell in what the forecasts differ."""
+    """Fit the models again, and return how the forecasts differ."""
     keys = ("team_id", "priority", "horizon")
     before = {tuple(row[k] for k in keys): row for row in job.run.read(tables.MODELS).collect()}
     chosen = job.run.read(tables.FORECASTS).where("is_chosen").select(*keys, "cell_id")

@@ -80,14 +80,15 @@ def check_reading(job: Job, there: Iterable[File], held: dict[str, list[Row]]) -
             changed[source.name] = differences
     if changed:
         options = " ".join(f"--reread {name}" for name in changed)
-        told = [
+        listed_differences = [
             f"{name}: {difference}"
             for name, differences in changed.items()
             for difference in differences[:SHOWN]
         ]
         raise CasError(
             what=f"extracts of {', '.join(changed)} that the lake holds",
-            found="other settings than those by which they were read: " + "; ".join(told),
+            found="other settings than those by which they were read: "
+            + "; ".join(listed_differences),
             expected="the settings by which all rows of a source were read",
             do=f"Add `{options}` to `cas-spark ingest` or `cas-spark weekly`: their extracts are "
             "read again, and the new rows stand in place of the old for every poll. Or put the "
@@ -152,12 +153,12 @@ def _differences(
     recorded = _settings_of_runs(job, unsure)
     for row in held:
         before = recorded.get(row["run_number"])
-        told = settings_of_reading(before, source.name) if before is not None else None
-        was = row["source_sha256"] or (digest_of_reading(told) if told is not None else None)
+        former = settings_of_reading(before, source.name) if before is not None else None
+        was = row["source_sha256"] or (digest_of_reading(former) if former is not None else None)
         if was is not None and was != digest:
-            if told is None:
+            if former is None:
                 return [f"those of run {row['run_number']}, which this code cannot compare"]
-            return differences_of_reading(told, now) or ["which ones cannot be told"]
+            return differences_of_reading(former, now) or ["which ones is not recorded"]
         day = delivered_on(source, row["name"])
         if (
             row["source_sha256"] is not None
@@ -202,13 +203,13 @@ def _check_erasures_hold(job: Job, names: Sequence[str], held: dict[str, list[Ro
         recorded = _settings_of_runs(job, [row["run_number"] for row in held[name]])
         for row in held[name]:
             before = recorded.get(row["run_number"])
-            told = settings_of_ids(before, name) if before is not None else None
-            if told != now:
+            recorded_ids = settings_of_ids(before, name) if before is not None else None
+            if recorded_ids != now:
                 raise CasError(
                     what=f"--reread {name}",
                     found="facts of it that were erased on order, and settings that may give the "
                     "same rows other ids: "
-                    + "; ".join(differences_of_reading(told or {}, now or {})[:SHOWN]),
+                    + "; ".join(differences_of_reading(recorded_ids or {}, now or {})[:SHOWN]),
                     expected="the ids by which erased rows are known again",
                     do="Put these settings back; or have the extracts delivered without these rows "
                     "and take them in as a source of another name. Nothing was written",

@@ -23,7 +23,7 @@ from cas_spark.lake.opening import read_published
 from cas_spark.lake.run import Run
 from cas_spark.lake.snapshot_files import SnapshotFiles
 from cas_spark.lake.table import Column, Table
-from cas_spark.platform.failures import SNAPSHOTS, UnreadableFileError, damaged, told_of
+from cas_spark.platform.failures import SNAPSHOTS, UnreadableFileError, damaged, explained_failure
 from cas_spark.platform.spread import task_per_group
 from cas_spark.reporting import Report, ReportTable
 from cas_spark.settings.resources import StorageAccess
@@ -180,8 +180,8 @@ def _missing(table: Table, held: StructType) -> list[str]:
 
 
 def _reason_of(error: Exception, root: str) -> str:
-    told = error if isinstance(error, CasError) else told_of(error, root)
-    return str(error).strip().splitlines()[0] if told is None else _one_line(told)
+    explained = error if isinstance(error, CasError) else explained_failure(error, root)
+    return str(error).strip().splitlines()[0] if explained is None else _one_line(explained)
 
 
 def _one_line(error: CasError) -> str:

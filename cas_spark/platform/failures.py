@@ -1,4 +1,4 @@
-"""Failures of the storage, told so that a user can mend them, whoever met them.
+"""Turns failures of the storage into errors that a user can mend.
 
 A full disk, a folder without the right to write and a damaged file are met by Python, Java and
 Rust, in tasks and on the driver; what is common to them is the system's own words in the error's
@@ -64,7 +64,7 @@ UNREADABLE = re.compile(
 
 
 @contextmanager
-def telling_of_storage(root: str) -> Iterator[None]:
+def explaining_storage_failures(root: str) -> Iterator[None]:
     """Turn failures of the storage into an error that says what to do; others pass.
 
     Args:
@@ -78,16 +78,16 @@ def telling_of_storage(root: str) -> Iterator[None]:
     except CasError:
         raise
     except Exception as error:
-        told = told_of(error, root)
-        if told is None:
+        explained = explained_failure(error, root)
+        if explained is None:
             raise
         of_task = WORKING_ON.findall("\n".join(_texts(error)))
         for note in [*of_task[-1:], *getattr(error, "__notes__", [])]:
-            told.add_note(note)
-        raise told from error
+            explained.add_note(note)
+        raise explained from error
 
 
-def told_of(error: BaseException, root: str) -> CasError | None:
+def explained_failure(error: BaseException, root: str) -> CasError | None:
     """The failure of the storage that an error speaks of, if any.
 
     Args:
@@ -138,7 +138,7 @@ def _told_of_damage(text: str, root: str) -> CasError | None:
         for match in pattern.finditer(text):
             file = re.sub(r"^file:/+", "/", unquote(match["file"]))
             below = file.partition(f"{place}/")[2]
-            if below:  # else it is an extract's, which its reader tells of
+            if below:  # else it is an extract's, whose reader names it
                 return damaged(root, below.split("/")[0], file, _reason_in(text))
     return None
 

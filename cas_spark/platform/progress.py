@@ -54,15 +54,15 @@ def _bar_on(console: Console) -> ShowProgress:
 @contextmanager
 def lines(what: str, total: int, every_seconds: float = LINE_EVERY_SECONDS) -> Iterator[Advance]:
     """A line of the log every so many seconds, as long as there is something left to do."""
-    begun = told = time.monotonic()
+    begun = logged = time.monotonic()
     so_far = 0
 
     def advance(done: int) -> None:
-        nonlocal so_far, told
+        nonlocal so_far, logged
         so_far += done
         now = time.monotonic()
-        if now - told >= every_seconds and 0 < so_far < total:
-            told = now
+        if now - logged >= every_seconds and 0 < so_far < total:
+            logged = now
             left = (now - begun) / so_far * (total - so_far)
             log.info("%s of %s %s, about %.0f s left", f"{so_far:,}", f"{total:,}", what, left)
 
@@ -71,7 +71,7 @@ def lines(what: str, total: int, every_seconds: float = LINE_EVERY_SECONDS) -> I
 
 @contextmanager
 def silently(what: str, total: int) -> Iterator[Advance]:
-    """In place of bars, where nobody looks."""
+    """Show nothing: for runs that no person watches."""
     del what, total
     yield lambda _: None
 
@@ -85,7 +85,7 @@ def following_tasks(
     Args:
         spark: the session.
         tasks: how many the stage has; other stages, such as those that bring its rows, have others.
-        advance: told how much more is done.
+        advance: is called with how much more is done.
         total: what all its tasks together come to.
     """
     tracker = spark.sparkContext.statusTracker()

@@ -1,4 +1,4 @@
-"""The Spark session: built once, here, and passed to whoever needs it.
+"""The Spark session: built once, here, and passed to what needs it.
 
 Extensions, jars and memory stand in one `spark-defaults.conf`, which the set-up generates and Spark
 finds through `SPARK_CONF_DIR`; so the CLI, the tests and `spark-submit` run with the same ones.

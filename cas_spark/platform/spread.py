@@ -53,7 +53,7 @@ def one_task_each(rows: DataFrame, group: str, slots: Mapping[str, int]) -> Data
         group: name of the column that says which group a row is of.
         slots: of `slots_of`.
     """
-    # A frame of its own for each call: Spark cannot tell two columns of one frame apart in a
+    # A frame of its own for each call: Spark cannot distinguish two columns of one frame in a
     # cogroup.
     schema = StructType([StructField(group, StringType()), StructField(SLOT, LongType())])
     frame = rows.sparkSession.createDataFrame(list(slots.items()), schema)

@@ -154,7 +154,7 @@ def upload(spark: SparkSession, local: str, path: str) -> None:
 def files(spark: SparkSession, path: str, *, recursive: bool = False) -> dict[str, int]:
     """The files in a folder: path -> milliseconds since 1970 at which it was last written.
 
-    The time is told by the storage's own clock. There are none where there is no such folder.
+    The time is by the storage's own clock. There are none where there is no such folder.
     """
     system, hadoop_path = _file_system(spark, path)
     if not system.exists(hadoop_path):
@@ -186,7 +186,7 @@ def delete_empty_folders(spark: SparkSession, path: str) -> None:
     for name in folders(spark, path):
         delete_empty_folders(spark, f"{path}/{name}")
     if not names(spark, path):
-        # A checksum of a file that is gone is not listed, and keeps its folder: that harms nobody.
+        # A checksum of a file that is gone is not listed, and keeps its folder: that does no harm.
         with suppress(Py4JJavaError):
             delete(spark, path)
 

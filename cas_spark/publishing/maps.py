@@ -142,7 +142,7 @@ def write_team(team: str, rows: pa.Table, settings: Settings, poll: date, stem: 
 def _features_of(chosen: pa.Table, settings: Settings, poll: date) -> pa.Table:
     """The chosen cells as both files hold them, with their squares as WKB in the grid's CRS."""
     reasons = chosen["reasons"].combine_chunks()
-    told, numbers = reasons.flatten(), pc.list_value_length(reasons).to_numpy()
+    flat, numbers = reasons.flatten(), pc.list_value_length(reasons).to_numpy()
     indicators = {i.name: i for i in catalogue_of_lake(settings).indicators}
 
     def same(text: str | None) -> pa.Array:
@@ -153,7 +153,7 @@ def _features_of(chosen: pa.Table, settings: Settings, poll: date) -> pa.Table:
 
     def of_reason(number: int, name: str) -> pa.Array:
         places = np.cumsum(numbers) - numbers + number
-        return told.field(name).take(pa.array(places, mask=numbers <= number))
+        return flat.field(name).take(pa.array(places, mask=numbers <= number))
 
     properties = {
         "cell_id": chosen["cell_id"],
@@ -236,7 +236,7 @@ def _write_geopackage(path: Path, features: pa.Table, settings: Settings, poll: 
 def _write_geojson(
     path: Path, team: str, features: pa.Table, settings: Settings, poll: date
 ) -> None:
-    """A feature per line; what holds for all of them stands before the features."""
+    """A feature per line; what all of them share stands before the features."""
     about = {
         "status": DRAFT,
         "notice": NOTICE,

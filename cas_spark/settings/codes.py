@@ -99,7 +99,7 @@ def _alike(plain: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], 
             yield first[pair[1]], pair
 
 
-TOLD = 20
+SHOWN = 20
 """Pairs of codes that an error names."""
 
 
@@ -165,10 +165,10 @@ class PriorityCodes(Section):
             if _is_literal(code) and of_literals.setdefault(code, name) != name:
                 twice.append(f"{of_literals[code]} {code} and {name} {code}")
         if twice:
-            more = f" and {len(twice) - TOLD} more" if len(twice) > TOLD else ""
+            more = f" and {len(twice) - SHOWN} more" if len(twice) > SHOWN else ""
             message = (
                 "a code may belong to one priority only, but some match "
-                f"{'; '.join(twice[:TOLD])}{more}"
+                f"{'; '.join(twice[:SHOWN])}{more}"
             )
             raise ValueError(message)
         return self

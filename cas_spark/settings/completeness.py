@@ -14,13 +14,17 @@ DAY = timedelta(days=1)
 
 def problems_of_periods(periods: Sequence[Period]) -> list[str]:
     """What is wrong with the periods of which a source is complete."""
-    problems = [f"{told(period)} ends before it begins" for period in periods if _is_empty(period)]
+    problems = [
+        f"{in_words(period)} ends before it begins" for period in periods if _is_empty(period)
+    ]
     for before, after in pairwise(periods):
         end = before[1]
         if end is None:
-            problems.append(f"{told(before)} has no end, so that none may come after it")
+            problems.append(f"{in_words(before)} has no end, so that none may come after it")
         elif after[0] <= end + DAY:
-            problems.append(f"{told(after)} begins before a gap after {told(before)}: join them")
+            problems.append(
+                f"{in_words(after)} begins before a gap after {in_words(before)}: join them"
+            )
     return problems
 
 
@@ -33,7 +37,7 @@ def gaps(periods: Sequence[Period]) -> list[tuple[date, date]]:
     ]
 
 
-def told(period: Period) -> str:
+def in_words(period: Period) -> str:
     """A period as text."""
     first, last = period
     return f"{first} to {last}" if last is not None else f"from {first} on"

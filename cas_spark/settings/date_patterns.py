@@ -233,16 +233,16 @@ def _problems(pattern: Pattern) -> Iterator[str]:
 
 
 def _problems_of_run(run: _Run, *, names_month: bool) -> Iterator[str]:
-    told = run.letter * run.length
+    letters = run.letter * run.length
     if run.letter not in _FIELD_OF:
         why = _NOT_READ.get(run.letter, f"put text between quotes: '{run.letter}'")
         yield f"has the letter {run.letter}: {why}"
     elif run.letter == "D" and (run.length not in _LENGTHS["D"] or names_month):
         yield "has D, the day of the year; d is the day of the month"
     elif run.length not in _LENGTHS[run.letter]:
-        yield f"has {told}, and Spark knows no {run.letter} of that length"
+        yield f"has {letters}, and Spark knows no {run.letter} of that length"
     if run.is_optional and _FIELD_OF.get(run.letter) not in _MAY_BE_OPTIONAL:
-        yield f"leaves {told} open by brackets: give two formats in its place"
+        yield f"leaves {letters} open by brackets: give two formats in its place"
 
 
 def _alone(pattern: Pattern) -> Iterator[str]:

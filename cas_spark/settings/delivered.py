@@ -29,7 +29,7 @@ class DeliveredInName(Section):
         return value
 
     def day_in(self, name: str) -> date | None:
-        """The day that a file's name tells; None where it tells none."""
+        """Return the day in a file's name; None where it has none."""
         found = re.fullmatch(self._pattern(), name)
         if found is None:
             return None

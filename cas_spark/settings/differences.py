@@ -24,9 +24,9 @@ def differences(champion: Settings, challenger: Settings) -> list[str]:
     theirs = dict(leaves(without_places(champion.model_dump(mode="json"))))
     ours = dict(leaves(without_places(challenger.model_dump(mode="json"))))
     return [
-        f"{name} is {_told(ours, name)}, was {_told(theirs, name)}"
+        f"{name} is {_shown(ours, name)}, was {_shown(theirs, name)}"
         for name in sorted({*theirs, *ours})
-        if not _is_changeable(name) and _told(ours, name) != _told(theirs, name)
+        if not _is_changeable(name) and _shown(ours, name) != _shown(theirs, name)
     ]
 
 
@@ -34,7 +34,7 @@ def _is_changeable(name: str) -> bool:
     return any(name == allowed or name.startswith(f"{allowed}.") for allowed in CHANGEABLE)
 
 
-def _told(values: dict[str, Any], name: str) -> str:
+def _shown(values: dict[str, Any], name: str) -> str:
     return repr(values[name]) if name in values else "not there"
 
 

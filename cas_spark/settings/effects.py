@@ -60,15 +60,15 @@ Values = Annotated[list[str], Field(min_length=1)]
 
 
 class Kinds(Section):
-    """The column that tells of which kind a revision is, and the values that mean each."""
+    """The column with the kind of a revision, and the values that mean each kind."""
 
     column: ColumnName
     values: dict[Kind, Values] = Field(min_length=1, description="kind -> values that mean it")
 
     @model_validator(mode="after")
     def _one_kind_per_value(self) -> Self:
-        told = [value for values in self.values.values() for value in values]
-        twice = sorted({value for value in told if told.count(value) > 1})
+        spelled = [value for values in self.values.values() for value in values]
+        twice = sorted({value for value in spelled if spelled.count(value) > 1})
         if twice:
             message = f"values {twice} mean two kinds, expected each to mean one"
             raise ValueError(message)

@@ -23,7 +23,7 @@ NOT_OF_IDS = {
     *("correction", "reported_by", "case", "kinds", "decided", "code", "codes_of_incidents"),
     *("incident", "suspect"),
 }
-"""What tells nothing of a row's id, or of it only which columns it is made of."""
+"""Settings that do not change a row's id, or only name the columns of it."""
 
 
 def settings_of_reading(settings: Settings, name: str) -> dict[str, Any] | None:
@@ -35,28 +35,28 @@ def settings_of_reading(settings: Settings, name: str) -> dict[str, Any] | None:
     source = _source(settings, name)
     if source is None:
         return None
-    told = {k: v for k, v in without_defaults(source).items() if k not in NOT_OF_READING}
-    told["timezone"] = source.timezone or settings.timezone
+    reading = {k: v for k, v in without_defaults(source).items() if k not in NOT_OF_READING}
+    reading["timezone"] = source.timezone or settings.timezone
     if source.location is not None:
-        told["grid_crs"] = settings.grid.crs
+        reading["grid_crs"] = settings.grid.crs
     if isinstance(source, RevisionExtracts) and source.code is not None:
         [about] = [i for i in settings.incidents if i.name == source.incident.source]
-        told["codes_of_incidents"] = without_defaults(about.priority)
-    return {"kind": source.kind, **told}
+        reading["codes_of_incidents"] = without_defaults(about.priority)
+    return {"kind": source.kind, **reading}
 
 
-def digest_of_reading(told: Mapping[str, Any]) -> str:
+def digest_of_reading(reading: Mapping[str, Any]) -> str:
     """The sha256 of what `settings_of_reading` returns, whatever the order of its names."""
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(reading, sort_keys=True).encode()).hexdigest()
 
 
 def differences_of_reading(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Each setting that is another than it was, as text."""
     old, new = dict(leaves(before)), dict(leaves(now))
     return [
-        f"{name} is {_told(new, name)}, was {_told(old, name)}"
+        f"{name} is {_shown(new, name)}, was {_shown(old, name)}"
         for name in sorted({*old, *new})
-        if _told(old, name) != _told(new, name)
+        if _shown(old, name) != _shown(new, name)
     ]
 
 
@@ -66,12 +66,12 @@ def settings_of_ids(settings: Settings, name: str) -> dict[str, Any] | None:
     With a key the id is made of it, of a suspect's link by what it links, else of all values that
     are mapped.
     """
-    source, told = _source(settings, name), settings_of_reading(settings, name)
-    if source is None or told is None:
+    source, reading = _source(settings, name), settings_of_reading(settings, name)
+    if source is None or reading is None:
         return None
-    kept = {key: value for key, value in told.items() if key not in NOT_OF_IDS}
+    kept = {key: value for key, value in reading.items() if key not in NOT_OF_IDS}
     if isinstance(source, SuspectExtracts):
-        return kept | {key: told.get(key) for key in ("incident", "case", "priority")}
+        return kept | {key: reading.get(key) for key in ("incident", "case", "priority")}
     if "key" in kept:
         return kept
     geometry = source.location.geometry if source.location is not None else None
@@ -79,7 +79,7 @@ def settings_of_ids(settings: Settings, name: str) -> dict[str, Any] | None:
 
 
 def delivered_on(source: Extracts, name: str) -> date | None:
-    """The local day on which an extract was delivered, where the settings tell it.
+    """Return the local day on which an extract was delivered; None where the settings lack it.
 
     Args:
         source: of the extract.
@@ -95,32 +95,32 @@ def without_defaults(section: BaseModel) -> dict[str, Any]:
 
     Pydantic's own `exclude_defaults` keeps a value that a factory gave.
     """
-    told = section.model_dump(mode="json")
+    dumped = section.model_dump(mode="json")
     kept = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if not field.is_required() and value == field.get_default(call_default_factory=True):
             continue
-        kept[name] = _plain(value, told[name])
+        kept[name] = _plain(value, dumped[name])
     return kept
 
 
-def _plain(value: Any, told: Any) -> Any:
+def _plain(value: Any, dumped: Any) -> Any:
     if isinstance(value, BaseModel):
         return without_defaults(value)
     if isinstance(value, list | tuple):
-        return [_plain(item, as_json) for item, as_json in zip(value, told, strict=True)]
+        return [_plain(item, as_json) for item, as_json in zip(value, dumped, strict=True)]
     if isinstance(value, dict):
         return {
             str(key): _plain(item, as_json)
-            for (key, item), as_json in zip(value.items(), told.values(), strict=True)
+            for (key, item), as_json in zip(value.items(), dumped.values(), strict=True)
         }
-    return told
+    return dumped
 
 
 def _source(settings: Settings, name: str) -> Extracts | None:
     return next((source for source in settings.sources if source.name == name), None)
 
 
-def _told(values: Mapping[str, Any], name: str) -> str:
+def _shown(values: Mapping[str, Any], name: str) -> str:
     return repr(values[name]) if name in values else "not there"

@@ -17,7 +17,7 @@ from cas_spark.settings.section import ColumnName, Day, Number, Section, Title
 from cas_spark.settings.zones import ZoneName
 
 COARSEST_PLACES_M = 500
-"""Beyond, a place could be in any of some fifty cells, so that none of them can be told apart."""
+"""Beyond, a place could be in any of some fifty cells, which the data cannot distinguish."""
 
 
 class Provenance(Section):
@@ -42,9 +42,9 @@ class Exclusion(Choice):
 
 
 class Correction(Choice):
-    """Rows that take an earlier row back, and why where they tell.
+    """Rows that take an earlier row back, with the reason where they have one.
 
-    A row that does not tell is `reclassified` where another code is known of the same case (or time
+    A row without one is `reclassified` where another code is known of the same case (or time
     and place), else `withdrawn`.
     """
 
@@ -96,7 +96,7 @@ class Extracts(FileForm):
     complete_from: Day = Field(description="first day of which all rows are delivered")
     delivered: Day | DeliveredInName | None = Field(
         default=None,
-        description="local day on which all its extracts were delivered, or where their names tell "
+        description="local day on which all its extracts were delivered, or where their names have "
         "it; rows known later are rejected. Without it that day is judged by the rows themselves",
     )
     timezone: ZoneName | None = Field(default=None, description="default: the settings' own")
@@ -219,7 +219,7 @@ class IncidentExtracts(PlacedExtracts):
         elif self.occurred.unit == "month":
             labels.append(
                 f"Incidents of {self.name} have only a month: each counts in the week in which its "
-                "month has its middle, so no figure tells one week of a month from another."
+                "month has its middle, so no figure distinguishes the weeks of a month."
             )
         return labels
 

@@ -80,7 +80,7 @@ class AreaLayer(Layer):
 
 
 class MunicipalityLayer(Layer):
-    """Polygons of which yearly totals are told; an area belongs to the one that it lies in."""
+    """Polygons with yearly totals; an area belongs to the one that it lies in."""
 
     id: ColumnName = Field(description="column with the municipality's id")
 

@@ -117,7 +117,7 @@ class AreaEdition(Layer):
 
 
 class AreaStatistics(Section):
-    """Figures of areas such as neighbourhoods, published anew now and then.
+    """Figures of areas such as neighbourhoods, published again now and then.
 
     A poll sees the newest edition published before it.
     """

@@ -104,8 +104,8 @@ class Evaluation(Section):
 
     @model_validator(mode="after")
     def _shares_differ_where_they_are_told(self) -> Self:
-        told = [f"{share * 100:g}" for share in self.shares]  # as names of measures have them
-        if len(told) != len(set(told)):
+        names = [f"{share * 100:g}" for share in self.shares]  # as names of measures have them
+        if len(names) != len(set(names)):
             message = f"shares must differ in their first six digits, found {self.shares}"
             raise ValueError(message)
         return self

@@ -1,4 +1,4 @@
-"""Reads a settings file and tells all that is wrong with it at once."""
+"""Reads a settings file and reports all its problems at once."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def load_settings(path: Path) -> Settings:
 def check_inputs(path: Path, settings: Settings) -> None:
     """Check that every local file that the settings name is there, and that the key can be used.
 
-    Whether a key file that is missing may be made is for the command to tell, which knows the lake.
+    The command decides whether a missing key file may be made, since it knows the lake.
 
     Raises:
         SettingsError: lists every file that is missing, and what is wrong with the key.
@@ -59,7 +59,7 @@ def check_inputs(path: Path, settings: Settings) -> None:
 
 
 def _is_there(name: str) -> bool:
-    """Whether there is a file of a name, as far as this machine can tell."""
+    """Return whether there is a file of a name, as far as this machine can see."""
     try:
         return "://" in name or Path(name).exists()
     except OSError:  # a name that no file can have

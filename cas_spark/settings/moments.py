@@ -107,7 +107,7 @@ def columns_of(*moments: Moment | None) -> list[str]:
 
 
 def unit_of_format(text: str) -> Unit | None:
-    """What a format tells a moment to; None for minutes or less."""
+    """Return the unit that a format ends with; None for minutes or less."""
     return None if text in EPOCHS else pattern_of(text).unit
 
 
@@ -150,7 +150,7 @@ class Written(Section):
         return problems
 
     def unit_of(self, moment: Moment | None) -> Unit | None:
-        """The coarsest unit to which the settings tell a moment; None for minutes or less.
+        """Return the coarsest unit of a moment in the settings; None for minutes or less.
 
         Of typed columns, whose formats are none, nothing is known before they are read.
         """
@@ -170,7 +170,7 @@ def _unit_of_time(text: str) -> Unit | None:
 class Interval(Written):
     """When something happened: one moment, or an interval in which it must have happened.
 
-    A moment that is told to the day, the hour or the month only is the whole of it, up to when the
+    A moment with only a day, hour or month is the whole of it, up to when the
     row became known: nothing happens after it is known.
     """
 
@@ -193,7 +193,7 @@ class Interval(Written):
         units = {self.unit_of(self.start), self.unit_of(self.end)}
         if "month" in units and self.precision != "month" and not problems:
             problems.append(
-                f"{_told(self.formats)} no day: with precision: month such rows are used, each in "
+                f"{_has(self.formats)} no day: with precision: month such rows are used, each in "
                 "the middle of its month, and every figure says so"
             )
         _raise(problems)
@@ -206,7 +206,7 @@ class Interval(Written):
 
     @property
     def unit(self) -> Unit | None:
-        """What all rows tell when it happened to; None for minutes or less."""
+        """Return the coarsest unit of occurrence in all rows; None for minutes or less."""
         return coarser(self.precision, self.unit_of(self.start))
 
 
@@ -247,12 +247,12 @@ class Known(Written):
         unit = None if problems else self.unit_of(self.column)
         if unit == "month" and self.rule in ("as_given", "next_day"):
             problems.append(
-                f"{_told(self.formats)} no day, so it says only in which month a row became known: "
+                f"{_has(self.formats)} no day, so it says only in which month a row became known: "
                 "set rule: next_month"
             )
         elif unit == "day" and self.rule == "as_given":
             problems.append(
-                f"{_told(self.formats)} no time of day, so a row was known only when the day had "
+                f"{_has(self.formats)} no time of day, so a row was known only when the day had "
                 "ended: set rule: next_day"
             )
         _raise(problems)
@@ -264,7 +264,7 @@ class Known(Written):
         return columns_of(self.column)
 
 
-def _told(formats: Sequence[str]) -> str:
+def _has(formats: Sequence[str]) -> str:
     return f"{', '.join(map(repr, formats))} has" if formats else "it has"
 
 

@@ -1,4 +1,4 @@
-"""Finds the name that somebody probably meant."""
+"""Finds the name that was probably meant."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -10,7 +10,7 @@ def nearest(name: str, known: Sequence[str], most: int = 1, *, at_least: float =
     """The known names that look most like a name; none where nothing looks like it.
 
     Args:
-        name: as somebody wrote it.
+        name: as it is written.
         known: the names that there are.
         most: how many to return.
         at_least: how alike, between 0 and 1.

@@ -15,7 +15,7 @@ _NAMES = ("name", "reason", "published_on", "path")
 """Keys by which an item of a list is called, the first that it has."""
 
 _SECRET = {"tracking", "pseudonym_key"}
-"""Sections of which no value is shown: somebody may have put a password or a key there."""
+"""Sections of which no value is shown, since it may be a password or a key."""
 
 _EXPECTED = {
     "string_type": "must be a text",
@@ -76,14 +76,14 @@ def _problem(error: ErrorDetails, content: Mapping[str, Any], root: type[Section
         return f"{where}: no such setting; {do}"
     if kind == "missing":
         return f"{where}: missing, and needed"
-    told = _EXPECTED.get(kind) or re.sub(r"^(Input|String) should", "must", message)
+    expected = _EXPECTED.get(kind) or re.sub(r"^(Input|String) should", "must", message)
     found = "" if kind == "value_error" else f", found {shown(error['input'])}"
     if set(place[:1]) & _SECRET:
         found = ""
     is_unquoted = kind == "string_type" and isinstance(error["input"], bool | int | float | date)
     hint = _IN_QUOTES if is_unquoted else ""
     of_key = "this name " if error["loc"][-1:] == ("[key]",) else ""
-    return f"{where}: {of_key}{without_user(told)}{found}{hint}"
+    return f"{where}: {of_key}{without_user(expected)}{found}{hint}"
 
 
 def _named(place: Sequence[str | int], content: Any) -> Iterator[str]:
@@ -101,8 +101,8 @@ def _step(part: str | int, inside: Any) -> tuple[str, Any]:
         return list(inside.items())[part]
     if isinstance(inside, list | tuple) and part < len(inside):
         item = inside[part]
-        told = item if isinstance(item, Mapping) else {}
-        names = [str(told[key]) for key in _NAMES if isinstance(told.get(key), str | date)]
+        values = item if isinstance(item, Mapping) else {}
+        names = [str(values[key]) for key in _NAMES if isinstance(values.get(key), str | date)]
         return (names[0][:LONGEST] if names else str(part + 1)), item
     return str(part + 1), None
 

@@ -116,7 +116,7 @@ class PseudonymKey(Section):
                 found=f"mode {stat.S_IMODE(mode):04o}: others than its owner can reach it",
                 expected="a file that only its owner can read",
                 do=f"Type `chmod 600 '{self.file}'`; make a new key for a new lake where "
-                "somebody else may have read it",
+                "other people may have read it",
             )
 
     @property
@@ -136,7 +136,7 @@ class PseudonymKey(Section):
 
 
 def weakness_of(key: bytes) -> str | None:
-    """Why a key can be guessed, as far as its looks tell; None where nothing speaks against it."""
+    """Return why a key looks guessable; None where it does not."""
     if not key:
         return "nothing"
     if len(key) < LEAST_BITS // 8:

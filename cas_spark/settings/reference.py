@@ -25,8 +25,8 @@ scheme, such as `s3a://bucket/lake`, needs `resources.storage_access: spark` and
 `extends: other.yaml` takes the settings of another file of the same folder and changes only what
 stands in this one.
 
-All problems are told at once, before Spark starts, each with its place, what was found and what was
-expected. The program refuses:
+All problems are reported at once, before Spark starts, each with its place, what was found and what
+was expected. The program refuses:
 
 - keys that are unknown or given twice;
 - numbers beyond the bounds below, infinite, or `nan`, and dates before 1900 or after 2200;
@@ -100,12 +100,12 @@ _BOUNDS = {Ge: "from", Gt: "above", Le: "to", Lt: "below"}
 
 def _bounds(field: FieldInfo) -> str:
     """The least and the most that a number may be."""
-    told = []
+    bounds = []
     for kind, word in _BOUNDS.items():
         for bound in field.metadata:
             if isinstance(bound, kind):
-                told.append(f"{word} {getattr(bound, kind.__name__.lower()):,}")
-    return f", {' '.join(told)}" if told else ""
+                bounds.append(f"{word} {getattr(bound, kind.__name__.lower()):,}")
+    return f", {' '.join(bounds)}" if bounds else ""
 
 
 def _default(field: FieldInfo) -> str:

@@ -73,10 +73,10 @@ class RevisionExtracts(Extracts):
                 f"kinds {sorted(kinds - set(possible))}: expected of {object_} some of "
                 f"{', '.join(possible)}"
             )
-        told = dict(zip(CHANGING, (self.code or None, self.location, self.occurred), strict=True))
+        given = dict(zip(CHANGING, (self.code or None, self.location, self.occurred), strict=True))
         names = dict(zip(CHANGING, ("code", "location", "occurred"), strict=True))
         for kind in CHANGING:
-            if (kind in kinds) != (told[kind] is not None):
+            if (kind in kinds) != (given[kind] is not None):
                 problems.append(f"{names[kind]} is needed for, and only for, kind {kind}")
         if self.is_assumed:
             problems.append("known.rule assumed_delay stands on when an incident happened")

@@ -43,8 +43,8 @@ def without_places(value: Any) -> Any:
 
 def sha256_of_settings(values: Any, *, is_redacting: bool = True) -> str:
     """The sha256 of settings as plain values, without the places of files and without secrets."""
-    told = without_places(values)
-    text = json.dumps(redacted(told) if is_redacting else told, sort_keys=True)
+    portable = without_places(values)
+    text = json.dumps(redacted(portable) if is_redacting else portable, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -265,7 +265,7 @@ class Settings(Section):
             raise CasError(
                 what=f"pseudonym_key.file {key.file}",
                 found=f"a place inside the lake {self.lake}",
-                expected="a key that whoever gets the lake does not get with it",
+                expected="a key that a copy of the lake does not hold",
                 do="Move the key to another folder, and name that in pseudonym_key.file",
             )
         return key

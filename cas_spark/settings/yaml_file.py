@@ -44,9 +44,9 @@ def read_yaml(path: Path) -> Any:
         return _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         # PyYAML's own text quotes the line, which may hold a password.
-        told = ", ".join(part for part in (error.context, error.problem) if part)
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
         place = _place(error.problem_mark or error.context_mark)
-        raise UnreadableError(f"not YAML: {place}{told}") from None
+        raise UnreadableError(f"not YAML: {place}{problem}") from None
     except yaml.reader.ReaderError as error:
         line = 1 + text.count("\n", 0, error.position)
         found = f"the character U+{ord(text[error.position]):04X}"

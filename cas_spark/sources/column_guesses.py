@@ -75,8 +75,8 @@ class MomentColumn:
         name: of the column.
         guess: its patterns; None for a typed column.
         first, last: earliest and latest moment.
-        has_time: whether it tells the time of the day.
-        has_day: whether it tells the day; else the month alone.
+        has_time: whether it has the time of the day.
+        has_day: whether it has the day; else the month alone.
         share: of the rows that have a value.
     """
 
@@ -158,12 +158,12 @@ def time_columns(look: FirstLook) -> dict[str, str]:
 
 
 def is_of_changes(moment: MomentColumn) -> bool:
-    """Whether a column is named as if it told when a row was last changed."""
+    """Return whether a column's name suggests when a row was last changed."""
     return _UPDATED.search(moment.name) is not None
 
 
 def occurred_column(moments: Sequence[MomentColumn]) -> MomentColumn | None:
-    """Return the column that most likely tells when an incident happened, or began."""
+    """Return the column that most likely holds when an incident happened, or began."""
     fit = [m for m in moments if not is_of_changes(m) and m.share >= FEWEST_GIVEN]
     fit = [m for m in fit if not _END.search(m.name)] or fit
     not_known = [m for m in fit if not _KNOWN.search(m.name)] or fit
@@ -179,7 +179,7 @@ def end_column(moments: Sequence[MomentColumn], start: MomentColumn | None) -> M
 def known_columns(
     moments: Sequence[MomentColumn], taken: Sequence[MomentColumn | None]
 ) -> list[MomentColumn]:
-    """Return the columns that may tell when a row became known, the likeliest first."""
+    """Return the columns that may hold when a row became known, the likeliest first."""
     left = [m for m in moments if m not in taken and m.share >= FEWEST_GIVEN]
     return sorted(left, key=lambda m: (not _KNOWN.search(m.name), is_of_changes(m)))
 

@@ -1,4 +1,4 @@
-"""The row of `datasets` that tells of an extract, and rows as their table declares them."""
+"""The row of `datasets` about an extract, and rows as their table declares them."""
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -31,7 +31,7 @@ def dataset_of(
     """
     reading = settings_of_reading(settings, source.name)
     assert reading is not None  # noqa: S101  # it is one of the settings' own sources
-    told = {
+    constants = {
         "source": source.name,
         "sha256": dataset_sha256,
         "name": name,
@@ -45,7 +45,7 @@ def dataset_of(
     counts = figures.counts("read", "accepted", "revisions", "rejected")
     moments = {"from": figures.known_from_micros, "until": figures.known_until_micros}
     columns = {
-        **{column: F.lit(value) for column, value in told.items()},
+        **{column: F.lit(value) for column, value in constants.items()},
         "delivered_on": F.lit(delivered_on(source, name)).cast("date"),
         **{f"rows_{part}": F.lit(number).cast("long") for part, number in counts.items()},
         **{

@@ -1,7 +1,7 @@
 """Guesses how moments are written, as Spark's patterns, from the values of a column.
 
 A pattern is proposed only if it reads the values. Where two read them all with day and month
-swapped, both are returned, since no value tells which one is meant.
+swapped, both are returned, since no value shows which one is meant.
 """
 
 import re
@@ -176,12 +176,12 @@ def read_as(text: str, pattern: str) -> datetime | None:
 
 
 def has_time(pattern: str) -> bool:
-    """Whether a pattern tells the time of the day."""
+    """Return whether a pattern has the time of the day."""
     return "mm" in pattern
 
 
 def has_day(pattern: str) -> bool:
-    """Whether a pattern tells the day of the month."""
+    """Return whether a pattern has the day of the month."""
     return "d" in pattern
 
 

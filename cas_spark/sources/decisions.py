@@ -257,7 +257,7 @@ def _delivery(
         }
     )
     about = "incident" if source.suspect is None else "suspect"
-    told = {
+    changes = {
         RECLASSIFIED: ("code", "priority"),
         RETIMED: ("occurred_from_at", "occurred_until_at"),
         RELOCATED: ("new_cell_id",),
@@ -275,7 +275,7 @@ def _delivery(
         "named_id",
         *(
             F.when(kind == changing, F.col(column)).alias(f"new_{column.removeprefix('new_')}")
-            for changing, columns in told.items()
+            for changing, columns in changes.items()
             for column in columns
         ),
         F.lit("pending").alias("status"),

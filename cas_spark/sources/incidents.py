@@ -21,7 +21,7 @@ from cas_spark.sources.removed import Removed, without_removed
 
 LARGEST_OUTSIDE_SHARE = 0.5
 FEWEST_TO_JUDGE = 5
-"""Rows below which a wrong CRS cannot be told from a stray row."""
+"""Rows below which a wrong CRS cannot be distinguished from a stray row."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,9 @@ def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
     if source.key:
         names_one = F.col("is_correction") & ~F.col("is_key_missing")
         of_key = F.when(names_one, _id(source, F.col("key_hash"), F.lit(1)))
-    told = {"id": id_, "of_key": of_key, "case_key": F.col("case_key")}
+    ids = {"id": id_, "of_key": of_key, "case_key": F.col("case_key")}
     return numbered.withColumns(
-        {name: F.when(is_fine, former) for name, former in told.items()}
+        {name: F.when(is_fine, former) for name, former in ids.items()}
     ).drop("identity", "key_hash", "content_hash")
 
 

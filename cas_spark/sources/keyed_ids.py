@@ -1,7 +1,7 @@
 """Keyed ids: what stands for a row, a case or a link, and leads back to it only with the key.
 
-The settings tell which values identify a row; a hash of these is its former id, which anybody could
-compute for every number of a register. It leaves no task. The id in the lake is made from it:
+The settings name the values that identify a row; a hash of these is its former id, which could be
+computed for every number of a register. It leaves no task. The id in the lake is made from it:
 
     `source:` + the first 32 hexadecimal digits of HMAC-SHA256(key, sha256(former id))
 
@@ -79,6 +79,6 @@ def digest_of_id(id_: Column) -> Column:
 
 
 def check_of_key(key: bytes) -> str:
-    """What tells two keys apart and gives neither away."""
+    """Return what distinguishes two keys and gives neither away."""
     said = b"cas-spark: is this the key of before?"
     return hmac.new(key, said, hashlib.sha256).hexdigest()[:ID_LENGTH]

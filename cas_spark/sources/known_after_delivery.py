@@ -1,7 +1,7 @@
 """Rows that say they became known after their extract was delivered: one cannot be right.
 
-Where the settings do not tell the day of delivery, the rows do: the local weeks, from Monday to
-Monday, in which they became known. Such a mistaken row would otherwise move the newest poll.
+Where the settings do not give the day of delivery, it follows from the rows: the local weeks, from
+Monday to Monday, in which they became known. Such a row would otherwise move the newest poll.
 
 | reason | the row |
 | --- | --- |
@@ -48,7 +48,7 @@ def without_late(
     """Give rows that became known after the delivery the reason for it.
 
     Args:
-        rows: with `reason`, `found` and `known_at`; they are computed where the rows must tell when
+        rows: with `reason`, `found` and `known_at`; they are computed where the rows must show when
             they were delivered.
         source: of the extract.
         name: of the extract's file.
@@ -56,7 +56,7 @@ def without_late(
         found: the delivered moment, for messages.
 
     Raises:
-        CasError: the file's name tells no day of delivery and the settings say that it does.
+        CasError: the file's name has no day of delivery and the settings say that it does.
     """
     if source.delivered is None:
         # Computed once: the weeks are counted before any row can be judged.
@@ -123,7 +123,7 @@ def _last_moment_told(source: Extracts, name: str, zone: ZoneInfo) -> datetime:
     """The end of the day of delivery, or when by the rule of `known` its last row counts as known.
 
     Raises:
-        CasError: the file's name tells no day.
+        CasError: the file's name has no day.
     """
     day = delivered_on(source, name)
     if day is None:

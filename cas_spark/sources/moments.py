@@ -58,7 +58,7 @@ def until(start: Column, last: Span, known_at: Column) -> Column:
 
 
 def happened(interval: Interval, delivered: Delivered) -> Happened:
-    """When a row happened; without a value for the end, the start tells both."""
+    """When a row happened; without a value for the end, the start is both."""
     start = span_of(interval.start, interval, delivered, interval.precision)
     from_text = delivered.text_of_all(columns_of(interval.start))
     if interval.end is None:

@@ -1,8 +1,8 @@
-"""Personal data: a mapped column of suspects that looks as if it told who somebody is is refused.
+"""Refuses a mapped column of suspects that looks as if it identified a person.
 
 Only opaque keys, moments, codes and coordinates are wanted of suspects. A slip in the settings that
 maps a name instead must stop the run before anything is made of the rows; so the first rows of an
-extract are looked at, and what is found is told without a value.
+extract are looked at, and what is found is reported without a value.
 """
 
 import re
@@ -25,7 +25,7 @@ MOST = 0.5
 MANY = 0.2
 """The same for addresses: not every street ends in a known word, and little else looks so."""
 FEWEST_NUMBERS = 3
-"""One in eleven numbers passes the test of citizen numbers by chance, so fewer tell nothing."""
+"""One in eleven numbers passes the test of citizen numbers by chance, so fewer prove nothing."""
 
 _CAPITALISED = re.compile(r"[A-ZÀ-ÖØ-Þ][A-Za-zÀ-ÖØ-öø-ÿ'.-]*")
 _WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ'.-]+")
@@ -50,12 +50,12 @@ def check_columns(rows: DataFrame, source: AnyOfPersons, person: str, name: str)
     Args:
         rows: as `reading.read_rows` returns them.
         source: what their columns mean.
-        person: the column that tells who the suspect is.
+        person: the column with the key of the suspect.
         name: of the extract's file.
 
     Raises:
         CasError: a mapped column looks like names, addresses or citizen numbers, or that of the
-            person is no opaque key; no value is told.
+            person is no opaque key; no value is shown.
     """
     kinds = kinds_of(rows)
     texts = [text_of(F.col("given")[column], kinds[column]) for column in source.columns]
@@ -74,8 +74,8 @@ def check_columns(rows: DataFrame, source: AnyOfPersons, person: str, name: str)
         raise CasError(
             what=f"the mapped columns of the extract {name}",
             found="; ".join(f"column {column}: {why}" for column, why in suspicions.items()),
-            expected="opaque keys, moments, codes and coordinates: nothing that tells who "
-            "somebody is",
+            expected="opaque keys, moments, codes and coordinates: nothing that identifies a "
+            "person",
             do=f"Map other columns in {source.kind}.{source.name}, or have persons replaced by "
             "keys before delivery; nothing was written",
         )
@@ -147,8 +147,8 @@ def _without_what_settings_spell_out(
             parts = [pattern.split(BETWEEN_CODES) for pattern in (*patterns, *codes.other)]
             spelled[column] = [part[place] for part in parts if place < len(part)]
     else:
-        told = source.kinds
-        spelled[told.column] = [value for values in told.values.values() for value in values]
+        kinds = source.kinds
+        spelled[kinds.column] = [value for values in kinds.values.values() for value in values]
     for exclusion in source.exclude:
         spelled.setdefault(exclusion.column, []).extend(exclusion.equals)
     return {

@@ -42,7 +42,7 @@ def without_removed(
         rows: with `reason`, `found` and `known_at`.
         removed: what the lake no longer holds; None for a lake that holds all.
         ids: columns with ids of facts that a row is, or is about; may be null.
-        comparing: reasons that come of comparing a row with others.
+        comparing: reasons that follow from comparing a row with others.
     """
     if removed is None:
         return rows

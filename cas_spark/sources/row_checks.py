@@ -2,7 +2,7 @@
 
 A row is rejected with the first check that it fails. What the row *is* comes first (is it whole, is
 it wanted, is it of a priority), then *when*, then *where*, and last whether it was *there before*:
-so the rows that fail at a place are otherwise fine, which is what tells a wrong CRS from bad rows,
+so the rows that fail at a place are otherwise fine, which distinguishes a wrong CRS from bad rows,
 and the first of several equal rows that is fine is the one that counts.
 
 | reason | the row |
@@ -11,8 +11,8 @@ and the first of several equal rows that is fine is the one that counts.
 | of an `exclude` | is one that the settings do not want; the reason is theirs |
 | `unknown_code` | has a code that the settings do not name, or none |
 | `other_code` | has a known code of no priority |
-| `known_unreadable` | does not tell when it became known |
-| `occurred_unreadable` | does not tell when it happened |
+| `known_unreadable` | does not show when it became known |
+| `occurred_unreadable` | does not show when it happened |
 | `occurred_too_early` | happened before `occurred.earliest` |
 | `interval_backwards` | ended before it began |
 | `occurred_after_known` | was known before it had happened |

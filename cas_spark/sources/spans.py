@@ -1,9 +1,9 @@
 """What a moment says as delivered: a span from one local or absolute moment to another.
 
-A moment told to the minute or second is a span without length; one told to the hour, the day or the
-month is the whole of it. Local time that a change of the clock skips counts as an hour later, and
-local time that occurs twice as the first of the two; so an hour that occurs twice lasts two. 24:00
-is the midnight at which its day ends.
+A moment with minutes or seconds is a span without length; one that ends with the hour, the day or
+the month is the whole of it. Local time that a change of the clock skips counts as an hour later,
+and local time that occurs twice as the first of the two; so an hour that occurs twice lasts two.
+24:00 is the midnight at which its day ends.
 """
 
 from collections.abc import Callable, Sequence
@@ -127,19 +127,19 @@ def _parsed(
     if pattern in EPOCHS:
         return _instant(_since_1970(text, pattern), precision, zone)
     moment = _in_its_century(_read(text, pattern), pattern, written)
-    told = pattern_of(pattern)
-    unit = coarser(told.unit, precision)
-    return _instant(moment, unit, zone) if told.has_offset else _local(moment, unit, zone)
+    parsed = pattern_of(pattern)
+    unit = coarser(parsed.unit, precision)
+    return _instant(moment, unit, zone) if parsed.has_offset else _local(moment, unit, zone)
 
 
 def _read(text: Column, pattern: str) -> Column:
     """A text as a timestamp in UTC, whatever zone its local time is of; null where it is none."""
-    told = pattern_of(pattern)
-    if told.is_twelve_hour:
+    parsed = pattern_of(pattern)
+    if parsed.is_twelve_hour:
         has_space = " a" in pattern
         text = F.regexp_replace(text, _HALF_OF_DAY, " $1m" if has_space else "$1m")
     moment = F.try_to_timestamp(text, F.lit(pattern))
-    if "hour" not in told.fields or told.is_twelve_hour:
+    if "hour" not in parsed.fields or parsed.is_twelve_hour:
         return moment
     midnight = F.try_to_timestamp(F.regexp_replace(text, _END_OF_DAY, "00"), F.lit(pattern))
     next_day = midnight + F.expr("INTERVAL '1' DAY")

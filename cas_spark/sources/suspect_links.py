@@ -44,7 +44,7 @@ class SuspectDelivery:
     """What became of the rows of one extract: two frames that add up to the rows read.
 
     All have the columns of their table but for `run_number`; `dataset` is the extract's own row.
-    `superseded_at` and `purged_at` are yet to be told by `knowledge.revisions.ended`.
+    `superseded_at` and `purged_at` follow later, from `knowledge.revisions.ended`.
     """
 
     accepted: DataFrame
@@ -161,7 +161,7 @@ def keyed(person: Column, source: str, key: bytes) -> Column:
         digest = hmac.new(key, f"{source}:{value}".encode(), hashlib.sha256)
         return digest.hexdigest()[:ID_LENGTH]
 
-    # Arrow hands a missing text over as something else, so what is missing is told here.
+    # Arrow hands a missing text over as something else, so what is missing is marked here.
     return F.when(person.isNotNull(), F.udf(pseudonym, "string", useArrow=True)(person))
 
 
@@ -214,7 +214,7 @@ def _compared(rows: DataFrame, already: DataFrame) -> DataFrame:
 
 
 def _check_homes(figures: Figures, source: SuspectExtracts, name: str) -> None:
-    """As for incidents, but without an example: that would be somebody's home."""
+    """As for incidents, but without an example: that would be a person's home."""
     rejections = figures.rejections.get(row_checks.OUTSIDE_TEAMS)
     outside = rejections.rows if rejections is not None else 0
     located = outside + figures.located

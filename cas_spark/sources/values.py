@@ -22,7 +22,7 @@ Text = Callable[[str], Column]
 
 
 def check_values_are_readable(rows: DataFrame, source: IncidentExtracts) -> None:
-    """Check that the settings tell how the moments in these rows are written.
+    """Check that the settings describe how the moments in these rows are written.
 
     Raises:
         CasError: a text column without formats, or dates where the settings speak of moments.

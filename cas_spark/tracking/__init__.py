@@ -1,4 +1,4 @@
-"""MLflow: what was trained each week and what came of it, for people who compare models.
+"""MLflow: what was trained each week and how it scored, for people who compare models.
 
 The only room that imports MLflow, and only on the driver. The lake's tables are the record; what
 lies here is made from them and can be logged again.

@@ -2,7 +2,7 @@
 
 A lake has one experiment per month, a week one parent run, and each team and priority of that week
 one child run. What challenges the weekly models has an experiment of its own, with runs of the same
-kind under other values of the tag `level`, so that nobody takes them for a week. Runs are found by
+kind under other values of the tag `level`, so that they are not taken for a week. Runs are found by
 their tags, never by remembered ids, so that a lake and its MLflow store may be restored apart from
 each other.
 """
@@ -245,5 +245,5 @@ def milliseconds(moment: datetime) -> int:
 
 
 def _keep_quiet() -> None:
-    """Leave out what MLflow's database layer tells of its own migrations."""
+    """Leave out what MLflow's database layer logs of its own migrations."""
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -66,7 +66,7 @@ def log_models(
 ) -> str:
     """Log the models of a poll: the same content once, other content in place of the old.
 
-    What a crash left half-logged (it lacks the tag `complete`) is deleted and logged anew.
+    What a crash left half-logged (it lacks the tag `complete`) is deleted and logged again.
 
     Args:
         store: where to.
@@ -310,8 +310,8 @@ def _of_the_team(settings: Settings, models: Sequence[Row]) -> dict[str, Any]:
 
 def _params(values: Mapping[str, Any]) -> list[Param]:
     """Parameters of a run; what is not known or empty is left out."""
-    told = {key: str(value)[:LONGEST_TAG] for key, value in values.items() if value is not None}
-    return [Param(key, value) for key, value in told.items() if value]
+    texts = {key: str(value)[:LONGEST_TAG] for key, value in values.items() if value is not None}
+    return [Param(key, value) for key, value in texts.items() if value]
 
 
 def _manifest_as_json(manifest: Manifest) -> str:

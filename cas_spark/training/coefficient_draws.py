@@ -3,7 +3,7 @@
 Near its optimum the objective is a parabola, so what the data leave open is about a normal
 distribution around the fitted coefficients, its covariance the inverse of the curvature of the
 whole loss (Laplace's approximation; MacKay, Neural Computation 4, 1992). A choice that holds under
-most draws is stable; `make bench` compares that with models fitted anew on other weeks.
+most draws is stable; `make bench` compares that with models refitted on other weeks.
 
 Draws are whole multiples of 2^-20 and transformed indicators of 2^-16, so that a logit, which is
 below 2^17, is exact in doubles in whatever order it is summed.

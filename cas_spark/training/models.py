@@ -67,7 +67,7 @@ class Fit:
         coefficients: on transformed, not standardised, indicators; 0 for those dropped.
         iterations: that the optimiser took.
         draws: `stability.stored`, per draw the intercept and the coefficients of the indicators
-            that were not dropped; None with an engine that does not tell its curvature.
+            that were not dropped; None with an engine that does not return its curvature.
     """
 
     intercept: float

@@ -1,4 +1,4 @@
-"""A fitted model as one of Spark's own, for whoever wants to go on in `pyspark.ml`."""
+"""A fitted model as one of Spark's own, for use in `pyspark.ml`."""
 
 from typing import Any
 

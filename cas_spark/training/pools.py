@@ -65,7 +65,7 @@ class Pools:
 def pools_of(labels: DataFrame, expected: Expected, settings: Training) -> Pools:
     """The pool of each model that needs one: its region if that has enough, else the country.
 
-    What its teams have is told by their labels, before any of their rows is read.
+    What its teams have follows from their labels, before any of their rows is read.
 
     Args:
         labels: of `TrainingData`.

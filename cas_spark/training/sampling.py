@@ -37,15 +37,15 @@ class Sample:
         return cls(rows, np.where(positive[rows], 1, step).astype(np.float32))
 
     @classmethod
-    def leaning(cls, positive: Bools, telling: Floats, step: int) -> "Sample":
+    def leaning(cls, positive: Bools, weight: Floats, step: int) -> "Sample":
         """Every positive row and about one in `step` of the others, most of those that say most.
 
         Args:
             positive: per row, whether it must be in.
-            telling: per row, how much it says; about 1 in the mean.
+            weight: per row, how much it says; about 1 in the mean.
             step: one in so many.
         """
-        share = np.clip(telling / np.float32(step), np.float32(DRAWN_AT_LEAST), np.float32(1))
+        share = np.clip(weight / np.float32(step), np.float32(DRAWN_AT_LEAST), np.float32(1))
         share[positive] = 1
         rows = np.flatnonzero(_hashed(np.arange(len(positive))) < share * np.float64(1 << 32))
         return cls(rows, 1 / share[rows])

@@ -75,7 +75,7 @@ def team_rows(
 def _first_not_finite(
     blocks: Iterable[pa.Table], indicators: Sequence[Indicator]
 ) -> NotFiniteError:
-    """The error of the first indicator that has such values, told of all rows, however they come.
+    """The error of the first indicator that has such values, over all rows, however they come.
 
     What a task says of a failed model is part of what two runs must agree on.
     """

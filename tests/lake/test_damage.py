@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from cas_spark.errors import CasError
 from cas_spark.lake.arrow_access import LAYOUT, WrittenFile, write_file
 from cas_spark.lake.snapshot_files import SnapshotFiles
-from cas_spark.platform.failures import UnreadableFileError, telling_of_storage
+from cas_spark.platform.failures import UnreadableFileError, explaining_storage_failures
 
 POLLS = [date(2024, 1, 1) + timedelta(weeks=week) for week in range(4)]
 COLUMNS = ["count", "density"]
@@ -137,7 +137,7 @@ def test_a_task_s_error_names_table_file_and_command() -> None:
         "/a lake/snapshots/layout2-1.parquet of table snapshots: "
         "bytes with the sha256 1, recorded 2\nworking on: A"
     )
-    with pytest.raises(CasError) as error, telling_of_storage("/a lake"):
+    with pytest.raises(CasError) as error, explaining_storage_failures("/a lake"):
         raise RuntimeError(python)
     told = error.value
     assert told.what == (
@@ -149,7 +149,10 @@ def test_a_task_s_error_names_table_file_and_command() -> None:
 
 def test_an_extract_that_cannot_be_read_is_none_of_the_lake_s_tables() -> None:
     text = "[FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:/in/a.parquet."
-    with pytest.raises(RuntimeError, match="FAILED_READ_FILE"), telling_of_storage("/lake"):
+    with (
+        pytest.raises(RuntimeError, match="FAILED_READ_FILE"),
+        explaining_storage_failures("/lake"),
+    ):
         raise RuntimeError(text)
 
 
@@ -193,7 +196,7 @@ def test_spark_verifies_what_it_reads_and_the_error_names_table_file_and_command
     content = bytearray(file.read_bytes())
     content[column.data_page_offset + column.total_compressed_size // 2] ^= 4
     file.write_bytes(content)
-    with pytest.raises(CasError) as error, telling_of_storage(str(lake)):
+    with pytest.raises(CasError) as error, explaining_storage_failures(str(lake)):
         spark.read.format("delta").load(str(lake / "incidents")).agg({"share": "sum"}).collect()
     assert error.value.what == f"table incidents of the lake {lake}, file {file}"
     assert "hecksum" in error.value.found

@@ -16,12 +16,12 @@ from cas_spark.lake import tables
 from cas_spark.lake.lake import Lake
 from cas_spark.lake.marker import MARKER
 from cas_spark.pipelines.commands import _opened
-from cas_spark.platform.failures import telling_of_storage
+from cas_spark.platform.failures import explaining_storage_failures
 from tests.toy import settings_of_toy
 
 
 def told(error: Exception) -> CasError:
-    with pytest.raises(CasError) as caught, telling_of_storage("/lake"):
+    with pytest.raises(CasError) as caught, explaining_storage_failures("/lake"):
         raise error
     return caught.value
 
@@ -44,7 +44,7 @@ def test_what_a_task_or_the_driver_says_of_the_storage_is_told_with_the_table() 
 
 
 def test_other_errors_pass_as_they_are() -> None:
-    with pytest.raises(KeyError, match="column"), telling_of_storage("/lake"):
+    with pytest.raises(KeyError, match="column"), explaining_storage_failures("/lake"):
         raise KeyError("column")
 
 

@@ -1,7 +1,7 @@
 """Every table of the lake: what one row is, its key, and its columns with their units.
 
 Instants (`_at`) are UTC; dates (`_on`) are local. A poll and the week that starts at it share
-their date. `run_number` tells which run wrote a row.
+their date. `run_number` is the run that wrote a row.
 """
 
 from cas_spark.lake.tables.facts import (

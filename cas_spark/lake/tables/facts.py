@@ -49,7 +49,7 @@ DATASETS = Table(
         Column(
             "delivered_on",
             DATE,
-            "local day of delivery, where settings tell it",
+            "local day of delivery, where settings give it",
             is_nullable=True,
             is_in_digest=False,
         ),
@@ -94,7 +94,7 @@ INCIDENTS = Table(
         Column("code", TEXT, "the row's code as delivered"),
         Column("cell_id", LONG, "cell in which it happened"),
         Column("case_key", TEXT, "keyed pseudonym of the case it belongs to", is_nullable=True),
-        Column("reported_by", TEXT, "citizen or police; null where not told", is_nullable=True),
+        Column("reported_by", TEXT, "citizen or police; null where not given", is_nullable=True),
         Column("source", TEXT, "name of the source in the settings"),
         Column("dataset_sha256", TEXT, "extract that held the row"),
         Column("row_number", LONG, "place in the extract, from 1"),
@@ -153,7 +153,7 @@ REVISIONS = Table(
         Column("about_source", TEXT, "name of the source of that fact"),
         Column("decided_on", DATE, "local day of the decision", is_nullable=True),
         Column("known_at", INSTANT, "when the decision became known"),
-        Column("told_kind", TEXT, "kind as delivered; null where not told", is_nullable=True),
+        Column("told_kind", TEXT, "kind as delivered; null where not given", is_nullable=True),
         Column("named_id", TEXT, "incident or link that it names by key", is_nullable=True),
         Column("case_key", TEXT, "keyed pseudonym of the case it belongs to", is_nullable=True),
         Column("code", TEXT, "code of what it takes back", is_nullable=True),
@@ -174,7 +174,7 @@ REVISIONS = Table(
         Column(
             "former_order",
             INTEGER,
-            "place among those known at the same moment, where a lake before version 7 told it by "
+            "place among those known at the same moment, where a lake before version 7 had it by "
             "ids; else they go by extract and row",
             is_nullable=True,
             is_in_digest=False,
@@ -200,14 +200,14 @@ REVISIONS = Table(
 
 REVISION_COSTS = Table(
     name="revision_costs",
-    grain="a team that a revision touched, and what was done anew for it",
+    grain="a team that a revision touched, and what was recomputed for it",
     keys=("revision_id", "team_id"),
     columns=(
         Column("revision_id", TEXT, "revision"),
         Column("team_id", TEXT, "team in or around which it is about something"),
-        Column("polls_recomputed", LONG, "polls of the team computed anew"),
+        Column("polls_recomputed", LONG, "polls of the team that were recomputed"),
         Column("models_retrained", LONG, "models of the team trained on them"),
-        written_by("run that computed anew"),
+        written_by("run that recomputed"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What runs make: models, forecasts, what came of them, and the runs themselves."""
+"""What runs make: models, forecasts, their evaluations, and the runs themselves."""
 
 from pyspark.sql.types import ArrayType, BinaryType, StructField, StructType
 
@@ -60,7 +60,7 @@ MODELS = Table(
             "draws",
             BinaryType(),
             "32 sets of coefficients that the data bear about as well, intercept first in each: "
-            "multiples of 2^-20 as little-endian int32; null where the engine tells none",
+            "multiples of 2^-20 as little-endian int32; null where the engine gives none",
             is_nullable=True,
         ),
         Column("dropped", ArrayType(TEXT), "indicators without variance, left out"),

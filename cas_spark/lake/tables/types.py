@@ -30,5 +30,5 @@ def named(name: str, value: str, value_type: DataType) -> ArrayType:
 
 
 def written_by(what: str = "run that wrote the row") -> Column:
-    """The column that tells which run wrote a row; no digest covers it."""
+    """Return the column with the run that wrote a row; no digest covers it."""
     return Column("run_number", LONG, what, is_in_digest=False)

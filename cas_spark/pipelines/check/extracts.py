@@ -313,8 +313,8 @@ def _meanings(rows: DataFrame, source: Extracts, default_zone: str) -> pd.DataFr
         with refusing(source.name):
             interpreted = values.interpret(rows, source, default_zone)
             moments = [micros(f"{name}_at") for name in MEANINGS[2:]]
-            told = interpreted.where(~F.col("is_correction"))
-            found = _collected(told.select("row_number", "code", *moments), MEANINGS)
+            of_incidents = interpreted.where(~F.col("is_correction"))
+            found = _collected(of_incidents.select("row_number", "code", *moments), MEANINGS)
     except CasError:  # the refusal of the extract says why
         return empty(MEANINGS)
     return found.astype(dict.fromkeys(MEANINGS[2:], "float64"))

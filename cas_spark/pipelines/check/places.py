@@ -61,7 +61,7 @@ def commonest(places: Places) -> list[Place]:
 
 
 def coarse_share(places: Places, location: Location) -> float:
-    """Return the share of the coordinates that are too coarse to tell a cell from its neighbour.
+    """Return the share of the coordinates that are too coarse to distinguish neighbouring cells.
 
     These are degrees with at most three decimals in both coordinates, or other units in whole
     hundreds.

@@ -87,7 +87,7 @@ class FileCheck:
 
     @property
     def delays(self) -> Doubles:
-        """Days between the end of occurrence and knowledge, of rows that tell both."""
+        """Days between the end of occurrence and knowledge, of rows that have both."""
         between = (self.meanings["known"] - self.meanings["occurred_until"]) / DAY_MICROS
         return between.dropna().to_numpy(np.float64)
 
@@ -104,8 +104,8 @@ def empty(columns: tuple[str, ...]) -> pd.DataFrame:
 
 def local_times(micros: pd.Series, zone: str) -> pd.Series:
     """Instants (microseconds UTC) as local times; those beyond the calendar are left out."""
-    told = micros.dropna()
-    within = told[(told > FIRST_MICROS) & (told < LAST_MICROS)]
+    present = micros.dropna()
+    within = present[(present > FIRST_MICROS) & (present < LAST_MICROS)]
     return pd.Series(
         pd.to_datetime(within.astype("int64"), unit="us", utc=True).dt.tz_convert(zone)
     )

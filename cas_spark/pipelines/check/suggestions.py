@@ -104,8 +104,8 @@ def _of_occurred(check: FileCheck, source: IncidentExtracts, moments: pd.Series)
     if len(set(moments.dt.month)) == 1 and (len(months) > 1 or check.is_whole):
         name = months[0] if len(months) == 1 else f"month {months[0][-2:]} of their years"
         patterns = ", ".join(map(repr, source.occurred.formats))
-        told = f" {patterns}" if patterns else ""
-        yield f"all rows are of {name}: is the pattern{told} right?"
+        shown = f" {patterns}" if patterns else ""
+        yield f"all rows are of {name}: is the pattern{shown} right?"
 
 
 def _share_at_midnight(moments: pd.Series) -> float:

@@ -1,4 +1,4 @@
-"""What a backtest tells: tables of figures, and a picture of them in the lake."""
+"""The report of a backtest: tables of figures, and a picture of them in the lake."""
 
 import tempfile
 from pathlib import Path
@@ -44,8 +44,10 @@ def backtest_report(job: Job, span: Span) -> Report:
                 method: geometric_mean_ratio(shares, method, priorities, horizon, choice)
                 for method in sorted(set(shares["method"]) - {MODEL})
             }
-            told = ", ".join(f"{ratio:.3f} times {method}" for method, ratio in ratios.items())
-            lines.append(f"{horizon}, chosen {choice}: the model catches {told} (geometric mean)")
+            multiples = ", ".join(f"{ratio:.3f} times {method}" for method, ratio in ratios.items())
+            lines.append(
+                f"{horizon}, chosen {choice}: the model catches {multiples} (geometric mean)"
+            )
     facts = job.run.facts
     first, last = facts["tuned_on_polls"]
     lines.append(

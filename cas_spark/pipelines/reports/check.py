@@ -30,7 +30,7 @@ def check_report(checks: Sequence[FileCheck], settings: Settings) -> Report:
     moments = [row for check in checks for row in _moments(check, settings.timezone)]
     if moments:
         columns = ["extract", "of", "earliest", "latest", "days from occurrence to knowledge"]
-        tables.append(ReportTable("when, in local time (rows that tell it)", columns, moments))
+        tables.append(ReportTable("when, in local time (rows that have it)", columns, moments))
     tables += [_of_places(check) for check in checks if check.places and len(check.places.x)]
     lines = []
     for check in checks:

@@ -1,4 +1,4 @@
-"""What an experiment tells: both side by side per priority and horizon, and who catches more."""
+"""The report of an experiment: champion and challenger side by side, and which catches more."""
 
 import pandas as pd
 from pyspark.sql import functions as F
@@ -65,10 +65,10 @@ def _verdict(results: pd.DataFrame, choice: str) -> str:
     """In how many comparisons the challenger wins, loses, or neither is shown."""
     of_choice = results[results["choice"] == choice]
     parts = []
-    for verdict, told in ((LOSES, "catches fewer in"), (WINS, "catches more in")):
+    for verdict, words in ((LOSES, "catches fewer in"), (WINS, "catches more in")):
         lines = of_choice[of_choice["verdict"] == verdict].to_dict("records")
         names = [f"{line['priority']} {line['horizon']}" for line in lines]
-        parts.append(f"{told} {len(names)}" + (f" ({', '.join(names)})" if names else ""))
+        parts.append(f"{words} {len(names)}" + (f" ({', '.join(names)})" if names else ""))
     undecided = int((of_choice["verdict"] == OPEN).sum())
     return (
         f"chosen {choice}, of {len(of_choice)} comparisons the challenger {', '.join(parts)}; in "
@@ -80,5 +80,5 @@ def _models(job: Job, challenge: Challenge) -> str:
     of_experiment = (F.col("experiment") == challenge.name) & (F.col("poll_on") == job.poll)
     models = job.run.read(tables.CHALLENGERS).where(of_experiment)
     counts = {row["status"]: row["count"] for row in models.groupBy("status").count().collect()}
-    told = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("fitted", "pooled", "failed"))
-    return f"models of the challenger at {job.poll}: {told}"
+    figures = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("fitted", "pooled", "failed"))
+    return f"models of the challenger at {job.poll}: {figures}"

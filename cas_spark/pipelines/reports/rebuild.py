@@ -1,4 +1,4 @@
-"""What a rebuild tells: part by part whether it is what was recorded, and of the refit."""
+"""The report of a rebuild: each part compared with the record, and the refit."""
 
 import json
 

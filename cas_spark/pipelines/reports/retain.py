@@ -1,4 +1,4 @@
-"""What `cas-spark retain` tells: what went, of which extracts and why, and the proof."""
+"""The report of `cas-spark retain`: what was removed, of which extracts and why, and the proof."""
 
 from pyspark.sql import functions as F
 

@@ -14,9 +14,9 @@ STATUSES = (LINKED, PENDING, REJECTED)
 COSTS = ("polls_recomputed", "models_retrained")
 DAYS = ("days_to_delivery", "days_to_processing")
 LEGEND = """\
-year: in which a revision became known; polls and models anew: of teams that it touched, each once a
-run; days (median of linked): from the decision, or else from when what it is about was known, until
-it was known; days after: until the poll of the run that processed it"""
+year: in which a revision became known; polls recomputed and models retrained: of the teams that it
+touched, each once a run; days (median of linked): from the decision, or else from when what it is
+about was known, until it was known; days after: until the poll of the run that processed it"""
 PENDING_SHOWN = 50
 GROUP = ("year", "source", "kind", "reason")
 
@@ -32,7 +32,7 @@ def count_revisions(lake: Lake, settings: Settings, year: int | None = None) -> 
     Returns:
         year, source, kind, reason (of a rejection; empty without), received, linked, pending,
         rejected; polls_recomputed and models_retrained (of teams, each counted once a run);
-        days_to_delivery (median, from the decision, or where that is not told from when what it is
+        days_to_delivery (median, from the decision, or where that is not given from when what it is
         about became known, until the revision was known) and days_to_processing (median, until the
         poll of the run that processed it, or the day on which a run without a poll ended), missing
         without any.
@@ -68,10 +68,10 @@ def pending_revisions(lake: Lake) -> pd.DataFrame:
         "source", F.col("sha256").alias("dataset_sha256"), F.col("name").alias("extract")
     )
     waiting = lake.read(tables.REVISIONS).where(F.col("status") == PENDING)
-    told = waiting.join(extracts, ["source", "dataset_sha256"]).select(
+    listed = waiting.join(extracts, ["source", "dataset_sha256"]).select(
         "source", "extract", "row_number", "about", "kind", "known_at"
     )
-    return told.orderBy("known_at", "source", "extract", "row_number").toPandas()
+    return listed.orderBy("known_at", "source", "extract", "row_number").toPandas()
 
 
 def pending_report(pending: pd.DataFrame, settings: Settings) -> Report:
@@ -95,17 +95,17 @@ def _grouped(revisions: DataFrame, settings: Settings) -> DataFrame:
 
 
 def _counted(revisions: DataFrame, lake: Lake, zone: str) -> DataFrame:
-    told = revisions.join(_known_first(lake), "linked_id", "left")
+    dated = revisions.join(_known_first(lake), "linked_id", "left")
     begun = F.coalesce(F.col("decided_on"), _day("fact_known_at", zone))
     known = _day("known_at", zone)
     runs = lake.runs
     if runs is not None:
         processed = F.coalesce(F.col("poll_on"), _day("finished_at", zone)).alias("processed_on")
         numbers = runs.select(F.col("number").alias("processed_run"), processed)
-        told = told.join(numbers, "processed_run", "left")
+        dated = dated.join(numbers, "processed_run", "left")
     days = (F.datediff(known, begun), F.datediff("processed_on", known))
     is_linked = F.col("status") == LINKED
-    return told.groupBy(*GROUP).agg(
+    return dated.groupBy(*GROUP).agg(
         F.count("*").alias("received"),
         *(F.count_if(F.col("status") == status).alias(status) for status in STATUSES),
         *(
@@ -125,7 +125,7 @@ def _known_first(lake: Lake) -> DataFrame:
 
 
 def _costs(revisions: DataFrame, costs: DataFrame) -> DataFrame:
-    """A team that several revisions touched in a run was computed anew once."""
+    """A team that several revisions touched in a run was recomputed once."""
     of_group = costs.join(revisions.select("revision_id", *GROUP), "revision_id")
     once = of_group.select(*GROUP, "run_number", "team_id", *COSTS).distinct()
     return once.groupBy(*GROUP).agg(*(F.sum(name).alias(name) for name in COSTS))
@@ -153,7 +153,15 @@ def revisions_report(counts: pd.DataFrame, settings: Settings) -> Report:
         for line in counts.to_dict("records")
     ]
     rows.append(["all", "", "", "", *(f"{totals[name]:,}" for name in numbers), "", ""])
-    columns = [*GROUP, "received", *STATUSES, "polls anew", "models anew", "days", "days after"]
+    columns = [
+        *GROUP,
+        "received",
+        *STATUSES,
+        "polls recomputed",
+        "models retrained",
+        "days",
+        "days after",
+    ]
     return Report(
         [ReportTable(f"{settings.title}: revisions", columns, rows)],
         [LEGEND, *settings.labels],

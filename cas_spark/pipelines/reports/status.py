@@ -32,7 +32,7 @@ def status_of(lake: Lake, runs: int = RUNS_SHOWN) -> Report:
     table = ReportTable(f"{lake.root}, the last complete runs", columns, [_row(r) for r in newest])
     claims = claims_on(lake.spark, lake.root)
     lines = [f"At work: {claim}, {_heard(age)}" for claim, age in claims.live]
-    lines += [f"Broke off: {claim}. The same command begins anew" for claim in claims.over]
+    lines += [f"Broke off: {claim}. Run the same command again" for claim in claims.over]
     return Report([table], lines or ["Nothing runs on this lake, and nothing broke off."])
 
 

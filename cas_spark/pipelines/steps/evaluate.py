@@ -21,10 +21,10 @@ from cas_spark.pipelines.job import Job
 def evaluate(job: Job) -> None:
     """Score what can be scored by now and is not scored yet; the rest is counted, never zero.
 
-    Forecasts of the run's own poll are scored again, since they may have been made anew. A horizon
+    Forecasts of the run's own poll are scored again, since they may have been recomputed. A horizon
     is scored by the target week that its forecast was made for, whatever the settings say of it by
-    now; a priority that they no longer have is not, since nobody tells what happened of it. Nor is
-    a week that touches a gap in the extracts, or whose poll does.
+    now; a priority that they no longer have is not, since its incidents are no longer counted. Nor
+    is a week that touches a gap in the extracts, or whose poll does.
     """
     run, settings = job.run, job.settings
     days = settling_days(job.incidents, job.known_until, settings)
@@ -64,7 +64,7 @@ def _unscored(job: Job) -> list[tuple[date, str, date]]:
         for row in run.read(tables.EVALUATIONS).select("poll_on", "horizon").distinct().collect()
         if row["poll_on"] != job.poll
     }
-    # Models tell of which polls there may be any, so that years of scored forecasts are not read.
+    # Only polls with models can have any, so that years of scored forecasts are not read.
     models = run.read(tables.MODELS).where("intercept IS NOT NULL")
     made = models.select("poll_on", "priority", "horizon").distinct().collect()
     open_polls = {row["poll_on"] for row in made if (row["poll_on"], row["horizon"]) not in scored}

@@ -1,6 +1,6 @@
 """Ingest: extracts that are new to the lake become facts, rejected rows and revisions.
 
-Suspects are taken in apart from incidents: where settings have none, nothing tells that they exist;
+Suspects are taken in apart from incidents: where settings have none, nothing shows that they exist;
 where they do, no byte of the incidents and outcomes differs.
 """
 
@@ -261,7 +261,7 @@ def land_cells(job: Job) -> DataFrame:
     if not cells.isEmpty():
         return cells
     if job.tessellation is None:
-        read_editions(job)  # so that what is wrong with any polygon is told before extracts
+        read_editions(job)  # so that a wrong polygon is reported before extracts
         teams = read_teams(job.run.lake.spark, grid.teams, grid.crs, job.operations)
         job.tessellation = tessellate(teams).persist()
     return job.tessellation

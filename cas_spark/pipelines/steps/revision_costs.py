@@ -1,4 +1,4 @@
-"""What revisions cost: the teams that they touched, and what was done anew for them."""
+"""What revisions cost: the teams that they touched, and what was recomputed for them."""
 
 from collections.abc import Mapping
 
@@ -12,12 +12,12 @@ from cas_spark.lake import tables
 from cas_spark.pipelines.job import Job
 
 
-def note_polls_recomputed(job: Job, anew: Mapping[str, int]) -> None:
-    """Keep, for each revision not accounted for yet, the teams it touched and their polls anew.
+def note_polls_recomputed(job: Job, recomputed: Mapping[str, int]) -> None:
+    """Keep, for each new revision, the teams it touched and their recomputed polls.
 
     Args:
         job: at work.
-        anew: team -> polls that were computed anew since facts of before had changed.
+        recomputed: team -> polls that were recomputed since facts of before had changed.
     """
     run = job.run
     if not run.holds(tables.REVISIONS):
@@ -30,7 +30,7 @@ def note_polls_recomputed(job: Job, anew: Mapping[str, int]) -> None:
     places = _places(job).join(due.select("revision_id", "linked_id"), "linked_id")
     cells = job.cells().where("is_kept").select("team_id", "cell_id", "column", "row")
     touched = near_teams(cells, places).select("revision_id", "near_team_id").distinct()
-    rows = [(team, polls) for team, polls in sorted(anew.items())]
+    rows = [(team, polls) for team, polls in sorted(recomputed.items())]
     polls = run.lake.spark.createDataFrame(rows, "near_team_id string, polls_recomputed long")
     costs = touched.join(F.broadcast(polls), "near_team_id", "left").select(
         "revision_id",
@@ -43,7 +43,7 @@ def note_polls_recomputed(job: Job, anew: Mapping[str, int]) -> None:
 
 
 def note_models_retrained(job: Job, models: Mapping[str, int]) -> None:
-    """Keep how many models of the teams that were computed anew have learned from that since.
+    """Keep how many models of the teams that were recomputed have learned from that since.
 
     Args:
         job: at work.

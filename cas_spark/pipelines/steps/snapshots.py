@@ -11,12 +11,12 @@ from pyspark.sql import functions as F
 
 from cas_spark.errors import CasError
 from cas_spark.indicators.snapshots import (
-    TOLD,
+    REPORT,
     Plan,
     WrittenTeam,
     computed_snapshots,
     edges_until,
-    told_by,
+    reported_teams,
     write_snapshots,
 )
 from cas_spark.lake import tables
@@ -101,10 +101,10 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         said["polls"] = len(polls)
         said["rows written"] = sum(part["rows"] for part in _slices(written))
         said["indicators"] = len(job.catalogue.fast.indicators)
-        anew = {team.team_id: len(team.slices) for team in written if team.is_replacing}
-        said["teams computed anew"] = len(anew)
-        run.facts["teams_computed_anew"] = anew
-        note_polls_recomputed(job, anew)
+        recomputed = {team.team_id: len(team.slices) for team in written if team.is_replacing}
+        said["teams recomputed"] = len(recomputed)
+        run.facts["teams_computed_anew"] = recomputed
+        note_polls_recomputed(job, recomputed)
 
 
 def _missing_files(job: Job, held: Sequence[Row]) -> set[str]:
@@ -147,7 +147,7 @@ def _computed(job: Job, cells: DataFrame, plan: Plan) -> tuple[list[WrittenTeam]
         return write_snapshots(cells, job.incidents, plan, job.suspects), None
     rows = computed_snapshots(cells, job.incidents, plan, job.suspects, job.snapshots)
     rows.persist(StorageLevel.DISK_ONLY)
-    return told_by(rows), rows
+    return reported_teams(rows), rows
 
 
 def _stays(
@@ -155,12 +155,14 @@ def _stays(
 ) -> list[dict[str, Any]]:
     """The slices of files that stay.
 
-    A file stays while any of its slices is needed, unless its team was computed anew or is gone.
+    A file stays while any of its slices is needed, unless its team was recomputed or is gone.
     """
-    anew = {team.team_id for team in written if team.is_replacing}
+    recomputed = {team.team_id for team in written if team.is_replacing}
     teams = {team.team_id for team in written}
     needed = {
-        row["file"] for row in held if row["poll_on"] in polls and row["team_id"] in teams - anew
+        row["file"]
+        for row in held
+        if row["poll_on"] in polls and row["team_id"] in teams - recomputed
     }
     return [row.asDict() for row in held if row["file"] in needed]
 
@@ -206,7 +208,7 @@ def _commit(
     polls: dict[str, list[date]] = {}
     for row in gone:
         polls.setdefault(row["team_id"], []).append(row["poll_on"])
-    wanted = rows.where(F.col(TOLD).isNull()).drop(TOLD)
+    wanted = rows.where(F.col(REPORT).isNull()).drop(REPORT)
     recorded = {row["file"]: row["file_sha256"] for row in held if row["file_sha256"]}
     there = commit_rows(run.lake.root, job.snapshots, wanted, polls, recorded)
     rows.unpersist()

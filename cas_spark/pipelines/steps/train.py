@@ -62,7 +62,7 @@ def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:
     Args:
         job: at the poll.
         expected: what is to be trained.
-        stage: name under which its time is told.
+        stage: name under which its time is recorded.
 
     Raises:
         CasError: as `check_models`.
@@ -73,7 +73,7 @@ def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:
     data.labels.persist()
     is_grouped = settings.training.engine == "grouped"
     with run.stage(stage) as said, job.show_progress("models", number) as advance:
-        # The driver hears of a task's models at the end; till then the tasks themselves tell.
+        # The driver gets a task's models at the end; until then tasks report progress.
         teams = len(expected.teams)
         watching = (
             following_tasks(run.lake.spark, teams, advance, number) if is_grouped else nullcontext()

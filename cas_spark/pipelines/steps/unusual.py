@@ -29,7 +29,7 @@ FEWEST_ROWS = 5
 """Rejected rows below which a share says little."""
 PERIOD = timedelta(weeks=4)
 MOST_PERIODS, FEWEST_PERIODS = 26, 13
-"""Periods before the newest that tell what is usual: two years, at least one."""
+"""Periods before the newest that show what is usual: two years, at least one."""
 SHOWN = 8
 
 _PERIOD_MICROS = PERIOD // timedelta(microseconds=1)
