@@ -62,7 +62,7 @@ def grid_definition(grid: Grid, digests: Mapping[str, str]) -> str:
     if grid.area_statistics:  # a grid without them keeps the digest it had before there were any
         definition["area_statistics"] = [
             {
-                **_without_what_is_not_said(source.model_dump(mode="json", exclude={"editions"})),
+                **_without_defaults(source.model_dump(mode="json", exclude={"editions"})),
                 "editions": [_layer(edition, digests) for edition in source.editions],
             }
             for source in grid.area_statistics
@@ -72,13 +72,13 @@ def grid_definition(grid: Grid, digests: Mapping[str, str]) -> str:
 
 
 def _layer(layer: Layer, digests: Mapping[str, str]) -> dict[str, Any]:
-    said = _without_what_is_not_said(layer.model_dump(mode="json", exclude={"path"}))
-    return {**said, "sha256": digests[layer.path]}
+    values = _without_defaults(layer.model_dump(mode="json", exclude={"path"}))
+    return {**values, "sha256": digests[layer.path]}
 
 
-def _without_what_is_not_said(said: dict[str, Any]) -> dict[str, Any]:
+def _without_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """The settings without younger ones that are at their default: digests stay as they were."""
-    return {name: value for name, value in said.items() if _DEFAULTS.get(name, ()) != value}
+    return {name: value for name, value in values.items() if _DEFAULTS.get(name, ()) != value}
 
 
 def _digest_of_parts(file: Path) -> str:

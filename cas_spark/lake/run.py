@@ -76,9 +76,9 @@ class Run:
         for form in ("short", "long"):  # else Spark searches the stack for it at every operation
             context.setLocalProperty(f"callSite.{form}", f"{self.step}: {name}")
         start = time.monotonic()
-        said: dict[str, Any] = {}
+        noted: dict[str, Any] = {}
         try:
-            yield said
+            yield noted
         except Exception as error:
             error.add_note(f"in the stage: {name}")
             raise
@@ -86,7 +86,7 @@ class Run:
         self.stages[name] = round(self.stages.get(name, 0.0) + seconds, 3)
         figures = ", ".join(
             f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}"
-            for key, value in said.items()
+            for key, value in noted.items()
         )
         log.info("%-28s %6.1f s  %s", name, seconds, figures)
 
@@ -311,10 +311,10 @@ class Run:
         Raises:
             CasError: a table holds two rows of the same key, or the lease was lost.
         """
-        with self.stage("digests") as said:
+        with self.stage("digests") as noted:
             for name, table in self._changed.items():
                 self.digests[name] = self.digest_of(table)
-            said["tables"] = len(self._changed)
+            noted["tables"] = len(self._changed)
         complete = Manifest(
             number=self.number,
             schema_version=tables.SCHEMA_VERSION,

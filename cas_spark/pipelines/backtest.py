@@ -106,22 +106,25 @@ def backtest(job: Job, span: Span) -> None:
     polls = polls_between(at_tuning.schedule.training[0], span.last)
     update_snapshots(at_tuning, polls)
 
-    with run.stage("tune") as said:
+    with run.stage("tune") as noted:
         chosen, reg_param = _tune(job, at_tuning, tuning, begun)
         run.facts["tuned_baselines"] = {of: [b.name for b in bs] for of, bs in chosen.items()}
         run.facts["tuned_reg_param"] = reg_param
         run.facts["tuned_on_polls"] = [str(tuning[0]), str(tuning[-1])]
-        said["reg_param"] = f"{reg_param:g}"
+        noted["reg_param"] = f"{reg_param:g}"
     terms = []
-    with run.stage("train") as said, job.show_progress("trainings", len(span.trainings)) as advance:
+    with (
+        run.stage("train") as noted,
+        job.show_progress("trainings", len(span.trainings)) as advance,
+    ):
         for poll in span.trainings:
             last = min(poll + timedelta(weeks=span.retrain_every - 1), span.last)
             models = _train(job.at(poll), at_tuning, reg_param, list(settings.horizons))
             terms.append(Term(MODEL, poll, last, models))
             advance(1)
-        said["trainings"] = len(terms)
+        noted["trainings"] = len(terms)
     run.facts["poll_horizons_not_yet_scored"] = asked - scored
-    with run.stage("score") as said:
+    with run.stage("score") as noted:
         asked_baselines = {of: {b.method: b for b in best} for of, best in chosen.items()}
         scores = _model_scores(at_tuning, terms).unionByName(
             scores_of_baselines(job, asked_baselines, span.polls, job.cells())
@@ -130,8 +133,8 @@ def backtest(job: Job, span: Span) -> None:
         measures = stamped(measures, job.known_until, run.number)
         rows = measures.select(F.lit(span.name).alias("backtest"), "*")
         run.replace(tables.BACKTESTS, rows, where=f"backtest = '{span.name}'")
-        said["poll-horizons scored"] = scored
-        said["not yet settled"] = asked - scored
+        noted["poll-horizons scored"] = scored
+        noted["not yet settled"] = asked - scored
     run.poll = span.last
 
 

@@ -122,9 +122,9 @@ def experiment(job: Job, champion: Champion, challenge: Challenge) -> None:
     for method, side in then.items():
         models = trained(side, expected_of(side), f"train {method} to compare")
         terms.append(Term(method, polls[0], polls[-1], scorers_of(models)))
-    with run.stage("score") as said:
+    with run.stage("score") as noted:
         _score(holding, terms, polls, challenge.backtest(champion.poll))
-        said["polls"] = len(polls)
+        noted["polls"] = len(polls)
     run.facts["experiment"] = challenge.name
     run.facts["champion_run"] = champion.run_number
     run.facts["scored_polls"] = [str(polls[0]), str(polls[-1])]

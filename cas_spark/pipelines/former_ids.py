@@ -102,18 +102,18 @@ def _migrate(lake: Lake, settings: Settings, lease: Lease) -> None:
         name: lake.read(table).columns for name, table in _TABLES.items() if lake.holds(table)
     }
     run = open_run(lake, MIGRATE, None, settings.as_json(), settings.sha256(), lease)
-    with run.stage("earlier runs") as said:
+    with run.stage("earlier runs") as noted:
         facts = {name: run.read(table) for name, table in _TABLES.items() if name in FACTS}
         earlier = _Earlier(facts, columns, key)
         manifests = [earlier.rewritten(manifest) for manifest in lake.manifests]
-        said["runs"] = len(manifests)
-    with run.stage("keyed ids") as said:
+        noted["runs"] = len(manifests)
+    with run.stage("keyed ids") as noted:
         for name, table in _TABLES.items():
             if run.holds(table):
                 # Read whole before it is written over.
                 run.replace(table, keyed(run.read(table), name, key).localCheckpoint())
                 end_with_a_commit_without_rows(run, table)
-                said[name] = run.read(table).count()
+                noted[name] = run.read(table).count()
     run.facts[PSEUDONYM_CHECK] = check_of_key(key)
     run.facts[FORGETTING] = newest_version(lake, tables.RUNS.name) + 1
     run.publish(in_place_of_earlier=manifests)

@@ -202,12 +202,12 @@ def _removed_since(lake: Lake, number: int) -> list[Row]:
 def _bring_facts(job: Job, lake: Lake, number: int) -> None:
     """Bring what the run had taken in: facts as delivered, and their revisions, decided again."""
     run = job.run
-    with run.stage("facts as taken in") as said:
+    with run.stage("facts as taken in") as noted:
         for table, replaced in tables.REPLACED:
             if lake.holds(table):
                 rows = _as_of_run(lake, table, replaced, number)
                 run.replace(table, as_delivered(rows, table.name, number))
-                said[table.name] = run.read(table).count()
+                noted[table.name] = run.read(table).count()
     revise(job, is_any_new=True)
 
 

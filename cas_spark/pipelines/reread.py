@@ -107,7 +107,7 @@ def set_aside(job: Job, held: dict[str, list[Row]]) -> None:
         return
     run = job.run
     _check_erasures_hold(job, names, held)
-    with run.stage("set aside") as said:
+    with run.stage("set aside") as noted:
         newest = run.read(tables.REPLACED_DATASETS).agg(F.max("replacement")).first()
         replacement = 1 + ((newest[0] or 0) if newest is not None else 0)
         where = f"source IN ({', '.join(repr(name) for name in names)})"
@@ -124,8 +124,8 @@ def set_aside(job: Job, held: dict[str, list[Row]]) -> None:
             )
             run.append(replaced, moved)
             run.replace(table, run.read(table).limit(0), where=where)
-        said["sources"] = ", ".join(names)
-        said["extracts"] = sum(len(held[name]) for name in names)
+        noted["sources"] = ", ".join(names)
+        noted["extracts"] = sum(len(held[name]) for name in names)
 
 
 def _check_all_there(source: Extracts, held: Sequence[Row], listed: set[tuple[str, str]]) -> None:

@@ -247,7 +247,7 @@ def _remove(
     run: Run, settings: Settings, as_of: date, rows: Mapping[str, DataFrame], outside: Outside
 ) -> None:
     """Take the rows away, and keep how many went of which extract and why; nothing is published."""
-    with run.stage("remove") as said:
+    with run.stage("remove") as noted:
         retention = 1 + _newest_retention(run)
         _record(run, settings, as_of, rows, outside, retention)
         erased = ids_ordered_erased(rows).select(
@@ -259,7 +259,7 @@ def _remove(
         for name, table in _TABLES.items():
             if run.holds(table) and name in rows and not rows[name].isEmpty():
                 run.merge(table, run.read(table).limit(0), rows[name].select(*table.keys))
-                said[name] = rows[name].count()
+                noted[name] = rows[name].count()
         if not rows["incidents"].isEmpty():
             job = Job(run, settings, None, silently)
             run.replace(
@@ -353,11 +353,11 @@ def _prove(
     with run.stage("forget"):
         for table in _holding_keys(run):
             forget_past(lake, table, run.versions[table.name])
-    with run.stage("scan") as said:
+    with run.stage("scan") as noted:
         left = keys_of({name: run.read(table) for name, table in _TABLES.items()})
         keys = [row["key"] for row in journal.keys().join(left, "key", "left_anti").collect()]
         scan, not_scanned = _scan(lake, settings, keys)
-        said.update({"keys": len(keys), "files": scan.files, "bytes": scan.bytes})
+        noted.update({"keys": len(keys), "files": scan.files, "bytes": scan.bytes})
     _check(scan)
     retention = _newest_retention(run)
     values = (retention, len(keys), 0, scan.files, scan.bytes, not_scanned, run.number)

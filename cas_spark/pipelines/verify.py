@@ -100,9 +100,9 @@ def verify(lake: Lake, access: StorageAccess) -> Verified:
     run = read_published(lake, (last.poll_on if last else None) or date.min)
     verdicts = []
     for name in sorted(run.versions):
-        with run.stage(f"verify {name}") as said:
+        with run.stage(f"verify {name}") as noted:
             verdicts.append(_verdict_on(run, name, access))
-            said["result"] = verdicts[-1].result
+            noted["result"] = verdicts[-1].result
     newest = Lake(lake.spark, lake.root).last_manifest
     return Verified(
         root=lake.root,

@@ -92,15 +92,15 @@ def following_tasks(
     stop = threading.Event()
 
     def look() -> None:
-        said = 0
+        reported = 0
         while not stop.wait(LOOK_EVERY_SECONDS):
             stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
             for stage in stages:
                 if stage is not None and stage.numTasks == tasks:
                     done = stage.numCompletedTasks * total // tasks
-                    if done > said:
-                        advance(done - said)
-                        said = done
+                    if done > reported:
+                        advance(done - reported)
+                        reported = done
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()

@@ -345,8 +345,8 @@ def draw_map(
         f"cells of {CELL_SIZE_M} by {CELL_SIZE_M} m",
         fontsize=10,
     )
-    said = textwrap.fill(one_line(" ".join([NOTICE, *settings.labels])), 115)
-    figure.text(0.11, 0.08, said, fontsize=8, va="top", color="#333333")
+    notice = textwrap.fill(one_line(" ".join([NOTICE, *settings.labels])), 115)
+    figure.text(0.11, 0.08, notice, fontsize=8, va="top", color="#333333")
     return figure
 
 

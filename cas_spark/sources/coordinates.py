@@ -136,14 +136,14 @@ def check_crs_agrees(file_crs: str | None, settings_crs: str, what: str) -> None
     """
     if file_crs is None:
         return
-    said, asked = CRS.from_user_input(file_crs), CRS.from_user_input(settings_crs)
-    if said.name.startswith("Undefined") or agree(said, asked):  # codes -1 and 0 of GeoPackage
+    own, asked = CRS.from_user_input(file_crs), CRS.from_user_input(settings_crs)
+    if own.name.startswith("Undefined") or agree(own, asked):  # codes -1 and 0 of GeoPackage
         return
     raise CasError(
         what=what,
-        found=f"geometry in {short_name_of(said)} ({said.name})",
+        found=f"geometry in {short_name_of(own)} ({own.name})",
         expected=f"{short_name_of(asked)} ({asked.name}), as location.crs says",
-        do=f"Set location.crs to {short_name_of(said)}, or where the file is wrong have it "
+        do=f"Set location.crs to {short_name_of(own)}, or where the file is wrong have it "
         "delivered again with its own CRS; nothing was written",
     )
 

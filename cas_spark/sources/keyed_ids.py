@@ -80,5 +80,5 @@ def digest_of_id(id_: Column) -> Column:
 
 def check_of_key(key: bytes) -> str:
     """Return what distinguishes two keys and gives neither away."""
-    said = b"cas-spark: is this the key of before?"
-    return hmac.new(key, said, hashlib.sha256).hexdigest()[:ID_LENGTH]
+    question = b"cas-spark: is this the key of before?"
+    return hmac.new(key, question, hashlib.sha256).hexdigest()[:ID_LENGTH]

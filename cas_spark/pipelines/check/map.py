@@ -155,9 +155,9 @@ def draw(check: FileCheck, teams: Sequence[BaseGeometry], settings: Settings) ->
     axes.set_title(
         f"{settings.title}\n{check.name}, {check.read:,} rows", fontsize=9, parse_math=False
     )
-    said = [f"{beyond:,} points lie beyond this map"] if beyond else []
+    notes = [f"{beyond:,} points lie beyond this map"] if beyond else []
     axes.set_xlabel(
-        "; ".join([f"metres in {settings.grid.crs}", *said]), fontsize=8, parse_math=False
+        "; ".join([f"metres in {settings.grid.crs}", *notes]), fontsize=8, parse_math=False
     )
     return figure
 

@@ -30,15 +30,15 @@ def suggestions(check: FileCheck, default_zone: str) -> list[str]:
         check: of one extract.
         default_zone: zone of local times where the source names none.
     """
-    said = list(check.advice)
+    lines = list(check.advice)
     source = check.source
     if not isinstance(source, IncidentExtracts):
-        return said
+        return lines
     zone = source.timezone or default_zone
-    said += _of_codes(check, source)
-    said += _of_moments(check, source, zone)
-    said += _of_places(check, source)
-    return said
+    lines += _of_codes(check, source)
+    lines += _of_moments(check, source, zone)
+    lines += _of_places(check, source)
+    return lines
 
 
 def _share_of(check: FileCheck, reason: str) -> float:

@@ -34,8 +34,8 @@ def backtest_report(job: Job, span: Span) -> Report:
     share = settings.forecast.share
     shares = caught_shares(measures, share)
     held = calibration(measures, share)
-    said = [_caught_table(shares, horizon, share) for horizon in settings.horizons]
-    said.append(_calibration_table(held))
+    shown = [_caught_table(shares, horizon, share) for horizon in settings.horizons]
+    shown.append(_calibration_table(held))
     priorities = list(settings.priorities)
     lines = []
     for horizon in settings.horizons:
@@ -70,7 +70,7 @@ def backtest_report(job: Job, span: Span) -> Report:
         storage.upload(lake.spark, f"{scratch}/{PICTURE}", f"{path}/{PICTURE}")
     outputs.end()
     lines.append(f"picture: {path}/{PICTURE}")
-    return Report(said, lines)
+    return Report(shown, lines)
 
 
 def _caught_table(shares: pd.DataFrame, horizon: str, share: float) -> ReportTable:

@@ -53,7 +53,7 @@ def _of_files(checks: Sequence[FileCheck], settings: Settings) -> ReportTable:
     rows = []
     for check in checks:
         rejected = check.read - check.used if len(check.outcomes) else 0
-        said = "refused, see below" if check.refusal is not None else ""
+        refusal = "refused, see below" if check.refusal is not None else ""
         rows.append(
             [
                 _name(check),
@@ -61,7 +61,7 @@ def _of_files(checks: Sequence[FileCheck], settings: Settings) -> ReportTable:
                 f"{check.counts[ACCEPTED]:,}",
                 f"{check.counts[REVISION]:,}",
                 f"{rejected:,}",
-                said,
+                refusal,
             ]
         )
     columns = ["extract", "rows read", "accepted", "revisions", "rejected", ""]

@@ -20,7 +20,7 @@ def experiment_report(job: Job, challenge: Challenge, results: pd.DataFrame) -> 
     """
     settings, facts = job.settings, job.run.facts
     share = f"{settings.forecast.share:.0%} of the land cells"
-    said = [_table(results, horizon, share) for horizon in settings.horizons]
+    shown = [_table(results, horizon, share) for horizon in settings.horizons]
     first, last = facts["scored_polls"]
     lines = [
         f"experiment {challenge.name}, beside weekly run {facts['champion_run']} of {job.poll}",
@@ -30,7 +30,7 @@ def experiment_report(job: Job, challenge: Challenge, results: pd.DataFrame) -> 
         _models(job, challenge),
         *settings.labels,
     ]
-    return Report(said, lines)
+    return Report(shown, lines)
 
 
 def _table(results: pd.DataFrame, horizon: str, share: str) -> ReportTable:

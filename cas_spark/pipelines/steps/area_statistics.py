@@ -87,10 +87,10 @@ def write_figures(job: Job, editions: Sequence[Edition]) -> None:
         "*",
         F.lit(job.run.number).cast("long").alias("run_number"),
     )
-    with job.run.stage("area statistics") as said:
+    with job.run.stage("area statistics") as noted:
         job.run.replace(tables.AREA_STATISTICS, rows, where=f"grid_version = '{version}'")
         counts = _figures(job).groupBy("status").count().orderBy("status").collect()
-        said.update({row["status"]: row["count"] for row in counts})
+        noted.update({row["status"]: row["count"] for row in counts})
 
 
 def figures_of_cells(job: Job, land: DataFrame, editions: Sequence[Edition]) -> DataFrame:

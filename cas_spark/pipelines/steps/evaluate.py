@@ -42,7 +42,7 @@ def evaluate(job: Job) -> None:
     run.facts["forecasts_not_yet_scored"] = not_yet
     run.facts["forecasts_of_gaps_never_scored"] = in_gaps
     run.facts["left_out_baselines"] = left_out(min(map(job.weeks_of_history, due))) if due else []
-    with run.stage("evaluate") as said:
+    with run.stage("evaluate") as noted:
         for poll, weeks in due.items():
             rows = _score_poll(job, poll, weeks)
             names, priorities = (
@@ -52,8 +52,8 @@ def evaluate(job: Job) -> None:
                 f"poll_on = DATE '{poll}' AND horizon IN ({names}) AND priority IN ({priorities})"
             )
             run.replace(tables.EVALUATIONS, rows, where=where)
-        said["polls scored"] = len(due)
-        said["poll-horizons not yet settled"] = not_yet
+        noted["polls scored"] = len(due)
+        noted["poll-horizons not yet settled"] = not_yet
 
 
 def _unscored(job: Job) -> list[tuple[date, str, date]]:

@@ -29,7 +29,7 @@ def forecast(job: Job) -> None:
     land = job.cells().groupBy("team_id").count().collect()
     teams = len(land)
     with (
-        run.stage("forecast") as said,
+        run.stage("forecast") as noted,
         job.show_progress("teams", teams) as advance,
         following_tasks(run.lake.spark, teams, advance, teams),
     ):
@@ -47,4 +47,4 @@ def forecast(job: Job) -> None:
         )
         run.replace(tables.FORECASTS, rows, poll=job.poll)
         note_checked(job, files)
-        said["rows"] = run.read(tables.FORECASTS).where(at_poll).count()
+        noted["rows"] = run.read(tables.FORECASTS).where(at_poll).count()

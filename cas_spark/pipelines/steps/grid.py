@@ -72,12 +72,12 @@ def _slow_of(job: Job, land: DataFrame, editions: Sequence[Edition]) -> DataFram
     settings = job.settings.grid
     if editions:
         write_figures(job, editions)
-    with job.run.stage("surroundings and areas") as said:
+    with job.run.stage("surroundings and areas") as noted:
         found = figures_of_cells(job, land, editions).persist()
         columns = [column for edition in editions for column in edition.columns.values()]
         figures, filled = fill_gaps(found, columns)
         note_gaps(job, editions, filled)
-        said.update({f"{name} filled": gaps.cells for name, gaps in filled.items() if gaps.cells})
+        noted.update({f"{name} filled": gaps.cells for name, gaps in filled.items() if gaps.cells})
         surroundings = surroundings_of(
             land.select("cell_id"), settings.surroundings, settings.crs, job.operations
         )
@@ -110,7 +110,7 @@ def _at_turn(job: Job, slow: DataFrame, editions: Sequence[Edition], turn: date)
 def _make_cells(job: Job, land: DataFrame, context: DataFrame, definition: str) -> None:
     run, settings = job.run, job.settings.grid
     version = F.col("grid_version") == settings.version
-    with run.stage("grid") as said:
+    with run.stage("grid") as noted:
         cells = land.select(
             F.lit(settings.version).alias("grid_version"),
             *land.columns,
@@ -118,8 +118,8 @@ def _make_cells(job: Job, land: DataFrame, context: DataFrame, definition: str) 
         )
         run.append(tables.CELLS, _judged(job, cells, context, _basis(job)))
         kept = run.read(tables.CELLS).where(version).where("is_kept").count()
-        said["cells"] = run.read(tables.CELLS).where(version).count()
-        said["kept"] = kept
+        noted["cells"] = run.read(tables.CELLS).where(version).count()
+        noted["kept"] = kept
     if kept == 0:
         raise CasError(
             what=f"grid version {settings.version}",
@@ -141,14 +141,14 @@ def review_kept_cells(job: Job) -> None:
     first, basis = held.select("basis").first(), _basis(job)
     if first is None or first["basis"] == basis:
         return
-    with run.stage("grid") as said:
+    with run.stage("grid") as noted:
         # Rules look at what was published before the first poll that the version serves.
         first_turn = F.col("valid_from_on") == F.lit(job.settings.grid.valid_from)
         context = run.read(job.cell_context).where(of_version & first_turn)
         land = held.drop("is_kept", "removal_reason", "basis", "run_number")
         judged = _judged(job, land, context, basis).localCheckpoint()
         run.replace(tables.CELLS, judged, where=f"grid_version = '{version}'")
-        said["kept"] = judged.where("is_kept").count()
+        noted["kept"] = judged.where("is_kept").count()
 
 
 def _judged(job: Job, land: DataFrame, context: DataFrame, basis: str) -> DataFrame:
@@ -175,7 +175,7 @@ def _basis(job: Job) -> str:
 def _write_context(job: Job, slow: DataFrame, editions: Sequence[Edition]) -> None:
     """Write the slow indicators, a set of rows for each turn of the area statistics."""
     settings = job.settings.grid
-    with job.run.stage("cell context") as said:
+    with job.run.stage("cell context") as noted:
         turns = editions_by_turn(settings, job.settings.polls.weekday_number)
         context = [
             _at_turn(job, slow, editions, turn).select(
@@ -186,4 +186,4 @@ def _write_context(job: Job, slow: DataFrame, editions: Sequence[Edition]) -> No
             for turn in turns
         ]
         job.run.replace(job.cell_context, reduce(DataFrame.unionByName, context))
-        said["sets of rows"] = len(turns)
+        noted["sets of rows"] = len(turns)

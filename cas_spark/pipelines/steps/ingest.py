@@ -123,7 +123,7 @@ def _take_in_incidents(
                 _deliver_incidents(job, (source, path, sha256), key, land, deliveries)
             )
             advance(1)
-    with job.run.stage("facts") as said:
+    with job.run.stage("facts") as noted:
         parts = {
             tables.INCIDENTS.name: [delivery.accepted for delivery in deliveries],
             tables.REVISIONS.name: [delivery.revisions for delivery in deliveries],
@@ -131,7 +131,7 @@ def _take_in_incidents(
             tables.DATASETS.name: [delivery.dataset for delivery in deliveries],
         }
         _append(job, parts)
-        said.update({name: job.run.read(_TABLES[name]).count() for name in parts})
+        noted.update({name: job.run.read(_TABLES[name]).count() for name in parts})
 
 
 _TABLES: dict[str, Table] = {table.name: table for table in tables.STATIC_TABLES}
@@ -157,7 +157,7 @@ def _deliver_incidents(
     for delivery in before:
         incident_ids = incident_ids.union(delivery.accepted.select("incident_id"))
         revision_ids = revision_ids.union(delivery.revisions.select("revision_id"))
-    with run.stage(f"read {name}") as said:
+    with run.stage(f"read {name}") as noted:
         delivery = deliver(
             read_rows(run.lake.spark, source, path),
             source,
@@ -170,7 +170,7 @@ def _deliver_incidents(
             revision_ids,
             _removed(job, tables.INCIDENTS),
         )
-        said.update(delivery.counts)
+        noted.update(delivery.counts)
     return delivery
 
 
@@ -184,7 +184,7 @@ def _take_in_suspects(
             name = path.rsplit("/", 1)[-1]
             before = [held, *(delivery.accepted for delivery in deliveries)]
             already = [versions.select(*SAID_OF_A_LINK) for versions in before]
-            with run.stage(f"read {name}") as said:
+            with run.stage(f"read {name}") as noted:
                 delivery = deliver_suspects(
                     read_rows(run.lake.spark, source, path),
                     source,
@@ -196,17 +196,17 @@ def _take_in_suspects(
                     reduce(DataFrame.unionByName, already),
                     _removed(job, tables.SUSPECTS),
                 )
-                said.update(delivery.counts)
+                noted.update(delivery.counts)
             deliveries.append(delivery)
             advance(1)
-    with run.stage("suspects") as said:
+    with run.stage("suspects") as noted:
         parts = {
             tables.SUSPECTS.name: [delivery.accepted for delivery in deliveries],
             tables.REJECTED_ROWS.name: [delivery.rejected for delivery in deliveries],
             tables.DATASETS.name: [delivery.dataset for delivery in deliveries],
         }
         _append(job, parts)
-        said["versions of links"] = run.read(tables.SUSPECTS).count()
+        noted["versions of links"] = run.read(tables.SUSPECTS).count()
 
 
 def _take_in_revisions(
@@ -218,7 +218,7 @@ def _take_in_revisions(
         already = run.read(tables.REVISIONS).select("revision_id")
         for delivery in deliveries:
             already = already.union(delivery.revisions.select("revision_id"))
-        with run.stage(f"read {name}") as said:
+        with run.stage(f"read {name}") as noted:
             delivery = deliver_revisions(
                 read_rows(run.lake.spark, source, path),
                 source,
@@ -230,7 +230,7 @@ def _take_in_revisions(
                 already,
                 _removed(job, tables.REVISIONS),
             )
-            said.update(delivery.counts)
+            noted.update(delivery.counts)
         deliveries.append(delivery)
     parts = {
         tables.REVISIONS.name: [delivery.revisions for delivery in deliveries],

@@ -18,7 +18,7 @@ def revise(job: Job, *, is_any_new: bool) -> None:
     run = job.run
     if not is_any_new and _is_decided(job):
         return
-    with run.stage("revisions") as said:
+    with run.stage("revisions") as noted:
         incidents, suspects = run.read(tables.INCIDENTS), run.read(tables.SUSPECTS)
         effects = job.settings.effects.of_kinds()
         revisions = decided(
@@ -30,14 +30,14 @@ def revise(job: Job, *, is_any_new: bool) -> None:
         if run.holds(tables.SUSPECTS):
             run.merge(tables.SUSPECTS, ended(suspects, revisions).localCheckpoint())
         run.merge(tables.REVISIONS, revisions)
-        said.update(count_by_status(revisions))
-    with run.stage("outcomes") as said:
+        noted.update(count_by_status(revisions))
+    with run.stage("outcomes") as noted:
         settings = job.settings
         run.replace(
             tables.OUTCOMES,
             outcomes_of(job.incidents, settings.zone, settings.polls.weekday_number),
         )
-        said["rows"] = run.read(tables.OUTCOMES).count()
+        noted["rows"] = run.read(tables.OUTCOMES).count()
 
 
 def _is_decided(job: Job) -> bool:

@@ -75,7 +75,7 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         task_memory_bytes=job.settings.resources.task_memory_bytes,
     )
     cells = job.cells().where("is_kept")
-    with run.stage("snapshots") as said:
+    with run.stage("snapshots") as noted:
         kept = {row["team_id"]: row["count"] for row in cells.groupBy("team_id").count().collect()}
         with (
             job.show_progress("teams", len(kept)) as advance,
@@ -97,12 +97,12 @@ def update_snapshots(job: Job, polls: Sequence[date]) -> None:
         run.replace(tables.SNAPSHOT_SLICES, rows)
         parts = [(f"{row['team_id']} {row['poll_on']}", row["sha256"]) for row in slices]
         run.note_change(job.snapshots, digest_of_parts(schema_text(job.snapshots), parts))
-        said["teams"] = len(kept)
-        said["polls"] = len(polls)
-        said["rows written"] = sum(part["rows"] for part in _slices(written))
-        said["indicators"] = len(job.catalogue.fast.indicators)
+        noted["teams"] = len(kept)
+        noted["polls"] = len(polls)
+        noted["rows written"] = sum(part["rows"] for part in _slices(written))
+        noted["indicators"] = len(job.catalogue.fast.indicators)
         recomputed = {team.team_id: len(team.slices) for team in written if team.is_replacing}
-        said["teams recomputed"] = len(recomputed)
+        noted["teams recomputed"] = len(recomputed)
         run.facts["teams_computed_anew"] = recomputed
         note_polls_recomputed(job, recomputed)
 

@@ -72,7 +72,7 @@ def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:
     data = training_data(job)
     data.labels.persist()
     is_grouped = settings.training.engine == "grouped"
-    with run.stage(stage) as said, job.show_progress("models", number) as advance:
+    with run.stage(stage) as noted, job.show_progress("models", number) as advance:
         # The driver gets a task's models at the end; until then tasks report progress.
         teams = len(expected.teams)
         watching = (
@@ -82,7 +82,7 @@ def trained(job: Job, expected: Expected, stage: str) -> list[TrainedModel]:
             models = train_models(data, expected, settings.training, advance)
         if is_grouped:  # whose tasks have read all of these files; Spark reads those of MLlib
             note_checked(job, data.files)
-        said.update({"models": len(models), **Counter(model.status for model in models)})
+        noted.update({"models": len(models), **Counter(model.status for model in models)})
     data.labels.unpersist()
     check_models(models, expected, settings.training)
     return models

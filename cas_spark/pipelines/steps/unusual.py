@@ -42,10 +42,10 @@ def note_unusual(job: Job, cells: DataFrame) -> None:
         job: at work.
         cells: cell_id and team_id of all land cells.
     """
-    with job.run.stage("unusual") as said:
+    with job.run.stage("unusual") as noted:
         found = {"rejections": _rejections(job), "deliveries": _deliveries(job, cells)}
         job.run.facts[UNUSUAL] = found
-        said.update({name: len(entries) for name, entries in found.items()})
+        noted.update({name: len(entries) for name, entries in found.items()})
     for warning in warnings_of(job):
         log.warning("%s", warning)
 

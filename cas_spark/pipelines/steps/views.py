@@ -85,23 +85,23 @@ def draw_maps(job: Job) -> None:
     chosen = run.read(tables.FORECASTS).where(at_poll).where("is_chosen")
     teams = chosen.select("team_id").distinct().count()
     with (
-        run.stage("maps") as said,
+        run.stage("maps") as noted,
         job.show_progress("teams", teams) as advance,
         following_tasks(run.lake.spark, teams, advance, teams),
     ):
-        said["files"] = len(write_maps(chosen, job.cells(), job.settings, job.poll, run.lake))
+        noted["files"] = len(write_maps(chosen, job.cells(), job.settings, job.poll, run.lake))
 
 
 def track(job: Job, manifest: Manifest) -> None:
     """Log the models of the run's poll, and the measures that MLflow does not know of yet."""
     run, settings = job.run, job.settings
     store = open_store(settings)
-    with run.stage("mlflow") as said:
+    with run.stage("mlflow") as noted:
         at_poll = F.col("poll_on") == F.lit(job.poll)
         models = run.read(tables.MODELS).where(at_poll).collect()
         if models:
             log_models(store, settings, manifest, models, job.catalogue, _team_names(job))
-            said["models"] = len(models)
+            noted["models"] = len(models)
         evaluations = run.read(tables.EVALUATIONS)
         moments = evaluations.select("poll_on", "horizon", "scored_as_of_at").distinct().collect()
         missing = not_yet_logged(store, [(row[0], row[1], row[2]) for row in moments])
@@ -109,7 +109,7 @@ def track(job: Job, manifest: Manifest) -> None:
             wanted = run.lake.spark.createDataFrame(missing, "poll_on date, horizon string")
             keys = ["poll_on", "horizon"]
             log_measures(store, evaluations.join(wanted, keys, "left_semi").collect())
-        said["poll-horizons scored"] = len(missing)
+        noted["poll-horizons scored"] = len(missing)
 
 
 def track_experiment(
@@ -121,7 +121,7 @@ def track_experiment(
 ) -> None:
     """Log a challenger and how it compares, in an experiment of its own."""
     run, settings = job.run, job.settings
-    with run.stage("mlflow") as said:
+    with run.stage("mlflow") as noted:
         of_experiment = (F.col("experiment") == challenge.name) & (F.col("poll_on") == job.poll)
         models = run.read(tables.CHALLENGERS).where(of_experiment).collect()
         log_experiment(
@@ -134,7 +134,7 @@ def track_experiment(
             caught_in_teams(measures, settings.forecast.share),
             _team_names(job),
         )
-        said["models"] = len(models)
+        noted["models"] = len(models)
 
 
 def _team_names(job: Job) -> dict[str, str]:
