@@ -21,7 +21,7 @@ LAND_SHARE = "land_share"
 def apply_removal(
     cells: DataFrame, rules: Sequence[RemovalRule], incidents: DataFrame, context: DataFrame
 ) -> DataFrame:
-    """Tell for every cell whether it is kept, or else the first rule that removes it.
+    """Return for every cell whether it is kept, or else the first rule that removes it.
 
     `below` and `above` are strict: a cell exactly at the bound is kept.
 

@@ -27,7 +27,7 @@ _IN_RUN = bytes.maketrans(
         for byte in range(256)
     ),
 )
-"""Tells of each byte whether it may be part of a key: to look for many of them in a row is far
+"""Marks each byte that may be part of a key: to look for many of them in a row is far
 quicker than a regular expression is."""
 
 _IN_BASE64 = bytes.maketrans(

@@ -1,4 +1,4 @@
-"""Tells what is wrong with settings: where, what was found, and what was probably meant."""
+"""Reports what is wrong with settings: where, what was found, and what was probably meant."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

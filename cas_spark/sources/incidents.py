@@ -123,7 +123,7 @@ def _checked(rows: DataFrame, source: IncidentExtracts, zone: str) -> DataFrame:
 
 
 def _named(rows: DataFrame, source: IncidentExtracts) -> DataFrame:
-    """Tell which rows are the same, for rows that are fine so far.
+    """Add what makes two rows equal, for rows that are fine so far.
 
     Returns:
         The rows with `id` and, of a correction with a key, `of_key`, the id of what it corrects,

@@ -7,8 +7,8 @@ lies here is made from them and can be logged again.
 import os
 import warnings
 
-# Before MLflow is first imported. Unless told not to, it sends usage figures to its makers, tells
-# of its own housekeeping, prints an address per run, and puts the uv.lock of whatever folder it
+# Before MLflow is first imported. By default it sends usage figures to its makers, prints
+# its own housekeeping and an address per run, and puts the uv.lock of whatever folder it
 # runs in into each model.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")

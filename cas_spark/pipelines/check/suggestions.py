@@ -135,5 +135,5 @@ def _of_places(check: FileCheck, source: IncidentExtracts) -> Iterator[str]:
     if coarse >= COARSE_SHARE:
         yield (
             f"{coarse:.0%} of the coordinates are rounded to about 100 m, so that a cell of 125 m "
-            "cannot be told from the next: set `location_precision_m` if they were masked"
+            "cannot be distinguished from the next: set `location_precision_m` if they were masked"
         )

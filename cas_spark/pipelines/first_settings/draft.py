@@ -35,7 +35,7 @@ class Findings:
         look: what the file holds.
         teams: the teams' polygons; None without a file of them.
         occurred, end: when an incident happened or began, and until when.
-        known: columns that may tell when a row became known, the likeliest first.
+        known: columns that may hold when a row became known, the likeliest first.
         times: columns of times of the day, and how they are written.
         places: columns with coordinates.
         key: column that identifies a row.
@@ -217,7 +217,7 @@ def _formats(moment: MomentColumn) -> Iterator[str]:
         return
     yield f"  formats: {quoted(list(moment.guess.patterns))}"
     if moment.guess.others:
-        yield "  # No value tells whether the day or the month comes first. If it is the month:"
+        yield "  # No value shows whether the day or the month comes first. If it is the month:"
         yield f"  # formats: {quoted(list(moment.guess.others))}"
 
 
@@ -264,7 +264,7 @@ def _known(found: Findings) -> Iterator[str]:
     yield "# The most important line: from when on could the row be read? See docs/your-data.md."
     yield "known:"
     if not found.known:
-        yield "  # No column tells it. Where you are willing to assume a delay, leave column out:"
+        yield "  # No column has it. Where you are willing to assume a delay, leave column out:"
         yield "  # rule: assumed_delay, delay_days: 7; every figure is then labelled as assumed."
         yield f"  column: {fill_in('the column with the moment at which it was reported')}"
         yield "  rule: as_given"
@@ -275,7 +275,7 @@ def _known(found: Findings) -> Iterator[str]:
         names = ", ".join(other.name for other in found.known[1:])
         yield f"  # other candidates: {_line(names)}"
     if is_of_changes(moment):
-        yield "  # It seems to tell when a row was last changed, later than when it was known."
+        yield "  # It seems to hold when a row was last changed, later than when it was known."
     yield from _formats(moment)
     if not moment.has_day:
         yield "  rule: next_month             # it names the month only"

@@ -166,7 +166,7 @@ def _known_before(job: Job) -> DataFrame:
 
 
 def _basis(job: Job) -> str:
-    """Tells two sets of incidents apart that rules may look at: they look at numbers per cell."""
+    """Return a digest of the incidents that rules look at: of their numbers per cell."""
     hashed = F.xxhash64("cell_id").cast("decimal(38,0)")
     row = _known_before(job).agg(F.count("*").alias("number"), F.sum(hashed).alias("sum")).first()
     return "0 incidents" if row is None else f"{row['number']} incidents, {row['sum'] or 0}"
