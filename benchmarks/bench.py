@@ -57,8 +57,8 @@ def main(
     spark = start_session("bench")
     job = open_job(spark, settings, poll)
     teams = largest_teams(job, TEAMS)
-    told = {"settings": job.settings.name, "poll": str(job.poll), "teams": teams}
-    print(json.dumps({"bench": "indicators", **told, **time_indicators(job, teams[0])}))
+    common = {"settings": job.settings.name, "poll": str(job.poll), "teams": teams}
+    print(json.dumps({"bench": "indicators", **common, **time_indicators(job, teams[0])}))
     expected, data = expected_of(job), training_data(job)
     asked = F.col("team_id").isin(teams)
     data = replace(
@@ -71,11 +71,11 @@ def main(
     with tempfile.TemporaryDirectory() as scratch:
         comparison = Comparison(data, expected, job.settings.training, Path(scratch))
         for line in compare_stability(comparison, job.settings.forecast.share):
-            print(json.dumps({**line, **told}), flush=True)
+            print(json.dumps({**line, **common}), flush=True)
         line = profile_training(data, expected, job.settings.training, teams[0])
-        print(json.dumps({"bench": "training", **told, **line}), flush=True)
+        print(json.dumps({"bench": "training", **common, **line}), flush=True)
         for line in compare_engines(comparison):
-            print(json.dumps({**line, **told}), flush=True)
+            print(json.dumps({**line, **common}), flush=True)
     spark.stop()
 
 

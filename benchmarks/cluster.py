@@ -51,10 +51,10 @@ def run_steps(settings: Path, lake: Path, poll: str, workers: int) -> dict[str, 
         call(STANDALONE / "cluster", "start", *size, **own, CAS_OWN_CORES="1", CAS_MASTER_PORT=PORT)
         more = {"spark.executor.memory": WORKER_MEMORY, "spark.driver.memory": DRIVER_MEMORY}
         options = [part for key, value in more.items() for part in ("--conf", f"{key}={value}")]
-        told = call(
+        printed = call(
             sys.executable, STANDALONE / "submission.py", "--master", MASTER, *options, **own
         ).strip()
-        conf = STANDALONE.parents[1] / told.removeprefix("SPARK_CONF_DIR=")
+        conf = STANDALONE.parents[1] / printed.removeprefix("SPARK_CONF_DIR=")
         for step in STEPS:
             call(COMMAND, step, "--settings", settings, "--poll", poll, SPARK_CONF_DIR=str(conf))
             seconds[step] = stages_of_newest_run(lake)[step]

@@ -5,7 +5,7 @@
 It runs the command that people run, `cas-spark weekly`, in a folder of its own, first on an empty
 lake; then a week later with one more extract, in which 2,000 corrections withdraw incidents of the
 last two years, which leaves earlier polls as they were; then another week later with 2,000 that
-purge, which makes every poll that counted them anew. Of each it tells the seconds of each stage,
+purge, which recomputes every poll that counted them. For each it reports the seconds of each stage,
 the largest memory of all processes together (proportional set size, sampled), and the rows and
 bytes of each table. `--regions` takes only some of the country's regions and `--polls` fewer polls,
 to see how the cost grows.
@@ -184,7 +184,7 @@ def _teams_of(settings: Settings, regions: int) -> gpd.GeoDataFrame:
 
 
 def _write_inside(file: Path, to: Path, teams: gpd.GeoDataFrame) -> None:
-    """The rows of an extract that lie in these teams, and those of which nobody can tell where."""
+    """The rows of an extract that lie in these teams, and those without a known place."""
     with gzip.open(file, "rt", encoding="utf-8") as stream:
         header, *lines = stream.read().splitlines()
     names = header.split(",")

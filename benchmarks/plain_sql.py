@@ -7,11 +7,11 @@ nothing to that lake. Both compute all fast indicators, without suspects, at the
 run from the same cells and facts, which lie in memory, and write and commit them as a Delta table:
 the kernel as a task does (`write_team`, through the Arrow door), and what `sql_indicators` says in
 Spark SQL. Every value of one table is held against the other's: they are equal, bit for bit, or the
-first that differ are told and the exit code is 1.
+first that differ are printed and the exit code is 1.
 
 Both have one core, the same, so no figure depends on how well either keeps two busy. Each runs
 three times and the quickest counts: the first run of a query also compiles it. Two numbers of polls
-tell whether the rates still grow with the size. Processor seconds are those of all processes
+show whether the rates still grow with the size. Processor seconds are those of all processes
 together; they hold on a busy machine too.
 """
 
@@ -60,7 +60,7 @@ class Written:
     seconds: float
     processor_seconds: float
 
-    def told(self, values: int) -> dict[str, float]:
+    def figures(self, values: int) -> dict[str, float]:
         """The figures of so many values."""
         return {
             "seconds": round(self.seconds, 2),
@@ -117,8 +117,8 @@ class Comparison:
             "indicators": len(names),
             "values": values,
             "cores": CORES,
-            "kernel": ours.told(values),
-            "sql": theirs.told(values),
+            "kernel": ours.figures(values),
+            "sql": theirs.figures(values),
             "ratio": round(theirs.seconds / ours.seconds, 1),
             "ratio_of_processor_seconds": round(processor_ratio, 1),
             "equal": not found,
@@ -218,7 +218,7 @@ def main(
     asked = [i for i in job.catalogue.fast.indicators if i.group != "suspects"]
     job = job.looking_at(Catalogue(tuple(asked)))
     [team] = largest_teams(job, 1)
-    told = {
+    common = {
         "bench": "plain_sql",
         "settings": job.settings.name,
         "poll": str(job.poll),
@@ -228,7 +228,7 @@ def main(
     are_equal = True
     for size in SIZES:
         line = comparison.line(size)
-        print(json.dumps({**told, **line}), flush=True)
+        print(json.dumps({**common, **line}), flush=True)
         are_equal &= line["equal"]
     spark.stop()
     if not are_equal:

@@ -6,7 +6,7 @@ In a folder of its own it runs the week before the poll from an empty lake, whic
 computation. Then, each time on a copy of that lake, it runs the poll's week with 0, 100 and 2,000
 corrections that purge incidents drawn from the last two years, delivered as one more extract. Last
 it runs that week with all corrections from when they are known, and with all of them purged, and
-tells how many of the chosen cells are the same.
+reports how many of the chosen cells are the same.
 """
 
 import csv
@@ -152,7 +152,7 @@ def main(
     loaded, day = load_settings(settings), poll.date()
     extracts = extracts_of(loaded)
     spark = start_session("bench revisions")
-    told = {"bench": "revisions", "settings": loaded.name, "poll": str(day)}
+    common = {"bench": "revisions", "settings": loaded.name, "poll": str(day)}
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full"
         (full / "extracts").mkdir(parents=True)
@@ -160,12 +160,12 @@ def main(
             (full / "extracts" / path.name).symlink_to(path)
         before = day - timedelta(weeks=1)
         _, seconds = week(spark, settings_in(full, loaded, UNFOUNDED_PURGES), before)
-        print(json.dumps({**told, "week": "full", "seconds": round(seconds, 1)}), flush=True)
+        print(json.dumps({**common, "week": "full", "seconds": round(seconds, 1)}), flush=True)
         for line in weeks_with_purges(spark, loaded, full, day, extracts):
             share = round(line["seconds"] / seconds, 3)
-            print(json.dumps({**told, **line, "share_of_full": share}), flush=True)
+            print(json.dumps({**common, **line, "share_of_full": share}), flush=True)
         for line in all_purged(spark, loaded, full, day):
-            print(json.dumps({**told, **line}), flush=True)
+            print(json.dumps({**common, **line}), flush=True)
     spark.stop()
 
 

@@ -1,4 +1,4 @@
-"""The fast indicators in plain Spark SQL: what somebody writes who knows Spark well, and no kernel.
+"""The fast indicators in plain Spark SQL: as an engineer who knows Spark writes them.
 
 Joins and grouped sums only: no function in Python, no arrays. All of it follows from the catalogue,
 and it spares what SQL can spare:

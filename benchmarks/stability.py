@@ -1,4 +1,4 @@
-"""Whether draws tell how stable a choice is: beside models fitted anew on other weeks."""
+"""Whether draws show how stable a choice is, compared with models refitted on other weeks."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -53,4 +53,4 @@ def profile_training(
 def _cumulative(profile: cProfile.Profile) -> dict[tuple[str, str], float]:
     """File and function -> seconds in it and in what it calls."""
     stats: dict[tuple[str, int, str], tuple[Any, ...]] = vars(pstats.Stats(profile))["stats"]
-    return {(Path(file).name, name): told[3] for (file, _, name), told in stats.items()}
+    return {(Path(file).name, name): figures[3] for (file, _, name), figures in stats.items()}

@@ -36,7 +36,7 @@ pd.set_option("display.max_colwidth", None)
 # ## What must be said with every figure below
 
 # %%
-sayings = ["**DRAFT**: nobody has published these forecasts; they are of places, never of persons."]
+sayings = ["**DRAFT**: these forecasts are not published; they are of places, never of persons."]
 Markdown("\n".join(f"- {label}" for label in [*sayings, *settings.labels]))
 
 # %% [markdown]
@@ -133,7 +133,7 @@ Image(as_png(draw_map(cells, chosen, settings, priority, horizon)))
 # %% [markdown]
 # ## The likeliest cells, and what raises them
 # The contributions of all indicators and the intercept sum to the cell's logit; the reasons are the
-# three that raise it most above the rest of the team. They tell on what the forecast rests, not
+# three that raise it most above the rest of the team. They show what the forecast rests on, not
 # what causes crime there.
 
 # %%

@@ -63,7 +63,7 @@ def environment() -> dict[str, str]:
 
 
 def run(*command: str | Path, env: dict[str, str], quiet: bool = False) -> bool:
-    """Run a command in the project's folder and tell whether it succeeded."""
+    """Run a command in the project's folder and return whether it succeeded."""
     kept = subprocess.DEVNULL if quiet else None
     done = subprocess.run(command, cwd=ROOT, env=env, check=False, stdout=kept, stderr=kept)
     return done.returncode == 0
@@ -78,7 +78,7 @@ def sync_packages(uv: Path, env: dict[str, str]) -> None:
     was_moved = STAMP.is_file() and STAMP.read_text().splitlines()[:1] != [str(ROOT)]
     if was_moved or not (VENV / "bin/python").exists():
         make = (uv, "venv", "--quiet", "--clear", "--python", sys.executable)
-        run(*make, "--no-python-downloads", VENV, env=env)  # uv sync tells what went wrong
+        run(*make, "--no-python-downloads", VENV, env=env)  # uv sync prints what went wrong
     sync = (uv, "sync", "--locked", "--quiet", "--no-python-downloads")
     if run(*sync, "--offline", env=env, quiet=True):  # what uv has seen before needs no network
         return

@@ -8,5 +8,5 @@ class SetupError(Exception):
 
 
 def say(what: str) -> None:
-    """Tell what the set-up is doing."""
+    """Print what the set-up is doing."""
     sys.stderr.write(f"set-up: {what}\n")

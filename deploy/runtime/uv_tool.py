@@ -32,12 +32,12 @@ def _numbers(version: str) -> tuple[int, ...]:
 def version_of(uv: Path, env: dict[str, str]) -> tuple[int, ...]:
     """The version of a uv, or nothing where it does not run."""
     try:
-        told = subprocess.run(
+        printed = subprocess.run(
             [uv, "--version"], env=env, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return ()
-    return _numbers(told.stdout)
+    return _numbers(printed.stdout)
 
 
 def platform_pattern() -> str:

@@ -4,9 +4,9 @@
     SPARK_CONF_DIR=.runtime/standalone/conf cas-spark weekly --settings FILE --poll DATE
 
 The environment holds Python itself and the locked packages; executors unpack it and use no Python
-or package that happens to be installed where they run, only the system's libraries. It is made anew
-only where the lock or the Python is another. The jars go with the submission as they do locally, by
-`spark.jars`, and this project's code by itself, at each start.
+or package that happens to be installed where they run, only the system's libraries. It is
+made again only where the lock or the Python is another. The jars go with the submission as they do
+locally, by `spark.jars`, and this project's code by itself, at each start.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def write_conf(master: str, archive: Path, more: dict[str, str]) -> Path:
 
 
 def main() -> None:
-    """Make both and tell how to use them."""
+    """Make both and print how to use them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--master", required=True, help="such as spark://127.0.0.1:7077")
     parser.add_argument(
